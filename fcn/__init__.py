@@ -1,0 +1,1 @@
+"""Fully Convolutional Networks for Semantic Segmentation, from archives to the papers' tables."""

@@ -1,0 +1,7 @@
+"""`python -m fcn ...`."""
+
+import sys
+
+from fcn.cli import main
+
+sys.exit(main())
