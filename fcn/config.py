@@ -42,7 +42,7 @@ class Source:
     dataset: Literal["voc", "sbd"]
     kind: Literal["download", "local", "sample"]
     from_: Annotated[str, Field(validation_alias="from")]
-    archive: Name | None = None
+    archive: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
     scenes: Scenes | None = None
 
 

@@ -1,0 +1,1 @@
+"""One module per dataset: from its own files to arrays."""

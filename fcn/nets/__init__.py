@@ -1,0 +1,1 @@
+"""Geometry, surgery, backbones and the fully convolutional network."""

@@ -1,0 +1,1 @@
+"""Everything that is printed in the papers, as data."""

@@ -1,0 +1,1 @@
+"""From predictions to a histogram, and from the histogram to every metric."""

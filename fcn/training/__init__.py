@@ -1,0 +1,1 @@
+"""Batches, loss, optimizer, checkpoints and the training loop."""
