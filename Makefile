@@ -1,0 +1,59 @@
+# `make reproduce` and `make test` are all that a fresh machine needs; each makes .venv first.
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PEER := $(VENV)/.installed-peer
+
+# `python` in dvc.yaml is this environment's, and no tool calls home.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: reproduce test check lock
+reproduce: $(INSTALLED)
+	$(BIN)/dvc repro
+	@cat data/sample/tables/scores.md
+
+test: check $(PEER)
+	$(BIN)/python -m pytest --cov=fcn --cov-report=term:skip-covered
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(INSTALLED): requirements.lock
+	@$(find_python); "$$python" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.lock
+	$(BIN)/python -m pip check
+	@touch $@
+
+# Its own requirements are of 2019 and would not install; tests/ import the little of it that they compare with.
+$(PEER): requirements-peer.lock $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --progress-bar off --no-deps -r requirements-peer.lock
+	@touch $@
+
+# The newest versions that pyproject.toml allows, as they install together.
+lock:
+	@$(find_python); "$$python" -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --progress-bar off '.[dev]'
+	.venv-lock/bin/python -m pip freeze --exclude fcn-reproduction --exclude setuptools > .venv-lock/frozen
+	{ sed '/^[^#]/,$$d' requirements.lock; sed -E '/^(cuda|nvidia|triton)/s/$$/; sys_platform == "linux"/' .venv-lock/frozen; } > .venv-lock/new
+	mv .venv-lock/new requirements.lock
+	rm -rf .venv-lock
+
+# A Python that can make environments; the oldest supported one first, because the lock was made with it.
+define find_python
+for python in python3.11 python3.12 python3.13 python3.14 python3 python none; do \
+  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+done; \
+if [ "$$python" = none ]; then \
+  echo "error: no Python that fits; found: $$(python3 --version 2>&1). Needed is 3.11 or newer with its venv module" >&2; \
+  echo "(Debian and Ubuntu: apt install python3-venv), on PATH as python3.11 ... python3" >&2; \
+  exit 1; \
+fi
+endef

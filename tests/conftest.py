@@ -1,0 +1,77 @@
+"""What tests share: where things are, one torch thread, the command line, the peer of the golden tests."""
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure() -> None:
+    """Give torch one thread, here and in subprocesses: threads change the order of sums, and cores are shared."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked gpu where there is no CUDA device."""
+    marked = [item for item in items if "gpu" in item.keywords]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The project's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real research data beside the project; tests that take it are skipped where it is absent."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "voc").is_dir():
+        pytest.skip("needs the real VOC subset in ../shared/voc, which is not part of the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_fcn() -> RunFcn:
+    """Call `python -m fcn ARGUMENTS` in a folder, as DVC does, and return what came of it."""
+
+    def run(arguments: Sequence[str], cwd: Path) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "fcn", *map(str, arguments)]
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def torchfcn_models() -> types.ModuleType:
+    """The module torchfcn.models of the peer, pytorch-fcn, with FCN32s, FCN16s, FCN8s and FCN8sAtOnce.
+
+    The package's own `__init__` wants scikit-image and pytz for its trainer, so its place is taken by an empty package
+    with the same search path. `import fcn` in its modules finds ours, of which it would only use `data`, in downloads.
+    """
+    spec = importlib.util.find_spec("torchfcn")
+    if spec is None or spec.submodule_search_locations is None:
+        pytest.skip("needs torchfcn, which `make test` installs from requirements-peer.lock")
+    package = types.ModuleType("torchfcn")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["torchfcn"] = package
+    return importlib.import_module("torchfcn.models")
