@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
@@ -18,6 +19,8 @@ RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
 def pytest_configure() -> None:
     """Give torch one thread, here and in subprocesses: threads change the order of sums, and cores are shared."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+    settings.register_profile("fcn", deadline=None)  # a slow machine is not a failure
+    settings.load_profile("fcn")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 
