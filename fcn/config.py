@@ -64,14 +64,15 @@ class ImageList:
 class Backbone:
     """A classification network's shape.
 
-    `width` multiplies every convolution's channels, `fc` is the width of fc6 and fc7, `input_px` the side of
-    the square image that the classifier takes, which decides the size of fc6's kernel.
+    `width` multiplies every convolution's channels, `fc` is the width of fc6 and fc7, `dropout` acts on both,
+    `input_px` is the side of the square image that the classifier takes, which decides the size of fc6's kernel.
     """
 
     architecture: Name
     width: Positive
     fc: Count
     input_px: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

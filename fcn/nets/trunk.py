@@ -1,0 +1,69 @@
+"""The trunk of a fully convolutional network: a classifier's layers up to its last feature map."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from fcn.nets.geometry import IMAGE, Geometry, geometry
+
+
+class Trunk(nn.Module):
+    """Named layers, applied in order, with taps for the skips.
+
+    `order` names the layers, `taps` says after which one the map with a stride of 16 or 8 px is read, `fc6` names
+    the first layer that was fully connected, if the classifier had one, `channels` counts the channels at taps and end.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, nn.Module],
+        *,
+        order: Sequence[str],
+        taps: Mapping[int, str],
+        channels: Mapping[int, int],
+        fc6: str | None,
+    ) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self.order, self.taps, self.channels, self._fc6 = tuple(order), dict(taps), dict(channels), fc6
+        for layer in self.modules():
+            if isinstance(layer, nn.MaxPool2d):
+                layer.ceil_mode = True  # Caffe rounds pooled sizes up
+
+    @property
+    def first(self) -> nn.Conv2d:
+        """The convolution that sees the image."""
+        return next(layer for layer in self.modules() if isinstance(layer, nn.Conv2d))
+
+    def pad(self, pad_px: int | str) -> None:
+        """Set the padding: a number of pixels at the first layer (the papers: 100), or "same" at every layer."""
+        conv, fc6 = self.first, None if self._fc6 is None else self.get_submodule(self._fc6)
+        side = (conv.kernel_size[0] - 1) // 2 if pad_px == "same" else int(pad_px)
+        conv.padding = (side, side)
+        if isinstance(fc6, nn.Conv2d):
+            half = fc6.kernel_size[0] // 2 if pad_px == "same" else 0
+            fc6.padding = (half, half)
+        for layer in self.modules():
+            if isinstance(layer, nn.MaxPool2d) and layer.stride == 2:
+                layer.padding = (layer.kernel_size - 1) // 2 if pad_px == "same" else 0
+
+    def geometry(self, stride: int) -> Geometry:
+        """The geometry at the tap of `stride`, or at the end for 32."""
+        last = self.taps.get(stride, self.order[-1])
+        total = IMAGE
+        for name in self.order:
+            total = total.then(geometry(self.get_submodule(name)))
+            if name == last:
+                break
+        return total
+
+    def forward(self, images: Tensor) -> dict[int, Tensor]:
+        """N 3 H W -> the maps by stride: {16: ..., 8: ..., 32: ...}."""
+        maps, stride_of = {}, {name: stride for stride, name in self.taps.items()}
+        for name in self.order:
+            images = self.get_submodule(name)(images)
+            if name in stride_of:
+                maps[stride_of[name]] = images
+        maps[32] = images
+        return maps

@@ -1,0 +1,79 @@
+"""Bilinear upsampling by an integer factor: fixed, or learned from the same start (CVPR section 3.3)."""
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from fcn.nets.geometry import Geometry, upsampling
+
+
+def bilinear_kernel(size: int) -> Tensor:
+    """The tent of `size` taps that interpolates by a factor of (size + 1) // 2; float64, shape (size,).
+
+    Even sizes 2f and odd sizes 2f - 1 are the two that upsample by f (reference release, `surgery.py`).
+    """
+    factor = (size + 1) // 2
+    centre = factor - 1 if size % 2 else factor - 0.5
+    return 1 - (torch.arange(size, dtype=torch.float64) - centre).abs() / factor
+
+
+@lru_cache(maxsize=1024)
+def _matrix(units: int, factor: int, kernel: int, offset: int, size: int, like: tuple[torch.dtype, torch.device]) -> Tensor:
+    """Rows offset .. offset + size of the transposed convolution along one axis, as a (size, units) matrix."""
+    full = torch.zeros((units - 1) * factor + kernel, units, dtype=torch.float64)
+    tent = bilinear_kernel(kernel)
+    for unit in range(units):
+        full[unit * factor : unit * factor + kernel, unit] = tent
+    if offset + size > len(full):
+        raise ValueError(f"{units} units upsampled by {factor} reach {len(full)} px, not {offset + size}")
+    dtype, device = like
+    return full[offset : offset + size].to(device=device, dtype=dtype)
+
+
+def _without_autocast(device: str) -> AbstractContextManager[None]:
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
+class Upsampling(nn.Module):
+    """Upsampling of N C h w scores by `factor`, cropped: N C h w -> N C *size.
+
+    Fixed, it has no parameters and interpolates each axis by a matrix product, which gives what the C x C transposed
+    convolution with bilinear kernels on its diagonal gives. Learned, it is that convolution, and starts from there.
+    """
+
+    def __init__(self, classes: int, *, factor: int, kernel: int, learned: bool) -> None:
+        super().__init__()
+        self.factor, self.kernel = factor, kernel
+        if learned:
+            tent = bilinear_kernel(kernel).float()
+            weight = torch.zeros(classes, classes, kernel, kernel)
+            weight[range(classes), range(classes)] = torch.outer(tent, tent)
+            self.weight = nn.Parameter(weight)
+        else:
+            self.register_parameter("weight", None)
+
+    @property
+    def geometry(self) -> Geometry:
+        """The map from its output grid to its input grid."""
+        return upsampling(self.kernel, self.factor)
+
+    def full_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the uncropped output for an input of `size`."""
+        return (size[0] - 1) * self.factor + self.kernel, (size[1] - 1) * self.factor + self.kernel
+
+    def forward(self, scores: Tensor, *, offset: int, size: tuple[int, int]) -> Tensor:
+        """N C h w -> N C size; rows and columns from `offset` on. In float32 or better, whatever autocast says."""
+        with _without_autocast(scores.device.type):
+            scores = scores if scores.dtype == torch.float64 else scores.float()
+            if self.weight is not None:
+                full = nn.functional.conv_transpose2d(scores, self.weight, stride=self.factor)
+                reach = (full.shape[2] - offset, full.shape[3] - offset)
+                if reach < size or reach[1] < size[1]:
+                    raise ValueError(f"the upsampled scores reach {reach} px, not {size}")
+                return full[:, :, offset : offset + size[0], offset : offset + size[1]]
+            like = (scores.dtype, scores.device)
+            rows = _matrix(scores.shape[2], self.factor, self.kernel, offset, size[0], like)
+            columns = _matrix(scores.shape[3], self.factor, self.kernel, offset, size[1], like)
+            return rows @ (scores.contiguous() @ columns.T)
