@@ -1,0 +1,100 @@
+"""SBD, the Semantic Boundaries Dataset (Hariharan et al., ICCV 2011): VOC's classes, labels in .mat files."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from fcn.datasets import tree, voc
+from fcn.errors import InputError
+
+CLASSES = voc.CLASSES
+
+LAYOUT = "train.txt, val.txt, img/*.jpg and cls/*.mat"
+
+_LABEL = re.compile(r"(?P<root>.*/)?cls/(?P<id>[^./][^/]*)\.mat")
+
+
+def root(members: Sequence[str]) -> str:
+    """What stands before SBD's own layout in member names: `benchmark_RELEASE/dataset/`, or nothing.
+
+    Raises InputError where there is no SBD tree, or more than one.
+    """
+    return tree.root(members, sign=_LABEL, dataset="SBD", layout=LAYOUT)
+
+
+def wanted(members: Sequence[str]) -> list[str]:
+    """The lists, the labels, and the images that have a label; not inst/, which is labels of instances.
+
+    Raises InputError where one of the three is missing altogether.
+    """
+    start = root(members)
+    inside = [member for member in members if member.startswith(start)]
+    present = set(inside)
+    names = [f"{start}{name}" for name in ("train.txt", "val.txt")]
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise InputError(f"{', '.join(missing)} missing; an SBD tree has {LAYOUT}")
+    matches = (_LABEL.fullmatch(member) for member in inside)
+    labels = {match["id"]: match.string for match in matches if match and (match["root"] or "") == start}
+    images = [image for image_id in labels if (image := f"{start}img/{image_id}.jpg") in present]
+    if not images:
+        raise InputError(f"{start}img: no *.jpg of the labels in cls; an SBD tree has {LAYOUT}")
+    return [*names, *labels.values(), *images]
+
+
+def lists(raw: Path) -> dict[str, list[str]]:
+    """SBD's own image lists: train and val, which are not VOC's train and val."""
+    return {name: (raw / f"{name}.txt").read_text(encoding="utf-8").split() for name in ("train", "val")}
+
+
+def image_path(raw: Path, image_id: str) -> Path:
+    """The JPEG of an image."""
+    return raw / "img" / f"{image_id}.jpg"
+
+
+def read_label(raw: Path, image_id: str) -> NDArray[np.uint8]:
+    """The class indices of an image, H W: GTcls.Segmentation, which has no void.
+
+    Raises InputError for a file that is no .mat, or holds no such field.
+    """
+    path = raw / "cls" / f"{image_id}.mat"
+    contents = _contents(path)
+    if "GTcls" not in contents:
+        found = ", ".join(scipy_name for scipy_name, _, _ in scipy.io.whosmat(path)) or "nothing"
+        raise InputError(f"{path}: no variable GTcls, found {found}; an SBD label has GTcls.Segmentation")
+    struct = contents["GTcls"]
+    fields = struct.dtype.names or ()
+    if "Segmentation" not in fields or struct.size != 1:
+        found = ", ".join(fields) or f"no struct, but {struct.dtype} of shape {struct.shape}"
+        raise InputError(f"{path}: GTcls has no field Segmentation, found {found}; an SBD label has GTcls.Segmentation")
+    label: NDArray[Any] = np.asarray(struct["Segmentation"].item())
+    if label.ndim != 2 or label.dtype.kind not in "ui" or label.size == 0:
+        raise InputError(
+            f"{path}: GTcls.Segmentation is {label.dtype} of shape {label.shape}; expected whole numbers, H x W"
+        )
+    if label.min() < 0 or label.max() > 255:
+        raise InputError(
+            f"{path}: GTcls.Segmentation has values {label.min()}..{label.max()}; allowed are 0..20 and 255"
+        )
+    return label.astype(np.uint8, copy=False)
+
+
+def labelled_ids(raw: Path) -> list[str]:
+    """The images that have a label."""
+    return sorted(file.stem for file in (raw / "cls").glob("*.mat"))
+
+
+def _contents(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        contents: dict[str, NDArray[Any]] = scipy.io.loadmat(path, variable_names=["GTcls"])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such label; every listed image needs one") from None
+    except Exception as error:  # scipy raises whatever damaged bytes lead it to, so no list of types is complete
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not a readable .mat file ({message}); fetch the archive again") from None
+    return contents

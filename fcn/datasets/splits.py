@@ -1,0 +1,156 @@
+"""Image lists from a dataset's own lists, and the proofs that they are what they should be."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fcn.config import ImageList
+from fcn.errors import InputError
+
+_VOC2011 = (
+    "the lists of VOC 2011 come with VOCtrainval_25-May-2011.tar: give it as a source of its own, such as "
+    "`voc2011: {dataset: voc, kind: local, from: PATH}`"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """What a source has: its own lists, and the ids of its labels."""
+
+    dataset: str
+    lists: Mapping[str, Sequence[str]]
+    ids: Sequence[str]
+
+
+def derive(
+    lists: Mapping[str, ImageList], *, holdings: Mapping[str, Holdings], published: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """The ids of every image list, in the order of the source's own list.
+
+    `published` are the lists that a paper's authors published, by name.
+    Raises InputError for a list that can't be derived from what the sources have, that has an id twice or none
+    at all, that has not the expected count, or that differs from its published list.
+    """
+    done: dict[str, list[str]] = {}
+    for name in lists:
+        _derive(name, lists=lists, holdings=holdings, published=published, done=done, above=())
+    return {name: done[name] for name in lists}
+
+
+def prove_disjoint(lists: Mapping[str, Sequence[str]], *, pairs: Sequence[tuple[str, str]]) -> None:
+    """Raise InputError if the two lists of a pair share an image: training on what is scored."""
+    for first, second in pairs:
+        both = sorted(set(lists[first]) & set(lists[second]))
+        if both:
+            raise InputError(
+                f"disjoint: lists {first!r} and {second!r} share {len(both)} images ({_some(both)}); "
+                f"score on a list with `minus: {first}`, or take the pair out of `disjoint`"
+            )
+
+
+def text(ids: Sequence[str]) -> str:
+    """A list as a file: an id a line."""
+    return "".join(f"{image_id}\n" for image_id in ids)
+
+
+def sha256(ids: Sequence[str]) -> str:
+    """The hash of a list's file."""
+    return hashlib.sha256(text(ids).encode()).hexdigest()
+
+
+def _derive(
+    name: str,
+    *,
+    lists: Mapping[str, ImageList],
+    holdings: Mapping[str, Holdings],
+    published: Mapping[str, Sequence[str]],
+    done: dict[str, list[str]],
+    above: tuple[str, ...],
+) -> list[str]:
+    if name in done:
+        return done[name]
+    if name in above:
+        raise InputError(f"lists.{name}.minus goes in a circle: {' -> '.join([*above, name])}")
+    entry = lists[name]
+    source = holdings[entry.source]
+    ids = _own(name, entry, source)
+    if entry.minus is not None:
+        without = _derive(
+            entry.minus, lists=lists, holdings=holdings, published=published, done=done, above=(*above, name)
+        )
+        left_out = set(without)
+        ids = [image_id for image_id in ids if image_id not in left_out]
+    if entry.published is not None:
+        ids = _against_published(name, entry, ids, source=source, published=published)
+    if not ids:
+        raise InputError(f"lists.{name}: no image is left in it; check `list`, `minus` and `published`")
+    if entry.expect is not None and len(ids) != entry.expect:
+        raise InputError(_count_message(name, entry, ids, published=published))
+    done[name] = ids
+    return ids
+
+
+def _own(name: str, entry: ImageList, source: Holdings) -> list[str]:
+    """The source's own list that an entry starts from."""
+    if entry.list not in source.lists:
+        hint = f"; {_VOC2011}" if source.dataset == "voc" else ""
+        raise InputError(
+            f"lists.{name}: source {entry.source!r} has no list {entry.list!r}; it has "
+            f"{', '.join(sorted(source.lists)) or 'none'}{hint}"
+        )
+    ids = list(source.lists[entry.list])
+    twice = [image_id for image_id, times in Counter(ids).items() if times > 1]
+    if twice:
+        raise InputError(
+            f"lists.{name}: {len(twice)} ids stand more than once in list {entry.list!r} of {entry.source!r} "
+            f"({_some(twice)}); each image may count once"
+        )
+    return ids
+
+
+def _against_published(
+    name: str, entry: ImageList, ids: list[str], *, source: Holdings, published: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Without `minus`: the published ids among `ids`. With it: `ids`, proven to be the published ones that are here."""
+    assert entry.published is not None
+    if entry.published not in published:
+        known = ", ".join(sorted(published)) or "none"
+        raise InputError(f"lists.{name}.published: unknown list {entry.published!r}; known are: {known}")
+    official = set(published[entry.published])
+    if entry.minus is None:
+        return [image_id for image_id in ids if image_id in official]
+    extra = [image_id for image_id in ids if image_id not in official]
+    lacking = sorted((official & set(source.ids)) - set(ids))
+    if extra or lacking:
+        differences = [
+            f"{len(some)} {what} ({_some(some)})"
+            for what, some in (("are not in it", extra), ("of it are missing, though their labels are here", lacking))
+            if some
+        ]
+        hint = (
+            f"; {_VOC2011}; from VOC 2012, `list: trainval, published: {entry.published}` without `minus` takes the "
+            "published ids"
+            if source.dataset == "voc"
+            else ""
+        )
+        raise InputError(
+            f"lists.{name}: {entry.list!r} minus {entry.minus!r} gives {len(ids)} images, which is not the published "
+            f"list {entry.published!r} of {len(official)}: {' and '.join(differences)}{hint}"
+        )
+    return ids
+
+
+def _count_message(name: str, entry: ImageList, ids: Sequence[str], *, published: Mapping[str, Sequence[str]]) -> str:
+    message = f"lists.{name}: {len(ids)} images, expected {entry.expect}"
+    if entry.published is None:
+        return f"{message}; the source is another one, or not whole: check sources.{entry.source}, or correct `expect`"
+    missing = sorted(set(published[entry.published]) - set(ids))
+    return (
+        f"{message}; list {entry.list!r} of {entry.source!r} lacks {len(missing)} of the "
+        f"{len(published[entry.published])} published ids of {entry.published!r} ({_some(missing)}); {_VOC2011}"
+    )
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")

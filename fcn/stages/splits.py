@@ -1,0 +1,45 @@
+"""Stage: build the image lists, and prove that they are what they should be."""
+
+import sys
+from pathlib import Path
+
+import fcn.paper
+from fcn.config import Config
+from fcn.datasets import splits
+from fcn.errors import InputError
+from fcn.stages.places import Places, existing, whole_folder, write_json
+
+
+def run(config: Config, name: str | None) -> None:
+    """Write data/<profile>/splits/<list>.txt for every list, and the metric data/<profile>/audit/splits.json."""
+    if name is not None:
+        raise InputError(f"splits builds all lists at once; leave out {name!r}")
+    places = Places(config)
+    holdings = {
+        source: _holdings(existing(places.labels(source)), dataset=config.source(source).dataset)
+        for source in {entry.source for entry in config.lists.values()}
+    }
+    lists = splits.derive(config.lists, holdings=holdings, published=_published())
+    splits.prove_disjoint(lists, pairs=config.disjoint)
+    with whole_folder(places.splits) as part:
+        for list_name, ids in lists.items():
+            (part / f"{list_name}.txt").write_text(splits.text(ids), encoding="utf-8")
+    counts = {list_name: {"count": len(ids), "sha256": splits.sha256(ids)} for list_name, ids in lists.items()}
+    proofs = {f"{first} / {second}": True for first, second in config.disjoint}
+    write_json(places.audit("splits"), {**counts, "disjoint": proofs})
+    for list_name, ids in lists.items():
+        print(f"splits {list_name}: {len(ids)} images", file=sys.stderr)
+
+
+def _holdings(folder: Path, *, dataset: str) -> splits.Holdings:
+    return splits.Holdings(
+        dataset=dataset,
+        lists={file.stem: file.read_text(encoding="utf-8").split() for file in (folder / "lists").glob("*.txt")},
+        ids=[file.stem for file in folder.glob("*.png")],
+    )
+
+
+def _published() -> dict[str, list[str]]:
+    """Lists that a paper's authors published: the .txt files in fcn/paper."""
+    folder = Path(fcn.paper.__file__).parent
+    return {file.stem: file.read_text(encoding="utf-8").split() for file in folder.glob("*.txt")}
