@@ -1,0 +1,249 @@
+"""How the papers trained: the published value of every setting, with its source.
+
+Two regimes. `cvpr` is the conference paper's (20 images a step, momentum 0.9, a mean loss), `pami` the journal paper's
+and the reference release's (1 image a step, momentum 0.99, a summed loss). What neither says is None.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
+
+CVPR_43 = "CVPR section 4.3"
+CVPR_42 = "CVPR section 4.2"
+CVPR_41 = "CVPR section 4.1"
+RELEASE = "reference release (shelhamer/fcn.berkeleyvision.org)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact(Generic[T]):
+    """One published value. `also` are values that the same source allows; None means that no source states it.
+
+    `confirmed` is False for what was not found in a text or in the released code.
+    """
+
+    value: T
+    source: str
+    confirmed: bool = True
+    also: tuple[T, ...] = ()
+
+    def allows(self, value: object) -> bool:
+        """Whether `value` is what was published."""
+        return value == self.value or value in self.also
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedList:
+    """An image list as the papers count it."""
+
+    name: str
+    dataset: Literal["voc", "sbd"]
+    list: str
+    images: int
+    published: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A pair of lists that was trained and scored on, and for how long; `duration` is what is said where neither is."""
+
+    where: str
+    train: PublishedList
+    val: PublishedList
+    epochs_at_least: Fact[int] | None = None
+    duration: str = "not stated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classifier:
+    """The classification network behind a published FCN.
+
+    `carried_by` names the kinds of weights (fcn/config.py) that hold these very weights; `torchvision_differs` says how
+    torchvision's network of the same name is another one, and is empty where it is the same.
+    """
+
+    name: str
+    input_px: Fact[int]
+    fc: Fact[int] | None
+    dropout: Fact[float]
+    carried_by: tuple[str, ...]
+    preprocessing: str
+    torchvision_differs: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """The published settings of one network. The names are those of fcn/config.py wherever it has the setting."""
+
+    images_per_step: Fact[int]
+    momentum: Fact[float]
+    rate: Fact[float | None]
+    bias_rate: Fact[float]
+    bias_decays: Fact[bool]
+    decay: Fact[float]
+    loss: Fact[str]
+    iterations: Fact[int | None]
+    upsampling: Fact[str]
+    pad: Fact[int]
+    width: Fact[float]
+    crop: Fact[int | None]
+    mirror: Fact[bool]
+    jitter: Fact[int]
+    precision: Fact[str]
+
+
+SBD_TRAIN = PublishedList(name="SBD train", dataset="sbd", list="train", images=8498)
+SEG11VALID = PublishedList(
+    name="seg11valid (VOC2011 val less SBD train)", dataset="voc", list="val", images=736, published="seg11valid"
+)
+VOC2011_TRAIN = PublishedList(name="VOC2011 train", dataset="voc", list="train", images=1112)
+VOC2011_VAL = PublishedList(name="VOC2011 val", dataset="voc", list="val", images=1111)
+
+EPOCHS_TABLE_1 = 175
+EXPERIMENTS: Mapping[str, tuple[Experiment, ...]] = MappingProxyType(
+    {
+        "cvpr": (
+            Experiment(
+                where="CVPR Table 1",
+                train=VOC2011_TRAIN,
+                val=VOC2011_VAL,
+                epochs_at_least=Fact(value=EPOCHS_TABLE_1, source=CVPR_41),
+            ),
+            Experiment(
+                where="CVPR Table 2",
+                train=SBD_TRAIN,
+                val=SEG11VALID,
+                duration="not stated (three days on a K40c for 32s, about one more for each of 16s and 8s)",
+            ),
+        ),
+        "pami": (Experiment(where="PAMI Table 3", train=SBD_TRAIN, val=SEG11VALID),),
+    }
+)
+
+CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
+    {
+        "alexnet": Classifier(
+            name="CaffeNet, Caffe's reference AlexNet",
+            input_px=Fact(value=227, source="CVPR section 3.1"),
+            fc=Fact(value=4096, source=RELEASE),
+            dropout=Fact(value=0.5, source=f"{RELEASE}; {CVPR_43}: as in the classifiers"),
+            carried_by=(),
+            preprocessing="caffe",
+            torchvision_differs="torchvision's has no groups, no local response normalisation and other channel counts",
+            source=CVPR_41,
+        ),
+        "vgg16": Classifier(
+            name="VGG16 from Oxford, in Caffe's layout",
+            input_px=Fact(value=224, source=f"{RELEASE}: fc6 is 7x7 after five halvings"),
+            fc=Fact(value=4096, source=RELEASE),
+            dropout=Fact(value=0.5, source=f"{RELEASE}; {CVPR_43}: as in the classifiers"),
+            carried_by=("keras",),
+            preprocessing="caffe",
+            torchvision_differs="",
+            source=CVPR_41,
+        ),
+        "googlenet": Classifier(
+            name="the authors' own GoogLeNet (68.5 % top-1), never released",
+            input_px=Fact(value=224, source="not stated for the authors' training", confirmed=False),
+            fc=None,
+            dropout=Fact(value=0.4, source="the classifier's own paper; not stated for the FCN", confirmed=False),
+            carried_by=(),
+            preprocessing="caffe",
+            torchvision_differs="torchvision's normalises its batches and has 3x3 for 5x5 convolutions",
+            source=CVPR_41,
+        ),
+    }
+)
+
+CVPR = Recipe(
+    images_per_step=Fact(value=20, source=CVPR_43),
+    momentum=Fact(value=0.9, source=CVPR_43),
+    rate=Fact(value=None, source=CVPR_43),
+    bias_rate=Fact(value=2.0, source=CVPR_43),
+    bias_decays=Fact(value=False, source=RELEASE, confirmed=False),
+    decay=Fact(value=5e-4, source=f"{CVPR_43}, which allows either", also=(2e-4,)),
+    loss=Fact(value="mean", source="CVPR section 3.4; the rates fit no other", confirmed=False),
+    iterations=Fact(value=None, source=CVPR_43),
+    upsampling=Fact(value="intermediate", source=f"{CVPR_43}: the final layer fixed, those before it learned"),
+    pad=Fact(value=100, source=RELEASE),
+    width=Fact(value=1.0, source=CVPR_41),
+    crop=Fact(value=None, source="CVPR section 3.4: whole images"),
+    mirror=Fact(value=False, source=f"{CVPR_43}: tried, no gain"),
+    jitter=Fact(value=0, source=f"{CVPR_43}: tried, no gain"),
+    precision=Fact(value="float32", source="Caffe computes in float", confirmed=False),
+)
+
+PAMI = replace(
+    CVPR,
+    images_per_step=Fact(value=1, source=RELEASE),
+    momentum=Fact(value=0.99, source=RELEASE),
+    bias_rate=Fact(value=2.0, source=RELEASE),
+    bias_decays=Fact(value=False, source=RELEASE),
+    decay=Fact(value=5e-4, source=RELEASE),
+    loss=Fact(value="sum", source=RELEASE),
+    iterations=Fact(value=100_000, source=RELEASE),
+    upsampling=Fact(value="fixed", source=RELEASE),
+    width=Fact(value=1.0, source=RELEASE),
+    crop=Fact(value=None, source=RELEASE),
+    mirror=Fact(value=False, source=RELEASE),
+    jitter=Fact(value=0, source=RELEASE),
+)
+
+# The release's one AlexNet keeps the conference paper's batch and momentum, and doubles no bias.
+PAMI_ALEXNET = replace(
+    PAMI,
+    images_per_step=Fact(value=20, source=f"{RELEASE}, voc-fcn-alexnet: 1 image, accumulated 20 times"),
+    momentum=Fact(value=0.9, source=f"{RELEASE}, voc-fcn-alexnet"),
+    rate=Fact(value=1e-4, source=f"{RELEASE}, voc-fcn-alexnet"),
+    bias_rate=Fact(value=1.0, source=f"{RELEASE}, voc-fcn-alexnet"),
+    bias_decays=Fact(value=True, source=f"{RELEASE}, voc-fcn-alexnet"),
+    loss=Fact(value="mean", source=f"{RELEASE}, voc-fcn-alexnet"),
+)
+
+CVPR_RATES: Mapping[str, float] = MappingProxyType({"alexnet": 1e-3, "vgg16": 1e-4, "googlenet": 5e-5})
+PAMI_RATES: Mapping[int, float] = MappingProxyType({32: 1e-10, 16: 1e-12, 8: 1e-14})
+AT_ONCE_RATE = 1e-10
+AT_ONCE_ITERATIONS = 300_000
+RATE_DIVIDED_PER_SKIP = 100
+SKIPS = MappingProxyType({32: 0, 16: 1, 8: 2})
+
+
+def recipe(regime: str, *, architecture: str, stride: int, skips: str, trained: str) -> Recipe:
+    """The published recipe of a network in a regime; its rate or iterations are None where nobody published them."""
+    if regime == "cvpr":
+        first = None if skips == "atonce" else CVPR_RATES.get(architecture)
+        # Rounded: 1e-4 / 100 / 100 is 1.0000000000000002e-08.
+        rate = None if first is None else float(f"{first / RATE_DIVIDED_PER_SKIP ** SKIPS[stride]:.6g}")
+        return replace(CVPR, rate=Fact(value=rate, source=CVPR_43 if stride == 32 else CVPR_42))
+    if architecture == "alexnet":
+        return PAMI_ALEXNET if stride == 32 else replace(PAMI, rate=Fact(value=None, source=RELEASE))
+    if architecture != "vgg16":
+        return replace(PAMI, rate=Fact(value=None, source=RELEASE), iterations=Fact(value=None, source=RELEASE))
+    if skips == "atonce":
+        return replace(
+            PAMI,
+            rate=Fact(value=AT_ONCE_RATE, source=f"{RELEASE}, voc-fcn8s-atonce"),
+            iterations=Fact(value=AT_ONCE_ITERATIONS, source=f"{RELEASE}, voc-fcn8s-atonce"),
+        )
+    # Training the score layer alone was not released; the whole network's settings are the nearest.
+    released = trained == "all"
+    return replace(
+        PAMI,
+        rate=Fact(value=PAMI_RATES[stride], source=f"{RELEASE}, voc-fcn{stride}s", confirmed=released),
+        iterations=Fact(value=100_000, source=f"{RELEASE}, voc-fcn{stride}s", confirmed=released),
+    )
+
+
+def experiment(regime: str, *, dataset: str, images: int | None) -> Experiment:
+    """The regime's experiment that trains on this dataset; where several do, the one with this many images."""
+    of_regime = EXPERIMENTS[regime]
+    for candidate in of_regime:
+        if candidate.train.dataset == dataset and images == candidate.train.images:
+            return candidate
+    for candidate in of_regime:
+        if candidate.train.dataset == dataset:
+            return candidate
+    return of_regime[-1]
