@@ -1,0 +1,251 @@
+"""What profiles/paper will take on one H200, stage by stage: estimates, printed as docs/paper-plan.md.
+
+    python -m benchmarks.paper_plan > docs/paper-plan.md
+
+Arithmetic on params.yaml and the networks' own operation counts; nothing here was run on that machine.
+"""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from fcn.config import Backbone, Config, Run, load
+from fcn.nets.build import build
+from fcn.paper.downloads import DOWNLOADS
+
+PROFILE = Path(__file__).resolve().parent.parent / "profiles" / "paper" / "params.yaml"
+
+# One H200. bfloat16: dense matrix products as they were measured; float32: NVIDIA's data sheet, without tensor cores.
+FLOP_PER_SECOND = {"bfloat16": 790e12, "float32": 67e12}
+MEMORY_BYTES_PER_SECOND = 4.3e12  # measured copy
+OPTIMIZER_BYTES_PER_PARAMETER = 22  # a step reads and writes weight, gradient and momentum in float32, and casts
+BACKWARD_AND_FORWARD = 3  # a training pass is three forward passes
+SLOWER_THAN_FLOOR = 3  # assumed: an eager loop that passes images of different sizes one by one
+CUDA_CONTEXT_BYTES = 1e9  # assumed: context, libraries, allocator
+HOST_BYTES = {"small": 1e9, "torch": 4e9}  # assumed: a process without and with torch, its loaders included
+IMAGE_PX = (375, 500)  # the usual VOC image, in time
+LARGEST_PX = (500, 500)  # the largest, in memory
+# The data. Mean sizes: VOC2012's archive over its 17,125 images; masks and .mat files of 300 real ones.
+JPEG_BYTES, MASK_BYTES, MAT_BYTES = 117e3, 3e3, 5e3
+SEGMENTED_IMAGES = {"voc2011": 2223, "voc2012": 2913, "sbd": 11355}
+# CPU rates, one core: .mat files read, PNGs written; images decoded, scored and counted. Links and disks: assumed.
+MAT_PER_SECOND, PNG_PER_SECOND, SCORED_PER_SECOND = 1241, 853, 173
+DOWNLOAD_BYTES_PER_SECOND, EXTRACT_BYTES_PER_SECOND = 20e6, 50e6
+WEIGHTS_FILE_BYTES = {"alexnet-torchvision": 244e6, "vgg16-oxford": 553e6, "googlenet-torchvision": 52e6}
+TIMED_PASSES = 30  # 20 trials after a warm-up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one stage takes."""
+
+    stage: str
+    disk_bytes: float
+    host_bytes: float
+    gpu_bytes: float = 0.0
+    floor_s: float | None = None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Size:
+    parameters: int
+    trained: int
+    flop: int
+    activations: int
+
+
+def _sizes(config: Config, run: Run) -> _Size:
+    return _size(run, config.backbones[run.backbone], config.classes)
+
+
+@functools.cache
+def _size(run: Run, backbone: Backbone, classes: int) -> _Size:
+    with torch.device("meta"):
+        net = build(run, backbone=backbone, classes=classes).to("meta").eval()
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        net(torch.empty(1, 3, *IMAGE_PX, device="meta"))
+    numbers: list[int] = []
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.Dropout):
+            layer.register_forward_hook(functools.partial(_count, numbers))
+    with torch.inference_mode():
+        net(torch.empty(1, 3, *LARGEST_PX, device="meta"))
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    score = sum(p.numel() for name, p in net.named_parameters() if name.startswith("score"))
+    return _Size(
+        parameters=parameters,
+        trained=parameters if run.trained == "all" else score,
+        flop=counter.get_total_flops(),
+        activations=sum(numbers),
+    )
+
+
+def _count(numbers: list[int], _layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    numbers.append(output.numel())
+
+
+def train(config: Config, name: str) -> Cost:
+    """The cost of train@name, from operations, the optimizer's memory traffic and the solver's steps."""
+    run = config.runs[name]
+    solver, size = config.solvers[run.solver], _sizes(config, run)
+    passes = BACKWARD_AND_FORWARD if run.trained == "all" else 1
+    images = solver.iterations * solver.batch * solver.accumulation
+    in_passes = images * passes * size.flop / FLOP_PER_SECOND[solver.precision]
+    in_steps = solver.iterations * OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
+    kept = size.activations * (2 if solver.precision == "bfloat16" else 4)
+    return Cost(
+        stage=f"train@{name}",
+        # The checkpoint, and two states of weights and momentum beside it while it trains.
+        disk_bytes=4 * size.parameters + 2 * 8 * size.parameters,
+        host_bytes=HOST_BYTES["torch"],
+        # Weights; gradient and momentum of what is trained; activations and as much again in gradients and workspace.
+        gpu_bytes=4 * size.parameters + 8 * size.trained + 2 * kept + CUDA_CONTEXT_BYTES,
+        floor_s=in_passes + in_steps,
+        seconds=SLOWER_THAN_FLOOR * (in_passes + in_steps),
+    )
+
+
+def evaluate(config: Config, name: str) -> Cost:
+    """The cost of evaluate@name: float32 passes over the val list, and a core that decodes and counts."""
+    run = config.runs[name]
+    size, images = _sizes(config, run), config.lists[run.val.list].expect or 0
+    floor = images * size.flop / FLOP_PER_SECOND["float32"]
+    return Cost(
+        stage=f"evaluate@{name}",
+        disk_bytes=1e5,
+        host_bytes=HOST_BYTES["torch"],
+        gpu_bytes=4 * size.parameters + 4 * size.activations + CUDA_CONTEXT_BYTES,
+        floor_s=floor,
+        seconds=SLOWER_THAN_FLOOR * floor + images / SCORED_PER_SECOND,
+    )
+
+
+def data(config: Config) -> list[Cost]:
+    """The costs of archives, raw, labels and splits."""
+    small, found = HOST_BYTES["small"], []
+    archives = {key: DOWNLOADS[key].bytes or DOWNLOADS["voc2012"].bytes or 0 for key in config.sources}
+    for key, size in archives.items():
+        found.append(
+            Cost(stage=f"archives@{key}", disk_bytes=size, host_bytes=small, seconds=size / DOWNLOAD_BYTES_PER_SECOND)
+        )
+    for key, size in archives.items():
+        label = MAT_BYTES if config.sources[key].dataset == "sbd" else MASK_BYTES
+        kept = SEGMENTED_IMAGES[key] * (JPEG_BYTES + label)
+        found.append(
+            Cost(stage=f"raw@{key}", disk_bytes=kept, host_bytes=small, seconds=size / EXTRACT_BYTES_PER_SECOND)
+        )
+    for key in archives:
+        images = SEGMENTED_IMAGES[key]
+        seconds = images / MAT_PER_SECOND + images / PNG_PER_SECOND
+        found.append(Cost(stage=f"labels@{key}", disk_bytes=images * MASK_BYTES, host_bytes=small, seconds=seconds))
+    found.append(Cost(stage="splits", disk_bytes=1e6, host_bytes=small, seconds=10))
+    return found
+
+
+def plan(config: Config) -> list[Cost]:
+    """Every stage of the graph, in its order."""
+    weights = [
+        Cost(
+            stage=f"weights@{key}",
+            disk_bytes=2 * WEIGHTS_FILE_BYTES[key],  # as fetched, and in the project's layout
+            host_bytes=HOST_BYTES["torch"],
+            seconds=WEIGHTS_FILE_BYTES[key] / DOWNLOAD_BYTES_PER_SECOND + 30,
+        )
+        for key in config.weights
+    ]
+    passes = sum(_sizes(config, run).flop for run in config.runs.values()) * TIMED_PASSES
+    floor = passes / FLOP_PER_SECOND["float32"]
+    return [
+        *data(config),
+        *weights,
+        *(train(config, name) for name in config.runs),
+        *(evaluate(config, name) for name in config.runs),
+        Cost(
+            stage="timing",
+            disk_bytes=1e4,
+            host_bytes=HOST_BYTES["torch"],
+            gpu_bytes=max(evaluate(config, name).gpu_bytes for name in config.runs),
+            floor_s=floor,
+            seconds=SLOWER_THAN_FLOOR * floor + 60,
+        ),
+        Cost(stage="tables", disk_bytes=1e6, host_bytes=HOST_BYTES["torch"], seconds=10),
+    ]
+
+
+def _gigabytes(size: float) -> str:
+    return "-" if size == 0 else "< 0.1" if size < 0.05e9 else f"{size / 1e9:.1f}"
+
+
+def _hours(seconds: float | None) -> str:
+    return "-" if seconds is None else "< 0.01" if seconds < 18 else f"{seconds / 3600:.2f}"
+
+
+def markdown(config: Config) -> str:
+    """The plan as a page."""
+    costs = plan(config)
+    lines = [
+        "# What profiles/paper takes: an ESTIMATE",
+        "",
+        "Made by `python -m benchmarks.paper_plan > docs/paper-plan.md` from profiles/paper/params.yaml; the constants"
+        " and their sources stand in that file. **Nothing here was measured on the machine**: one H200, 141 GB.",
+        "",
+        f"*Floor* is operations over {FLOP_PER_SECOND['bfloat16'] / 1e12:.0f} TFLOP/s (bfloat16) plus the optimizer's"
+        f" memory traffic; *hours* assume that an eager loop is {SLOWER_THAN_FLOOR} times slower. Evaluation and timing"
+        f" are reckoned in float32, {FLOP_PER_SECOND['float32'] / 1e12:.0f} TFLOP/s. Disk is what a stage leaves, for"
+        " train with two states to resume from; DVC's cache shares it where the file system can link. VOC2011's"
+        " archive is taken to be as large as VOC2012's.",
+        "",
+        "The graph itself: `dvc repro --dry --force profiles/paper/dvc.yaml` lists every command. Without `--force`,"
+        " DVC 3.67 stops at the first stage whose input isn't there yet.",
+        "",
+        "| stage | disk (GB) | host memory (GB) | GPU memory (GB) | floor (h) | hours |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {cost.stage} | {_gigabytes(cost.disk_bytes)} | {_gigabytes(cost.host_bytes)} | {_gigabytes(cost.gpu_bytes)}"
+        f" | {_hours(cost.floor_s)} | {_hours(cost.seconds)} |"
+        for cost in costs
+    ]
+    all_of_them = [
+        _gigabytes(sum(cost.disk_bytes for cost in costs)),
+        _gigabytes(max(cost.host_bytes for cost in costs)) + " (most)",
+        _gigabytes(max(cost.gpu_bytes for cost in costs)) + " (most)",
+        _hours(sum(cost.floor_s or 0 for cost in costs)),
+        _hours(sum(cost.seconds for cost in costs)),
+    ]
+    lines += [
+        f"| **all, one after the other** | {' | '.join(all_of_them)} |",
+        "",
+        _in_float32(config),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _in_float32(config: Config) -> str:
+    """What the profile's one-word alternative would cost."""
+    ours = sum(train(config, name).floor_s or 0 for name in config.runs)
+    other = 0.0
+    for name, run in config.runs.items():
+        solver, floor = config.solvers[run.solver], train(config, name).floor_s or 0
+        size = _sizes(config, run)
+        steps = solver.iterations * OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
+        slower = FLOP_PER_SECOND[solver.precision] / FLOP_PER_SECOND["float32"]
+        other += (floor - steps) * slower + steps
+    return (
+        f"Trained in float32 instead, as the papers did, the floor of all trainings is {other / 3600:.1f} h"
+        f" rather than {ours / 3600:.1f} h: the reason for the departure `precision`."
+    )
+
+
+def main() -> None:
+    """Print the page."""
+    print(markdown(load(PROFILE)), end="")
+
+
+if __name__ == "__main__":
+    main()
