@@ -18,7 +18,7 @@ from fcn.paper.downloads import Download
 
 Progress = Callable[[int, int | None], None]  # bytes that are here, bytes in total where known
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14  # bytes: what a dropped connection may cost
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}  # answers that may be others in a minute
 
 

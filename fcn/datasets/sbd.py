@@ -63,11 +63,7 @@ def read_label(raw: Path, image_id: str) -> NDArray[np.uint8]:
     Raises InputError for a file that is no .mat, or holds no such field.
     """
     path = raw / "cls" / f"{image_id}.mat"
-    contents = _contents(path)
-    if "GTcls" not in contents:
-        found = ", ".join(scipy_name for scipy_name, _, _ in scipy.io.whosmat(path)) or "nothing"
-        raise InputError(f"{path}: no variable GTcls, found {found}; an SBD label has GTcls.Segmentation")
-    struct = contents["GTcls"]
+    struct = _variable(path, "GTcls")
     fields = struct.dtype.names or ()
     if "Segmentation" not in fields or struct.size != 1:
         found = ", ".join(fields) or f"no struct, but {struct.dtype} of shape {struct.shape}"
@@ -89,12 +85,17 @@ def labelled_ids(raw: Path) -> list[str]:
     return sorted(file.stem for file in (raw / "cls").glob("*.mat"))
 
 
-def _contents(path: Path) -> dict[str, NDArray[Any]]:
+def _variable(path: Path, name: str) -> NDArray[Any]:
     try:
-        contents: dict[str, NDArray[Any]] = scipy.io.loadmat(path, variable_names=["GTcls"])
+        contents = scipy.io.loadmat(path, variable_names=[name])
+        present = [] if name in contents else [found for found, _, _ in scipy.io.whosmat(path)]
     except FileNotFoundError:
         raise InputError(f"{path}: no such label; every listed image needs one") from None
     except Exception as error:  # scipy raises whatever damaged bytes lead it to, so no list of types is complete
         message = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: not a readable .mat file ({message}); fetch the archive again") from None
-    return contents
+    if name not in contents:
+        found = ", ".join(present) or "nothing"
+        raise InputError(f"{path}: no variable {name}, found {found}; an SBD label has GTcls.Segmentation")
+    variable: NDArray[Any] = contents[name]
+    return variable

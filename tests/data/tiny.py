@@ -1,0 +1,142 @@
+"""Tiny VOC and SBD archives in the true formats, as members that a test may spoil before they are packed."""
+
+import io
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+
+from fcn.datasets import labels
+
+VOC = "VOCdevkit/VOC2012/"
+SBD = "benchmark_RELEASE/dataset/"
+SIZE = (12, 9)  # width, height
+
+VOC_TRAIN = ["2007_000001", "2007_000002", "2008_000003"]
+VOC_VAL = ["2007_000033", "2007_000042", "2008_000004"]  # the first two are published ids of seg11valid
+SBD_TRAIN = ["2008_000004", "2009_000005", "2009_000006"]  # the first one is also in VOC val
+SBD_VAL = ["2009_000007"]
+
+
+def label(image_id: str, *, void: bool) -> NDArray[np.uint8]:
+    """A label, H W, with two classes that depend on the id, and a void column where asked for."""
+    values = np.zeros(SIZE[::-1], np.uint8)
+    values[2:6, 3:8] = 1 + sum(image_id.encode()) % 20
+    if void:
+        values[:, 0] = labels.VOID
+    return values
+
+
+def jpeg(size: tuple[int, int] = SIZE) -> bytes:
+    """An image."""
+    out = io.BytesIO()
+    Image.new("RGB", size, (90, 140, 60)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def png(values: NDArray[np.uint8]) -> bytes:
+    """A label as VOC has it: a palette PNG."""
+    out = io.BytesIO()
+    image = Image.fromarray(values)
+    image.putpalette(labels.palette().tobytes())
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def mat(values: NDArray[np.uint8], *, variable: str = "GTcls", field: str = "Segmentation") -> bytes:
+    """A label as SBD has it: a struct in a .mat."""
+    out: Any = io.BytesIO()  # scipy writes to it; its stubs know paths only
+    struct = {field: values, "CategoriesPresent": np.unique(values[values > 0])}
+    scipy.io.savemat(out, {variable: struct}, do_compression=True)
+    return out.getvalue()
+
+
+def lines(ids: Iterable[str]) -> bytes:
+    """A list."""
+    return "".join(f"{image_id}\n" for image_id in ids).encode()
+
+
+def voc(train: Sequence[str] = VOC_TRAIN, val: Sequence[str] = VOC_VAL, *, prefix: str = VOC) -> dict[str, bytes]:
+    """The members of a VOC archive, with some that are of no use here."""
+    members = {
+        f"{prefix}ImageSets/Segmentation/train.txt": lines(train),
+        f"{prefix}ImageSets/Segmentation/val.txt": lines(val),
+        f"{prefix}ImageSets/Segmentation/trainval.txt": lines([*train, *val]),
+        f"{prefix}ImageSets/Main/train.txt": lines(["2007_999999"]),
+        f"{prefix}Annotations/2007_999999.xml": b"<annotation/>",
+        f"{prefix}JPEGImages/2007_999999.jpg": jpeg(),
+    }
+    for image_id in [*train, *val]:
+        members[f"{prefix}JPEGImages/{image_id}.jpg"] = jpeg()
+        members[f"{prefix}SegmentationClass/{image_id}.png"] = png(label(image_id, void=True))
+        members[f"{prefix}SegmentationObject/{image_id}.png"] = png(label(image_id, void=True))
+    return members
+
+
+def sbd(train: Sequence[str] = SBD_TRAIN, val: Sequence[str] = SBD_VAL, *, prefix: str = SBD) -> dict[str, bytes]:
+    """The members of an SBD archive, with some that are of no use here."""
+    members = {
+        f"{prefix}train.txt": lines(train),
+        f"{prefix}val.txt": lines(val),
+        "benchmark_RELEASE/README": b"read me",
+    }
+    for image_id in [*train, *val]:
+        members[f"{prefix}img/{image_id}.jpg"] = jpeg()
+        members[f"{prefix}cls/{image_id}.mat"] = mat(label(image_id, void=False))
+        members[f"{prefix}inst/{image_id}.mat"] = mat(label(image_id, void=False), variable="GTinst")
+    return members
+
+
+def pack(path: Path, members: Mapping[str, bytes], *, extra: Sequence[tarfile.TarInfo] = ()) -> Path:
+    """Write members into a .tar, or a .tgz, and after them `extra`, which have no content."""
+    with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for info in extra:
+            tar.addfile(info)
+    return path
+
+
+def unpack(folder: Path, members: Mapping[str, bytes]) -> Path:
+    """Write members as files."""
+    for name, content in members.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def params(
+    folder: Path,
+    *,
+    sources: Mapping[str, object],
+    lists: Mapping[str, object] | None = None,
+    disjoint: Sequence[Sequence[str]] = (),
+) -> Path:
+    """Write a params.yaml with these sources and lists, and nothing to train."""
+    values = {
+        "profile": "tiny",
+        "root": ".",
+        "params": "params.yaml",
+        "seed": 0,
+        "classes": 21,
+        "sources": dict(sources),
+        "lists": dict(lists or {}),
+        "disjoint": [list(pair) for pair in disjoint],
+    }
+    nothing: dict[str, object] = {name: {} for name in ("backbones", "weights", "solvers", "runs", "departures")}
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump({**values, **nothing}), encoding="utf-8")
+    return path
+
+
+def tree(folder: Path) -> list[str]:
+    """All files below a folder, sorted, as text."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
