@@ -41,13 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _say(error, 2, traceback=options.traceback)
     except StageFailure as error:
-        return _say(error, 1, traceback=options.traceback)
+        return _say(error, error.exit_code, traceback=options.traceback)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         where = f" ({error.filename})" if error.filename else ""
         advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check who may write there"
-        message = f"{os.strerror(error.errno)}{where}; nothing was half-written: {advice} and run the same command again"
+        message = (
+            f"{os.strerror(error.errno)}{where}; nothing was half-written: {advice} and run the same command again"
+        )
         return _say(StageFailure(message), 1, traceback=options.traceback)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)

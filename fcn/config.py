@@ -84,6 +84,7 @@ class ClassifierTraining:
     batch: Count
     iterations: Count
     rate: Positive
+    precision: Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -275,7 +276,9 @@ def load(path: Path) -> Config:
     try:
         values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; --params takes a params.yaml, such as profiles/paper/params.yaml") from None
+        raise InputError(
+            f"{path}: no such file; --params takes a params.yaml, such as profiles/paper/params.yaml"
+        ) from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     return parse(values, where=str(path))

@@ -9,4 +9,11 @@ class InputError(ValueError):
 
 
 class StageFailure(RuntimeError):
-    """The input was fine, but the work could not be done: network, disk, memory. Exit code 1."""
+    """The input was fine, but the work could not be done: network, disk, memory.
+
+    Exit code 1, or that of the signal which stopped the work.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -10,7 +10,7 @@ from fcn.nets import backbones
 from fcn.nets.geometry import IMAGE, Geometry, crop_offset
 from fcn.nets.upsampling import Upsampling
 
-# The constants by which the at-once nets scale pool4 and pool3 before they score them (reference release, voc-fcn8s-atonce).
+# What the at-once nets multiply pool4 and pool3 by before they score them (reference release, voc-fcn8s-atonce).
 AT_ONCE_SCALES = {16: 0.01, 8: 0.0001}
 
 
@@ -33,7 +33,9 @@ class FCN(nn.Module):
     ) -> None:
         super().__init__()
         architecture = backbones.load(backbone.architecture)
-        classifier = architecture.classifier(width=backbone.width, fc=backbone.fc, input_px=backbone.input_px, classes=2)
+        classifier = architecture.classifier(
+            width=backbone.width, fc=backbone.fc, input_px=backbone.input_px, classes=2
+        )
         self.trunk = architecture.trunk(classifier, dropout=backbone.dropout)
         self.trunk.pad(pad)
         self.score_fr = _score_layer(self.trunk.channels[32], classes)
@@ -84,10 +86,15 @@ class FCN(nn.Module):
         )
         return scores
 
+    def on(self, device: torch.device) -> "FCN":
+        """The same network on `device`, its convolutions in the memory order that is fastest there."""
+        return self.to(device=device).to(memory_format=torch.channels_last)
+
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
         """N 3 H W -> N H W uint8: the class of every pixel."""
-        return self(images).argmax(1).to(torch.uint8)
+        scores: Tensor = self(images)
+        return scores.argmax(1).to(torch.uint8)
 
 
 def _skip_name(tap: int) -> str:
@@ -106,7 +113,7 @@ def _score_layer(channels: int, classes: int) -> nn.Conv2d:
 def _aligned(
     coarse: Geometry, fine: Geometry, *, classes: int, factor: int, learned: bool
 ) -> tuple[Upsampling, Geometry]:
-    """The upsampling whose output falls onto the grid of `fine`: kernel 2f, or 2f - 1 where that lies half a unit off."""
+    """The upsampling whose output falls onto the grid of `fine`: kernel 2f, or 2f - 1 where that is half a unit off."""
     for kernel in (2 * factor, 2 * factor - 1):
         up = Upsampling(classes, factor=factor, kernel=kernel, learned=learned)
         grid = coarse.then(up.geometry)

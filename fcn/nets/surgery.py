@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,9 @@ def narrow(module: nn.Module, *, width: float) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d):
             channels = max(1, round(child.out_channels * width))
-            lazy = nn.LazyConv2d(
-                channels, child.kernel_size, child.stride, child.padding, bias=child.bias is not None, device="meta"
-            )
+            windows = (child.kernel_size, child.stride, child.padding)
+            kernel, stride, padding = (cast(tuple[int, int], window) for window in windows)
+            lazy = nn.LazyConv2d(channels, kernel, stride, padding, bias=child.bias is not None, device="meta")
             setattr(module, name, lazy)
         elif isinstance(child, nn.BatchNorm2d):
             setattr(module, name, nn.LazyBatchNorm2d(eps=child.eps, device="meta"))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from fcn.nets.geometry import IMAGE, Geometry, geometry
+from fcn.nets.surgery import convolution
 
 
 class Trunk(nn.Module):
@@ -46,6 +47,7 @@ class Trunk(nn.Module):
             fc6.padding = (half, half)
         for layer in self.modules():
             if isinstance(layer, nn.MaxPool2d) and layer.stride == 2:
+                assert isinstance(layer.kernel_size, int)
                 layer.padding = (layer.kernel_size - 1) // 2 if pad_px == "same" else 0
 
     def geometry(self, stride: int) -> Geometry:
@@ -67,3 +69,33 @@ class Trunk(nn.Module):
                 maps[stride_of[name]] = images
         maps[32] = images
         return maps
+
+
+def convolutional_trunk(
+    features: nn.Sequential, *, fc6: nn.Linear, fc7: nn.Linear, taps: Mapping[int, int], dropout: float
+) -> Trunk:
+    """The trunk of a classifier that is a row of convolutions and pools under two fully connected layers.
+
+    `taps` gives, by stride, the index in `features` of the pool that the skip reads.
+    """
+    convolutions = [(index, layer) for index, layer in enumerate(features) if isinstance(layer, nn.Conv2d)]
+    side = round((fc6.in_features / convolutions[-1][1].out_channels) ** 0.5)
+    parts: dict[str, nn.Module] = {
+        "features": features,
+        "fc6": convolution(fc6, side=side),
+        "relu6": nn.ReLU(inplace=True),
+        "drop6": nn.Dropout(dropout),
+        "fc7": convolution(fc7, side=1),
+        "relu7": nn.ReLU(inplace=True),
+        "drop7": nn.Dropout(dropout),
+    }
+    widths = {
+        stride: [layer.out_channels for index, layer in convolutions if index < tap][-1] for stride, tap in taps.items()
+    }
+    return Trunk(
+        parts,
+        order=[f"features.{index}" for index in range(len(features))] + list(parts)[1:],
+        taps={stride: f"features.{tap}" for stride, tap in taps.items()},
+        channels={**widths, 32: fc7.out_features},
+        fc6="fc6",
+    )

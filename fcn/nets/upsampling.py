@@ -20,7 +20,9 @@ def bilinear_kernel(size: int) -> Tensor:
 
 
 @lru_cache(maxsize=1024)
-def _matrix(units: int, factor: int, kernel: int, offset: int, size: int, like: tuple[torch.dtype, torch.device]) -> Tensor:
+def _matrix(
+    units: int, factor: int, kernel: int, offset: int, size: int, like: tuple[torch.dtype, torch.device]
+) -> Tensor:
     """Rows offset .. offset + size of the transposed convolution along one axis, as a (size, units) matrix."""
     full = torch.zeros((units - 1) * factor + kernel, units, dtype=torch.float64)
     tent = bilinear_kernel(kernel)
@@ -46,6 +48,7 @@ class Upsampling(nn.Module):
     def __init__(self, classes: int, *, factor: int, kernel: int, learned: bool) -> None:
         super().__init__()
         self.factor, self.kernel = factor, kernel
+        self.weight: nn.Parameter | None
         if learned:
             tent = bilinear_kernel(kernel).float()
             weight = torch.zeros(classes, classes, kernel, kernel)

@@ -1,5 +1,7 @@
 """GoogLeNet (Szegedy et al., 2014), as torchvision lays it out: batch normalised, 3x3 kernels for the published 5x5."""
 
+from typing import cast
+
 import torch
 from torch import nn
 from torchvision.models.googlenet import BasicConv2d, GoogLeNet, Inception
@@ -55,16 +57,23 @@ def _flat_features(net: GoogLeNet, *, input_px: int) -> tuple[int, int]:
 
 def trunk(classifier: nn.Module, *, dropout: float) -> Trunk:
     """conv1 .. inception5b, then dropout; the final average pool is dropped, as in the paper's section 4.1."""
+    assert isinstance(classifier, GoogLeNet)
     parts: dict[str, nn.Module] = {name: getattr(classifier, name) for name in _ORDER}
     parts["drop5"] = nn.Dropout(dropout)
-    channels = {8: _width(classifier.inception3b), 16: _width(classifier.inception4e), 32: _width(classifier.inception5b)}
+    channels = {
+        8: _width(classifier.inception3b),
+        16: _width(classifier.inception4e),
+        32: _width(classifier.inception5b),
+    }
     return Trunk(parts, order=list(parts), taps=_TAPS, channels=channels, fc6=None)
 
 
 def _width(inception: Inception) -> int:
-    return sum(_parts(branch)[-1].conv.out_channels for branch in inception.children())
+    last = [cast(BasicConv2d, _parts(branch)[-1]).conv for branch in inception.children()]
+    return sum(conv.out_channels for conv in last)
 
 
 def head(classifier: nn.Module) -> nn.Sequential:
     """The 7x7 average pool and the last layer as a convolution."""
-    return nn.Sequential(nn.AvgPool2d(7, stride=1), convolution(classifier.fc, side=1))
+    assert isinstance(classifier, GoogLeNet)
+    return nn.Sequential(nn.AvgPool2d(7, stride=1), convolution(cast(nn.Linear, classifier.fc), side=1))

@@ -1,0 +1,255 @@
+"""Stage: train one run; run again after any interruption it goes on where it stopped."""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Never
+
+import torch
+from tqdm import tqdm
+
+from fcn.config import Config, ListRef, Run, Solver
+from fcn.datasets.pairs import pairs
+from fcn.errors import InputError, StageFailure
+from fcn.lifeline import Lifeline, lifeline
+from fcn.nets import checkpoint
+from fcn.nets.build import build, start
+from fcn.nets.fcn import FCN
+from fcn.stages.places import Places, existing, whole_file, write_json
+from fcn.training import resume
+from fcn.training.batches import Batches
+from fcn.training.loop import Interrupted, train
+from fcn.training.watchdog import Diverged
+
+_SAVE_SECONDS = 120.0
+_LOCK_SECONDS = 120.0
+_LINE_SECONDS = 30.0
+
+
+def run(config: Config, name: str | None) -> None:
+    """Write nets/<name>.pt, history/<name>.jsonl and cost/<name>.json.
+
+    Environment: FCN_DEVICE (cuda or cpu), FCN_WORKERS (loader processes), FCN_SAVE_SECONDS (between saved states).
+    """
+    if name is None:
+        raise InputError(f"train needs a run's name; there are {', '.join(config.runs)}")
+    settings = config.run(name)
+    solver, places = config.solvers[settings.solver], Places(config)
+    origin = existing(places.init(settings.init))
+    files = list_files(config, settings.train)
+    device, workers = chosen_device(), _workers()
+    folder = places.resume(name, _settings_hash(config, settings, origin))
+    with _only_one(folder), lifeline() as line:
+        torch.manual_seed(config.seed)
+        backbone = config.backbones[settings.backbone]
+        net = build(settings, backbone=backbone, classes=config.classes)
+        start_from = checkpoint.load(origin)
+        fresh = start(net, start_from, run=settings, backbone=backbone, where=str(origin))
+        _freeze(net, settings)
+        saved = resume.load(folder)
+        _announce(name, solver=solver, images=len(files), device=device, fresh=fresh, resumed=saved)
+        batches = Batches(
+            files,
+            preprocessing=start_from.preprocessing,
+            seed=config.seed,
+            batch=solver.batch,
+            crop=settings.crop,
+            mirror=settings.mirror,
+            jitter=settings.jitter,
+        )
+        observer = _Observer(name=name, solver=solver, folder=folder, line=line)
+        try:
+            progress = train(
+                net,
+                batches,
+                solver=solver,
+                seed=config.seed,
+                device=device,
+                workers=workers,
+                observer=observer,
+                saved=saved,
+            )
+        except Interrupted as stop:
+            message = f"{name}: {stop} ({line.reason}); the same command goes on from there"
+            raise StageFailure(message, exit_code=line.exit_code) from None
+        except Diverged as error:
+            raise StageFailure(f"{name}: {error}. The last good state is kept in {folder}") from None
+        finally:
+            observer.bar.close()
+        finished = checkpoint.Checkpoint(
+            kind="fcn",
+            backbone=backbone,
+            classes=config.classes,
+            net={
+                "stride": settings.stride,
+                "skips": settings.skips,
+                "pad": settings.pad,
+                "upsampling": settings.upsampling,
+            },
+            preprocessing=start_from.preprocessing,
+            state=net.state_dict(),
+            provenance={"run": name, "init": settings.init, "profile": config.profile},
+        )
+        with whole_file(places.history(name)) as part:
+            part.write_text("".join(json.dumps(row) + "\n" for row in progress.history), encoding="utf-8")
+        write_json(places.cost(name), _cost(progress, device=device))
+        with whole_file(places.net(name)) as part:
+            checkpoint.save(finished, part)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def list_files(config: Config, ref: ListRef) -> list[tuple[Path, Path]]:
+    """The image and label files of one of the config's lists."""
+    places = Places(config)
+    ids = existing(places.split(ref.list)).read_text(encoding="utf-8").split()
+    dataset = config.source(ref.source).dataset
+    return pairs(ids, dataset=dataset, raw=existing(places.raw(ref.source)), labels=existing(places.labels(ref.source)))
+
+
+def chosen_device() -> torch.device:
+    """FCN_DEVICE, or the GPU where there is one, or the CPU."""
+    wanted = os.environ.get("FCN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted not in ("cuda", "cpu"):
+        raise InputError(f"FCN_DEVICE is {wanted!r}; cuda and cpu are possible, and CUDA_VISIBLE_DEVICES picks a GPU")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "FCN_DEVICE is cuda, but torch sees no GPU here; unset it, or check the driver with nvidia-smi"
+        )
+    return torch.device(wanted)
+
+
+def _workers() -> int:
+    text = os.environ.get("FCN_WORKERS", "")
+    if not text:
+        return min(8, os.cpu_count() or 1) if chosen_device().type == "cuda" else 0
+    if not text.isdigit():
+        raise InputError(f"FCN_WORKERS is {text!r}; it is the number of loader processes, 0 or more")
+    return int(text)
+
+
+def _settings_hash(config: Config, settings: Run, origin: Path) -> str:
+    """A name for all that a state depends on: a changed setting, list or init never meets an old state."""
+    places = Places(config)
+    digest = hashlib.sha256()
+    for part in (settings, config.solvers[settings.solver], config.backbones[settings.backbone]):
+        digest.update(json.dumps(asdict(part), sort_keys=True).encode())
+    digest.update(f"{config.seed} {config.classes}".encode())
+    for path in (origin, existing(places.split(settings.train.list))):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: a trainer that was orphaned a moment ago is given time to save and leave."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        said = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StageFailure(
+                        f"another training of this run holds {folder}/lock; wait for it, or end it and run again"
+                    ) from None
+                if not said:
+                    print("waiting for an earlier training of this run to save and leave", file=sys.stderr)
+                    said = True
+                time.sleep(0.2)
+        yield
+
+
+def _freeze(net: FCN, settings: Run) -> None:
+    """Leave only the score layers to be trained where the run says so (FCN-32s-fixed)."""
+    if settings.trained == "score":
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.startswith("score_"))
+
+
+def _announce(
+    name: str,
+    *,
+    solver: Solver,
+    images: int,
+    device: torch.device,
+    fresh: list[str],
+    resumed: tuple[resume.Progress, object, object] | None,
+) -> None:
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    layers = sorted({tensor.rpartition(".")[0] for tensor in fresh})
+    print(
+        f"{name}: {solver.iterations} iterations of {solver.batch * solver.accumulation} from {images} images "
+        f"on {where}; new layers: {', '.join(layers) or 'none'}",
+        file=sys.stderr,
+    )
+    if resumed is not None:
+        print(f"{name}: going on after iteration {resumed[0].iteration}", file=sys.stderr)
+
+
+def _cost(progress: resume.Progress, *, device: torch.device) -> dict[str, object]:
+    gpu = device.type == "cuda"
+    peak = torch.cuda.max_memory_allocated(device) if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "seconds": round(progress.seconds, 1),
+        "peak_memory_bytes": peak,
+        "device": torch.cuda.get_device_name(device) if gpu else platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "pieces_per_pass": progress.split,
+    }
+
+
+@dataclass(kw_only=True)
+class _Observer:
+    """Progress for people, saved states for the next start, and the lifeline's wish to stop."""
+
+    name: str
+    solver: Solver
+    folder: Path
+    line: Lifeline
+    bar: "tqdm[Never]" = field(init=False)
+    saved_at: float = field(default_factory=time.monotonic)
+    said_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.save_seconds = float(os.environ.get("FCN_SAVE_SECONDS") or _SAVE_SECONDS)
+        self.bar = tqdm(total=self.solver.iterations, desc=self.name, unit="it", disable=not sys.stderr.isatty())
+
+    def report(self, row: dict[str, float]) -> None:
+        self.bar.n = int(row["iteration"])
+        self.bar.set_postfix(images=int(row["images"]), loss=f"{row['loss']:.3f}", refresh=True)
+        last = row["iteration"] == self.solver.iterations
+        if self.bar.disable and (last or time.monotonic() - self.said_at > _LINE_SECONDS):
+            self.said_at = time.monotonic()
+            print(
+                f"{self.name}: iteration {int(row['iteration'])} of {self.solver.iterations}, "
+                f"{int(row['images'])} images, loss {row['loss']:.3f}",
+                file=sys.stderr,
+            )
+
+    def warn(self, message: str) -> None:
+        tqdm.write(f"{self.name}: warning: {message}", file=sys.stderr)
+
+    def save_is_due(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.save_seconds
+
+    def save(self, progress: resume.Progress, net: FCN, optimizer: torch.optim.SGD) -> None:
+        resume.save(self.folder, progress=progress, net=net.state_dict(), optimizer=optimizer.state_dict())
+        self.saved_at = time.monotonic()
+
+    def must_stop(self) -> bool:
+        return self.line.cut.is_set()

@@ -1,0 +1,33 @@
+"""What goes wrong silently in training, said aloud."""
+
+import math
+
+
+class Diverged(RuntimeError):
+    """The loss is not a number any more."""
+
+
+def check_finite(loss: float, *, iteration: int, rate: float) -> None:
+    """Raise Diverged where the loss is NaN or infinite."""
+    if not math.isfinite(loss):
+        raise Diverged(
+            f"the loss is {loss} after iteration {iteration} at a rate of {rate:g}: the training diverged. "
+            "Lower the solver's rate (summed losses need rates near 1e-10), or set clip"
+        )
+
+
+def stuck(pixel_loss: float, *, classes: int, done: float) -> str | None:
+    """A warning where, a tenth of the way in, every class is still equally likely; else None."""
+    if done < 0.1 or abs(pixel_loss - math.log(classes)) > 0.01:
+        return None
+    return (
+        f"the loss stands at {pixel_loss:.4f} = ln {classes}: nothing is learned. Check that the weights were "
+        "transplanted, that labels and images belong together, and that the rate isn't far too low"
+    )
+
+
+def all_background(foreground_share: float, *, done: float) -> str | None:
+    """A warning where, a quarter of the way in, a batch is answered with background alone; else None."""
+    if done < 0.25 or foreground_share > 0:
+        return None
+    return "the net answers background everywhere in this batch; if that goes on, raise the rate or train longer"
