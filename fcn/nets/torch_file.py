@@ -1,0 +1,92 @@
+"""Reads files of torch.save without running code that may hide in them."""
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.serialization import safe_globals
+
+from fcn.errors import InputError
+
+_ZIP = b"PK\x03\x04"
+# torch.save's magic number before torch 1.6, pickled: the published Caffe conversions are that old.
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# pytorch-fcn's checkpoints keep their best mean IU as a numpy number, which holds no code. numpy 2 moved its maker.
+_MAKE_NUMBER = np.float64(0).__reduce__()[0]
+_NUMBERS: list[Any] = [
+    (_MAKE_NUMBER, "numpy._core.multiarray.scalar"),
+    (_MAKE_NUMBER, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    np.dtypes.Float64DType,
+    np.dtypes.Float32DType,
+    np.dtypes.Int64DType,
+]
+_NESTED = ("model_state_dict", "state_dict")
+
+
+def read(path: Path) -> object:
+    """What torch.save wrote to `path`, if it is plain values and tensors.
+
+    Raises InputError for a missing or truncated file, another format, and pickled code.
+    """
+    start = _start(path)
+    if start != _LEGACY and not start.startswith(_ZIP):
+        raise InputError(
+            f"{path} is not a file of torch.save: it starts with {start[:12]!r}. An HTML page starts with '<': "
+            "is the download whole?"
+        )
+    try:
+        with warnings.catch_warnings(), safe_globals(_NUMBERS):
+            warnings.simplefilter("ignore")  # torch announces what it then refuses with an error
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"{path} holds pickled Python objects, which can run code when they are read; only tensors and plain "
+            "values are read here. Save the network's state_dict() instead"
+        ) from None
+    except OSError:
+        raise
+    except Exception as error:  # damaged bytes break torch's reader in many ways
+        if "TorchScript" in str(error):
+            raise InputError(f"{path} is a TorchScript program, not weights; save its state_dict() instead") from None
+        raise InputError(
+            f"{path} is truncated or damaged: torch can't read it to its end; copy or fetch it again"
+        ) from None
+
+
+def state_dict(path: Path) -> dict[str, Tensor]:
+    """The state dict in `path`, also where it is an entry of a training's checkpoint."""
+    found = read(path)
+    for key in _NESTED:
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not found:
+        raise InputError(f"{path} holds {_kind(found)} where a state dict is wanted: names and their tensors")
+    for name, tensor in found.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise InputError(
+                f"{path} is not a state dict: {name!r} is {_kind(tensor)}, not a tensor; "
+                f"a state dict may also lie under {' or '.join(_NESTED)}"
+            )
+    return {name: tensor.detach() for name, tensor in found.items()}
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_LEGACY))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; a file of weights is wanted") from None
+    if not start:
+        raise InputError(f"{path} is empty; copy or fetch it again")
+    return start
+
+
+def _kind(value: object) -> str:
+    return "an empty dict" if value == {} else f"a {type(value).__name__}"

@@ -1,0 +1,197 @@
+"""The checkpoint format: what is written is what is read, the same bytes every time, and nothing else is believed."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fcn.config import Backbone
+from fcn.errors import InputError
+from fcn.nets import checkpoint, torch_file
+from fcn.nets.checkpoint import Checkpoint, matching
+from fcn.nets.preprocessing import preset
+
+VGG16 = Backbone(architecture="vgg16", width=0.125, fc=8, input_px=96, dropout=0.5)
+STATE = {
+    "score_fr.weight": torch.arange(12.0).reshape(3, 4, 1, 1),
+    "score_fr.bias": torch.tensor([0.5, -0.5, 1e-30]),
+    "trunk.half": torch.arange(6, dtype=torch.float16).reshape(2, 3),
+    "trunk.bn.num_batches_tracked": torch.tensor(7),
+}
+NET = Checkpoint(
+    kind="fcn",
+    backbone=VGG16,
+    classes=21,
+    net={"stride": 8, "skips": "staged", "pad": 100, "upsampling": "fixed"},
+    preprocessing=preset("caffe"),
+    state=STATE,
+    provenance={"run": "voc-fcn8s-vgg16", "seed": "0"},
+)
+
+
+def saved(path: Path, content: Checkpoint = NET) -> Path:
+    checkpoint.save(content, path)
+    return path
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
+    """Every field and every bit of every tensor survives the file."""
+    loaded = checkpoint.load(saved(tmp_path / "net.pt"))
+    for field in dataclasses.fields(Checkpoint):
+        if field.name != "state":
+            assert getattr(loaded, field.name) == getattr(NET, field.name)
+    assert set(loaded.state) == set(STATE)
+    for name, tensor in STATE.items():
+        assert loaded.state[name].dtype == tensor.dtype
+        assert torch.equal(loaded.state[name], tensor)
+
+
+def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    """Order of keys, memory layout, gradients, shared memory, 1 for 1.0 and the file's name leave no trace."""
+    base = torch.arange(24.0).reshape(2, 3, 2, 2)
+    plain = {"a": base.clone(), "b": base[0].clone(), "c": torch.ones(4, 1, 1, 1)}
+    odd = {
+        "c": torch.nn.Parameter(torch.ones(4, 1, 1, 1).to(memory_format=torch.channels_last)),
+        "b": base[0],
+        "a": base.to(memory_format=torch.channels_last).requires_grad_(),
+    }
+    first = dataclasses.replace(NET, state=plain, provenance={"x": "1", "y": "2"})
+    other = dataclasses.replace(
+        NET,
+        backbone=dataclasses.replace(VGG16, dropout=0.5),
+        preprocessing=dataclasses.replace(preset("caffe"), scale=1),
+        state=odd,
+        provenance={"y": "2", "x": "".join(["1"])},
+    )
+    assert saved(tmp_path / "one.pt", first).read_bytes() == saved(tmp_path / ".two.pt.part", other).read_bytes()
+
+
+def test_another_process_writes_the_same_bytes(tmp_path: Path, repository: Path) -> None:
+    """Two processes with different hash seeds write the same file from the same content."""
+    program = """
+import sys, torch
+from pathlib import Path
+from fcn.config import Backbone
+from fcn.nets import checkpoint
+from fcn.nets.preprocessing import preset
+torch.manual_seed(3)
+state = {f"trunk.features.{i}.weight": torch.randn(4, 3, 3, 3) for i in range(12)}
+backbone = Backbone(architecture="vgg16", width=1, fc=8, input_px=96, dropout=0)
+net = {name: value for name, value in {("stride", 8), ("pad", "same"), ("upsampling", "fixed")}}
+made = checkpoint.Checkpoint(kind="fcn", backbone=backbone, classes=21, net=net, preprocessing=preset("sample"),
+    state=state, provenance={name: name for name in {"one", "two", "three"}})
+checkpoint.save(made, Path(sys.argv[1]))
+"""
+    paths = [tmp_path / f"{seed}.pt" for seed in (0, 1, 2)]
+    for seed, path in enumerate(paths):
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(repository)}
+        subprocess.run([sys.executable, "-c", program, str(path)], env=environment, cwd=tmp_path, check=True)
+    assert len({path.read_bytes() for path in paths}) == 1
+
+
+def test_other_content_gives_other_bytes(tmp_path: Path) -> None:
+    """One changed number changes the file."""
+    state = {**STATE, "score_fr.bias": torch.tensor([0.5, -0.5, 2e-30])}
+    other = saved(tmp_path / "b.pt", dataclasses.replace(NET, state=state))
+    assert saved(tmp_path / "a.pt").read_bytes() != other.read_bytes()
+
+
+def test_a_view_is_saved_without_what_it_looks_into(tmp_path: Path) -> None:
+    """A row of a large matrix takes a row's room in the file."""
+    row = torch.zeros(10_000, 100)[0]
+    assert saved(tmp_path / "row.pt", dataclasses.replace(NET, state={"row": row})).stat().st_size < 10_000
+
+
+def test_a_single_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    """A file with one bit of one tensor flipped is refused, though torch itself would read it."""
+    state = {"a": torch.linspace(0.1, 0.9, 4096)}
+    path = saved(tmp_path / "net.pt", dataclasses.replace(NET, state=state))
+    content = bytearray(path.read_bytes())
+    content[content.index(state["a"].numpy().tobytes()) + 1000] ^= 1
+    path.write_bytes(content)
+    assert isinstance(torch_file.read(path), dict)
+    with pytest.raises(InputError, match=r"net\.pt is damaged: its tensors are not those that were written"):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path, kept: float) -> None:
+    """A file cut off anywhere gives one sentence."""
+    path = saved(tmp_path / "net.pt")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(InputError, match=r"net\.pt is truncated or damaged: .* copy or fetch it again$"):
+        checkpoint.load(path)
+
+
+def test_a_state_dict_is_no_checkpoint(tmp_path: Path) -> None:
+    """A plain state dict is refused with the kind of entry that would read it."""
+    torch.save(STATE, tmp_path / "other.pt")
+    with pytest.raises(InputError, match=r"not a checkpoint of this project; .* kind state_dict"):
+        checkpoint.load(tmp_path / "other.pt")
+
+
+def test_another_version_is_named(tmp_path: Path) -> None:
+    """A file of another version of the format says which one it has and which one is read."""
+    torch.save({"format": "fcn checkpoint", "version": 9, "about": "{}", "state": {}}, tmp_path / "net.pt")
+    with pytest.raises(InputError, match="version 9 of the checkpoint format, this code reads 1"):
+        checkpoint.load(tmp_path / "net.pt")
+
+
+def test_a_description_that_lacks_something_is_refused(tmp_path: Path) -> None:
+    """A file whose description isn't whole gives one sentence, not a traceback."""
+    torch.save({"format": "fcn checkpoint", "version": 1, "about": '{"classes": 21}', "state": {}}, tmp_path / "net.pt")
+    with pytest.raises(InputError, match="doesn't say what its tensors are for"):
+        checkpoint.load(tmp_path / "net.pt")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which stands for a full disk")
+def test_a_full_disk_stays_a_full_disk() -> None:
+    """No space left arrives as the OSError that the command line turns into advice."""
+    with pytest.raises(OSError, match="No space left on device"):
+        checkpoint.save(NET, Path("/dev/full"))
+
+
+def test_a_matching_checkpoint_passes() -> None:
+    """The same backbone, class count and upsampling match, whatever the dropout."""
+    matching(NET, backbone=dataclasses.replace(VGG16, dropout=0.0), classes=21, upsampling="fixed")
+
+
+def test_another_class_count_is_refused() -> None:
+    """A net of 21 classes can't start a run of 40."""
+    with pytest.raises(InputError, match="nets/a has 21 classes, the run wants 40"):
+        matching(NET, backbone=VGG16, classes=40, upsampling="fixed", where="nets/a")
+
+
+def test_a_classifiers_classes_are_its_own() -> None:
+    """A classifier of 1000 classes starts a run of 21."""
+    classifier = dataclasses.replace(NET, kind="classifier", classes=1000, net=None)
+    matching(classifier, backbone=VGG16, classes=21, upsampling="fixed")
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (dataclasses.replace(VGG16, architecture="alexnet"), "architecture vgg16, the run wants alexnet"),
+        (dataclasses.replace(VGG16, width=1.0), "width 0.125, the run wants 1.0"),
+        (dataclasses.replace(VGG16, fc=9), "fc 8, the run wants 9"),
+        (dataclasses.replace(VGG16, input_px=64), "input_px 96, the run wants 64"),
+    ],
+)
+def test_another_backbone_is_refused(other: Backbone, sentence: str) -> None:
+    """Each difference in shape is named with both values."""
+    with pytest.raises(InputError, match=f"has a backbone with {sentence}"):
+        matching(NET, backbone=other, classes=21, upsampling="fixed")
+
+
+def test_learned_upsampling_is_not_thrown_away() -> None:
+    """A net whose upsampling was learned can't start a run where it is fixed; a run that learns it, it can."""
+    state = {**STATE, "upscore.weight": torch.zeros(21, 21, 16, 16)}
+    learned = dataclasses.replace(NET, state=state, net={"stride": 8, "upsampling": "all"})
+    matching(learned, backbone=VGG16, classes=21, upsampling="all")
+    with pytest.raises(InputError, match=r"learned upsampling \(upscore\.weight\), the run's is fixed; write .* all$"):
+        matching(learned, backbone=VGG16, classes=21, upsampling="fixed")

@@ -1,0 +1,66 @@
+"""Preprocessing: what a network gets is what its weights were trained with."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms.functional import normalize, to_tensor
+
+from fcn.errors import InputError
+from fcn.nets.preprocessing import preset
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+
+
+def test_imagenet_is_torchvisions() -> None:
+    """The preset `imagenet` gives what torchvision's own transforms give."""
+    wanted = normalize(to_tensor(PHOTO.copy()), mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
+    torch.testing.assert_close(preset("imagenet")(PHOTO), wanted, rtol=0, atol=2e-6)
+
+
+def test_inception_is_what_torchvision_feeds_its_pretrained_googlenet() -> None:
+    """The preset `inception` is `imagenet` followed by the `transform_input` of torchvision's GoogLeNet."""
+    torchvision = pytest.importorskip("torchvision.models.googlenet")
+    net = torchvision.GoogLeNet.__new__(torchvision.GoogLeNet)
+    torch.nn.Module.__init__(net)
+    net.transform_input = True
+    wanted = net._transform_input(preset("imagenet")(PHOTO)[None])[0]
+    torch.testing.assert_close(preset("inception")(PHOTO), wanted, rtol=0, atol=2e-6)
+
+
+def test_caffe_is_blue_first_with_the_mean_subtracted() -> None:
+    """The preset `caffe` reverses the channels and subtracts the mean of the reference release, unscaled."""
+    planes = preset("caffe")(PHOTO).numpy()
+    for plane, channel, mean in zip(planes, (2, 1, 0), (104.00699, 116.66877, 122.67892), strict=True):
+        np.testing.assert_allclose(plane, PHOTO[:, :, channel].astype(float) - mean, atol=1e-4)
+
+
+def test_sample_is_centred_on_115() -> None:
+    """The preset `sample` is (x - 115) / 60 in RGB."""
+    np.testing.assert_allclose(preset("sample")(PHOTO).numpy(), (PHOTO.transpose(2, 0, 1) - 115.0) / 60.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["imagenet", "inception", "caffe", "sample"])
+def test_a_read_only_image_gives_its_own_float_planes(name: str) -> None:
+    """An image that may not be written, as Pillow gives them, becomes contiguous float32 planes of its own."""
+    photo = PHOTO.copy()
+    photo.flags.writeable = False
+    planes = preset(name)(photo)
+    assert planes.shape == (3, 5, 7)
+    assert planes.dtype == torch.float32
+    assert planes.is_contiguous()
+    planes.zero_()
+    assert photo.any()
+
+
+@pytest.mark.parametrize("name", ["imagenet", "inception", "caffe", "sample"])
+def test_a_description_names_the_preset_and_its_channels(name: str) -> None:
+    """A preset's description has its name, its channel order and its mean."""
+    made = preset(name)
+    assert made.describe().startswith(f"{name} ({made.channels}")
+    assert f"mean {made.mean[0]:.6g}" in made.describe()
+
+
+def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
+    """A wrong name gives one sentence that lists the presets."""
+    with pytest.raises(InputError, match=r"'caffee' is unknown; there are caffe, imagenet, inception, sample$"):
+        preset("caffee")
