@@ -1,0 +1,261 @@
+"""The stage `weights`: every kind of entry becomes one checkpoint, and every wrong entry one sentence."""
+
+import hashlib
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from fcn.config import Config, parse
+from fcn.errors import InputError
+from fcn.nets import backbones, checkpoint
+from fcn.nets.preprocessing import preset
+from fcn.paper.downloads import DOWNLOADS, Download
+from fcn.stages import weights
+
+RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
+REPOSITORY = Path(__file__).resolve().parents[2]
+VGG16 = {"architecture": "vgg16", "width": 0.0625, "fc": 8, "input_px": 64, "dropout": 0.5}
+CONVOLUTIONS = [
+    f"conv{block}_{layer}" for block, depth in enumerate((2, 2, 3, 3, 3), 1) for layer in range(1, depth + 1)
+]
+TRAINING = {"crops": 64, "held_out": 16, "batch": 4, "iterations": 6, "rate": 1e-3, "precision": "float32"}
+
+
+def profile(backbone: dict[str, object] | None = None, /, **entry: object) -> Config:
+    """A profile with one weights entry, called `w`, or as `name` says."""
+    name = str(entry.pop("name", "w"))
+    values: dict[str, object] = {"profile": "p", "root": ".", "params": "params.yaml", "seed": 0, "classes": 21}
+    values |= {key: {} for key in ("sources", "lists", "solvers", "runs", "departures")}
+    values |= {"disjoint": [], "backbones": {"b": backbone or VGG16}, "weights": {name: {"backbone": "b", **entry}}}
+    return parse(values)
+
+
+def state_of(prefix: str = "") -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    net = backbones.load("vgg16").classifier(width=0.0625, fc=8, input_px=64, classes=7)
+    return {name: tensor for name, tensor in net.state_dict().items() if name.startswith(prefix)}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project root to run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a server on this machine that serves the folder `served`."""
+    (tmp_path / "served").mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+        thread.join()
+
+
+def result(name: str = "w") -> checkpoint.Checkpoint:
+    return checkpoint.load(Path("data/p/weights") / f"{name}.pt")
+
+
+def left_behind() -> list[str]:
+    """What lies in the profile's data folder, finished or not."""
+    return sorted(path.name for path in Path("data").rglob("*") if path.is_file())
+
+
+def test_a_local_file_becomes_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Convolutions from a local file are saved with preprocessing and origin, and one line says what is missing."""
+    torch.save(state_of("features"), folder / "conv.pt")
+    weights.run(profile(kind="state_dict", **{"from": "conv.pt"}, preprocessing="imagenet"), "w")
+    found = result()
+    assert found.kind == "classifier"
+    assert found.net is None
+    assert found.classes == 0
+    assert found.preprocessing == preset("imagenet")
+    assert found.provenance["from"] == "conv.pt"
+    assert found.provenance["sha256"] == hashlib.sha256((folder / "conv.pt").read_bytes()).hexdigest()
+    assert all(torch.equal(found.state[name], tensor) for name, tensor in state_of("features").items())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("weights w: 26 of the 32 tensors of the vgg16 from conv.pt")
+    assert ", classifier.0, classifier.3, classifier.6 start at random; input imagenet (RGB" in line
+    assert left_behind() == ["w.pt"]
+
+
+def test_a_run_repeated_gives_the_same_bytes(folder: Path) -> None:
+    """Running the stage twice gives the same file, so that DVC sees no change."""
+    torch.save(state_of(), folder / "net.pt")
+    config = profile(kind="state_dict", **{"from": "net.pt"}, preprocessing="caffe")
+    weights.run(config, "w")
+    first = Path("data/p/weights/w.pt").read_bytes()
+    weights.run(config, "w")
+    assert Path("data/p/weights/w.pt").read_bytes() == first
+    assert result().classes == 7
+
+
+def test_from_scratch_is_a_checkpoint_without_tensors(capsys: pytest.CaptureFixture[str]) -> None:
+    """Kind none writes a checkpoint with nothing but the preprocessing."""
+    weights.run(profile(kind="none", **{"from": "fcn/nets/surgery.py"}, preprocessing="sample"), "w")
+    assert result().state == {}
+    assert result().preprocessing == preset("sample")
+    assert "none; all 32 tensors of the vgg16 start at random" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("architecture", ["alexnet", "vgg16", "googlenet"])
+def test_a_sample_classifier_is_trained(architecture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kind classifier trains on generated crops, and its accuracy travels with the checkpoint."""
+    backbone = {**VGG16, "architecture": architecture, "input_px": 96}
+    config = profile(
+        backbone, kind="classifier", **{"from": "fcn/datasets/sample.py"}, preprocessing="sample", training=TRAINING
+    )
+    weights.run(config, "w")
+    found = result()
+    assert found.classes == 20
+    assert 0 <= float(found.provenance["top1"]) <= 1
+    assert "top-1 accuracy" in capsys.readouterr().err
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in found.state.values())
+
+
+def test_a_download_is_fetched_by_its_name(folder: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry from the downloads file is fetched from a mirror that has it, checked, and converted; and once only."""
+    torch.save(state_of(), folder / "served" / "vgg16-tiny.pth")
+    digest = hashlib.sha256((folder / "served" / "vgg16-tiny.pth").read_bytes()).hexdigest()
+    fact = Download(
+        file="vgg16-tiny.pth",
+        urls=(f"{server}/gone.pth", f"{server}/vgg16-tiny.pth"),
+        source="this test",
+        sha256_prefix=digest[:8],
+    )
+    monkeypatch.setitem(DOWNLOADS, "vgg16-tiny", fact)
+    config = profile(
+        name="vgg16-tiny", kind="torchvision", **{"from": "fcn/paper/downloads.py"}, preprocessing="imagenet"
+    )
+    weights.run(config, "vgg16-tiny")
+    assert result("vgg16-tiny").provenance["sha256"] == digest
+    assert len(result("vgg16-tiny").state) == 32
+    shutil.rmtree(folder / "served")
+    weights.run(config, "vgg16-tiny")
+
+
+def test_a_download_without_facts_is_refused() -> None:
+    """An entry from the downloads file whose name is no download lists those there are."""
+    config = profile(kind="torchvision", **{"from": "fcn/paper/downloads.py"}, preprocessing="imagenet")
+    with pytest.raises(
+        InputError, match=r"weights\.w: fcn/paper/downloads\.py has no download of this name; it has .*vgg16-oxford"
+    ):
+        weights.run(config, "w")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "wanted"),
+    [
+        ("torchvision", "caffe", "imagenet"),
+        ("keras", "imagenet", "caffe"),
+        ("pytorch_fcn", "imagenet", "caffe"),
+        ("classifier", "imagenet", "sample"),
+    ],
+)
+def test_preprocessing_that_the_weights_were_not_trained_with_is_refused(kind: str, given: str, wanted: str) -> None:
+    """Weights whose input is known refuse another preprocessing, and say which to write."""
+    training = {"training": TRAINING} if kind == "classifier" else {}
+    with pytest.raises(
+        InputError, match=f"preprocessing is '{given}', .* trained with '{wanted}'.* preprocessing: {wanted}$"
+    ):
+        weights.run(profile(kind=kind, **{"from": "net.pt"}, preprocessing=given, **training), "w")
+    assert left_behind() == []
+
+
+def test_torchvisions_googlenet_wants_its_own_preprocessing() -> None:
+    """The GoogLeNet of torchvision was trained on pixels from -1 to 1: imagenet is refused for it."""
+    googlenet = {**VGG16, "architecture": "googlenet"}
+    with pytest.raises(InputError, match="trained with 'inception'"):
+        weights.run(profile(googlenet, kind="torchvision", **{"from": "net.pt"}, preprocessing="imagenet"), "w")
+
+
+def test_unknown_names_are_answered_with_those_there_are(folder: Path) -> None:
+    """No name, a wrong name and a wrong preprocessing each list what there is."""
+    config = profile(kind="state_dict", **{"from": "net.pt"}, preprocessing="imagenett")
+    with pytest.raises(InputError, match=r"write `python -m fcn weights NAME`; there are w$"):
+        weights.run(config, None)
+    with pytest.raises(InputError, match=r"unknown name 'v'; .*known are: w"):
+        weights.run(config, "v")
+    with pytest.raises(InputError, match="preprocessing 'imagenett' is unknown; there are caffe, imagenet"):
+        weights.run(config, "w")
+    with pytest.raises(InputError, match=r"weights\.w\.kind"):
+        profile(kind="caffemodel", **{"from": "net.pt"}, preprocessing="caffe")
+
+
+def test_training_belongs_to_the_kind_that_trains() -> None:
+    """`training` without kind classifier, and kind classifier without it, are refused."""
+    with pytest.raises(InputError, match=r"weights\.w: training belongs to kind classifier; weights of kind none"):
+        weights.run(profile(kind="none", **{"from": "x"}, preprocessing="sample", training=TRAINING), "w")
+    with pytest.raises(InputError, match=r"weights\.w: kind classifier lacks training"):
+        weights.run(profile(kind="classifier", **{"from": "x"}, preprocessing="sample"), "w")
+
+
+def test_a_wrong_file_leaves_the_old_weights_alone(folder: Path) -> None:
+    """A file of another width is refused with its tensor and shapes, and what was made before stays as it was."""
+    torch.save(state_of(), folder / "net.pt")
+    config = profile(kind="state_dict", **{"from": "net.pt"}, preprocessing="imagenet")
+    weights.run(config, "w")
+    before = Path("data/p/weights/w.pt").read_bytes()
+    wide = profile({**VGG16, "width": 0.125}, kind="state_dict", **{"from": "net.pt"}, preprocessing="imagenet")
+    with pytest.raises(
+        InputError, match=r"net\.pt holds features\.0\.weight with shape 4 x 3 x 3 x 3, .* wants 8 x 3 x 3 x 3"
+    ):
+        weights.run(wide, "w")
+    assert Path("data/p/weights/w.pt").read_bytes() == before
+    assert left_behind() == ["w.pt"]
+
+
+def test_a_released_fcn_becomes_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An FCN under pytorch-fcn's names becomes a checkpoint of kind fcn, with its stride and class count."""
+    kernels = dict.fromkeys(CONVOLUTIONS, 3) | {"fc6": 2, "fc7": 1, "score_fr": 1, "score_pool4": 1}
+    shapes = [tensor.shape for name, tensor in state_of("features").items() if name.endswith("weight")]
+    widths = [tuple(shape[:2]) for shape in shapes] + [(8, 32), (8, 8), (5, 8), (5, 32)]
+    state: dict[str, Tensor] = {}
+    for (layer, kernel), (outputs, inputs) in zip(kernels.items(), widths, strict=True):
+        state |= {f"{layer}.weight": torch.rand(outputs, inputs, kernel, kernel), f"{layer}.bias": torch.rand(outputs)}
+    torch.save({"model_state_dict": state}, folder / "fcn.pth.tar")
+    weights.run(profile(kind="pytorch_fcn", **{"from": "fcn.pth.tar"}, preprocessing="caffe"), "w")
+    found = result()
+    assert (found.kind, found.classes) == ("fcn", 5)
+    assert found.net == {"stride": 16, "pad": 100, "upsampling": "fixed"}
+    assert torch.equal(found.state["score_pool4.bias"], state["score_pool4.bias"])
+    assert "34 tensors of an FCN-16s with 5 classes from fcn.pth.tar; input caffe (BGR" in capsys.readouterr().err
+
+
+def test_the_command_answers_a_wrong_file_with_a_sentence(folder: Path, run_fcn: RunFcn) -> None:
+    """`python -m fcn weights` on a page that was saved as weights ends with exit code 2 and one line."""
+    (folder / "net.pth").write_text("<html>quota exceeded</html>")
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    values["weights"]["vgg16-none"] |= {"kind": "state_dict", "from": "net.pth"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    ended = run_fcn(["weights", "vgg16-none"], folder)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: net.pth is not a file of torch.save: it starts with b'<html>quota ")
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(("name", "fc6"), [("alexnet", "classifier.1"), ("vgg16", "classifier.0")])
+def test_the_real_convolutions_become_a_checkpoint(name: str, fc6: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The real ImageNet convolutions pass through the stage at full size, and the line says that fc6 is not there."""
+    path = REPOSITORY.parent / "shared" / "weights" / f"{name}_conv_imagenet_fp16.pt"
+    if not path.is_file():
+        pytest.skip(f"needs {path.name} in ../shared/weights, which is not part of the project")
+    full = {"architecture": name, "width": 1, "fc": 4096, "input_px": 224, "dropout": 0.5}
+    weights.run(profile(full, kind="state_dict", **{"from": str(path)}, preprocessing="imagenet"), "w")
+    original = torch.load(path, weights_only=True)
+    assert all(torch.equal(result().state[key], tensor.float()) for key, tensor in original.items())
+    assert f"{fc6}, " in capsys.readouterr().err
