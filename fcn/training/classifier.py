@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fcn.config import Backbone, ClassifierTraining
-from fcn.datasets import scenes
+from fcn.datasets import sample
 from fcn.nets import backbones
 from fcn.nets.preprocessing import Preprocessing
 from fcn.training.loop import iteration_seed
@@ -32,7 +32,7 @@ def train(
     `progress` is told the iteration, their number and the loss. Every draw comes from (seed, iteration). AdamW with a
     warm-up and one drop: how ImageNet's classifiers were trained is not what the papers are about.
     """
-    crops, classes = scenes.crops(seed, training.crops + training.held_out, size_px=backbone.input_px)
+    crops, classes = sample.crops(seed, training.crops + training.held_out, size_px=backbone.input_px)
     torch.manual_seed(seed)
     architecture = backbones.load(backbone.architecture)
     net = architecture.classifier(width=backbone.width, fc=backbone.fc, input_px=backbone.input_px, classes=_CLASSES)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from fcn.config import Scenes
 from fcn.datasets.sample import roster, write_sbd_archive, write_voc_archive
-from fcn.datasets.scenes import scene
+from fcn.datasets.sample.scenes import scene
 from fcn.errors import InputError
 
 SCENES = Scenes(sbd_train=9, voc_train=3, voc_val=6, leaked=2)

@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 
 from fcn.datasets.labels import VOID
-from fcn.datasets.scenes import CROP_RADIUS_PX, KINDS, SIZES_PX, crops, edges, scene
+from fcn.datasets.sample.scenes import CROP_RADIUS_PX, KINDS, SIZES_PX, crops, edges, scene
 
 
 @pytest.mark.parametrize("index", [0, 7, 123456])

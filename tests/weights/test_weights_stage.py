@@ -116,7 +116,7 @@ def test_a_sample_classifier_is_trained(architecture: str, capsys: pytest.Captur
     """Kind classifier trains on generated crops, and its accuracy travels with the checkpoint."""
     backbone = {**VGG16, "architecture": architecture, "input_px": 96}
     config = profile(
-        backbone, kind="classifier", **{"from": "fcn/datasets/sample.py"}, preprocessing="sample", training=TRAINING
+        backbone, kind="classifier", **{"from": "fcn/datasets/sample"}, preprocessing="sample", training=TRAINING
     )
     weights.run(config, "w")
     found = result()

@@ -18,8 +18,7 @@ from PIL import Image
 
 from fcn.config import Scenes
 from fcn.datasets.labels import VOID, palette
-from fcn.datasets.scenes import KINDS, Scene, edges, scene
-from fcn.datasets.scenes import crops as crops  # `sample.crops`: the profile's pictures and archives by one name
+from fcn.datasets.sample.scenes import KINDS, Scene, edges, scene
 from fcn.errors import InputError
 
 _VOC = "VOCdevkit/VOC2012"
