@@ -35,7 +35,7 @@ def run(config: Config, name: str | None) -> None:
         if source.kind == "local":
             manifest = _local(name, source)
         elif source.kind == "download":
-            manifest = _download(name, part, downloads=places.downloads)
+            manifest = _download(name, source, part, downloads=places.downloads)
         else:
             manifest = _sample(name, source, part, seed=config.seed)
         text = json.dumps({"source": name, "kind": source.kind, **manifest}, indent=2) + "\n"
@@ -119,8 +119,12 @@ def _local(name: str, source: Source) -> dict[str, Any]:
     return {"from": source.from_, "content": content}
 
 
-def _download(name: str, part: Path, *, downloads: Path) -> dict[str, Any]:
+def _download(name: str, source: Source, part: Path, *, downloads: Path) -> dict[str, Any]:
     pinned = pinned_download(name)
+    if source.archive not in (None, pinned.file):
+        raise InputError(
+            f"sources.{name}.archive: {source.archive!r}, but what is downloaded is {pinned.file!r}; leave `archive` out"
+        )
     downloads.mkdir(parents=True, exist_ok=True)
     with shown(pinned.file) as progress:
         fetched = download.fetch(pinned, downloads, progress=progress)

@@ -1,5 +1,6 @@
 """A real HTTP server on 127.0.0.1 that misbehaves as it is told, request by request."""
 
+import os
 import re
 import socket
 import struct
@@ -8,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # a proxy can't reach this server
 
 Answer = Callable[["Handler", bytes], None]
 

@@ -67,8 +67,9 @@ def read_mat(folder: Path, content: bytes) -> NDArray[Any]:
 
 def mat_of(**variables: object) -> bytes:
     """A .mat with these variables."""
-    out: Any = io.BytesIO()  # scipy writes to it; its stubs know paths only
-    scipy.io.savemat(out, variables)
+    out = io.BytesIO()
+    file: Any = out  # which scipy can write to, though its stubs know paths only
+    scipy.io.savemat(file, variables)
     return out.getvalue()
 
 

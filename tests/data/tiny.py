@@ -51,10 +51,11 @@ def png(values: NDArray[np.uint8]) -> bytes:
 
 def mat(values: NDArray[np.uint8], *, variable: str = "GTcls", field: str = "Segmentation") -> bytes:
     """A label as SBD has it: a struct in a .mat."""
-    out: Any = io.BytesIO()  # scipy writes to it; its stubs know paths only
+    out = io.BytesIO()
+    file: Any = out  # which scipy can write to, though its stubs know paths only
     struct = {field: values, "CategoriesPresent": np.unique(values[values > 0])}
-    scipy.io.savemat(out, {variable: struct}, do_compression=True)
-    return out.getvalue()
+    scipy.io.savemat(file, {variable: struct}, do_compression=True)
+    return b"MATLAB 5.0 MAT-file".ljust(116) + out.getvalue()[116:]  # without the time of day
 
 
 def lines(ids: Iterable[str]) -> bytes:
@@ -133,7 +134,7 @@ def params(
     }
     nothing: dict[str, object] = {name: {} for name in ("backbones", "weights", "solvers", "runs", "departures")}
     path = folder / "params.yaml"
-    path.write_text(yaml.safe_dump({**values, **nothing}), encoding="utf-8")
+    path.write_text(yaml.safe_dump({**values, **nothing}, sort_keys=False), encoding="utf-8")
     return path
 
 
