@@ -104,7 +104,8 @@ class Solver:
 
     One step sees `batch * accumulation` images. `loss` is the mean over a forward pass's valid pixels, or
     their sum divided by its images, as in the reference release. `bias_rate` multiplies the rate of biases, which never
-    decay. The fields with a default are switches that no paper uses: off unless a profile departs.
+    decay. With 0 `iterations` the init is scored as it is. The fields with a default are switches that no paper uses:
+    off unless a profile departs.
     """
 
     batch: Count
@@ -114,7 +115,7 @@ class Solver:
     bias_rate: Positive
     decay: NonNegative
     loss: Literal["mean", "sum"]
-    iterations: Count
+    iterations: Annotated[int, Field(ge=0)]
     precision: Literal["float32", "bfloat16"]
     warmup: Annotated[int, Field(ge=0)] = 0
     drop_at: Annotated[float, Field(gt=0, lt=1)] | None = None

@@ -26,7 +26,10 @@ def start(net: FCN, checkpoint: Checkpoint, *, run: Run, backbone: Backbone, whe
     matching(checkpoint, backbone=backbone, classes=classes, upsampling=run.upsampling, where=where)
     if checkpoint.kind == "fcn":
         own = net.state_dict()
-        return transplant(net, {name: tensor for name, tensor in checkpoint.state.items() if name in own})
+        handed = {name: tensor for name, tensor in checkpoint.state.items() if name in own}
+        if checkpoint.net is not None and checkpoint.net["stride"] != run.stride:
+            handed.pop("upscore.weight", None)  # it upsamples by the parent's stride
+        return transplant(net, handed)
     renamed = backbones.load(backbone.architecture).FULLY_CONNECTED
     trunk = net.trunk.state_dict()
     state = {}

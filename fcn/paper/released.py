@@ -15,6 +15,7 @@ TABLES = (
         title="The journal paper's weights, re-scored",
         dataset="VOC2011",
         split="seg11valid, 736 images",
+        beside="pami_table3",
         rows=(
             Row(
                 label="voc-fcn32s released",
@@ -45,14 +46,23 @@ TABLES = (
         title="The conference paper's weights, re-scored",
         dataset="VOC2011",
         split="seg11valid, 736 images",
+        beside="cvpr_table2",
         rows=(
             Row(
-                label="CVPR FCN-32s weights", cells=printed(MATCONVNET, pixel_acc=89.12, mean_acc=73.28, mean_iu=59.43)
+                label="CVPR FCN-32s weights",
+                cells=printed(MATCONVNET, pixel_acc=89.12, mean_acc=73.28, mean_iu=59.43),
+                runs=("voc-fcn32s-vgg16-cvpr-released",),
             ),
             Row(
-                label="CVPR FCN-16s weights", cells=printed(MATCONVNET, pixel_acc=90.02, mean_acc=75.74, mean_iu=62.35)
+                label="CVPR FCN-16s weights",
+                cells=printed(MATCONVNET, pixel_acc=90.02, mean_acc=75.74, mean_iu=62.35),
+                runs=("voc-fcn16s-vgg16-cvpr-released",),
             ),
-            Row(label="CVPR FCN-8s weights", cells=printed(MATCONVNET, pixel_acc=90.33, mean_acc=75.86, mean_iu=62.69)),
+            Row(
+                label="CVPR FCN-8s weights",
+                cells=printed(MATCONVNET, pixel_acc=90.33, mean_acc=75.86, mean_iu=62.69),
+                runs=("voc-fcn8s-vgg16-cvpr-released",),
+            ),
         ),
     ),
     Table(

@@ -4,6 +4,7 @@ from fcn.paper.table import Row, Table, printed, scores
 
 BRIEF = "an earlier reproduction, its README"
 ON = {"paper": "Earlier reproductions", "dataset": "VOC2011", "split": "seg11valid, 736 images"}
+LIKE_PAMI = {**ON, "beside": "pami_table3"}
 FCN32S, FCN16S, FCN8S = ("voc-fcn32s-vgg16",), ("voc-fcn16s-vgg16",), ("voc-fcn8s-vgg16",)
 AT_ONCE = ("voc-fcn8s-vgg16-atonce",)
 
@@ -12,7 +13,7 @@ def _mean_iu(
     key: str, number: str, title: str, source: str, rows: tuple[tuple[str, float, tuple[str, ...]], ...]
 ) -> Table:
     cells = tuple(Row(label=label, cells=printed(source, mean_iu=value), runs=runs) for label, value, runs in rows)
-    return Table(key=key, number=number, title=title, rows=cells, **ON)
+    return Table(key=key, number=number, title=title, rows=cells, **LIKE_PAMI)
 
 
 TABLES = (
@@ -24,6 +25,7 @@ TABLES = (
         dataset="VOC2011",
         split="not stated",
         note="Far above the papers and in another order: probably scored on training images, or averaged by image.",
+        beside="cvpr_table1",
         rows=(
             Row(label="FCN-AlexNet", cells=printed(BRIEF, mean_iu=76.03), runs=("voc-fcn32s-alexnet",)),
             Row(label="FCN-VGG16", cells=printed(BRIEF, mean_iu=72.61), runs=FCN32S),
@@ -38,6 +40,7 @@ TABLES = (
         dataset="VOC2011",
         split="not stated",
         note="Finer strides score lower here, against the papers.",
+        beside="cvpr_table2",
         rows=(
             Row(label="32s", cells=scores(BRIEF, 94.90, 85.82, 72.61, 82.92), runs=FCN32S),
             Row(label="16s", cells=scores(BRIEF, 94.24, 84.55, 71.10, 82.04), runs=FCN16S),
@@ -58,7 +61,7 @@ TABLES = (
                 runs=AT_ONCE,
             ),
         ),
-        **ON,
+        **LIKE_PAMI,
     ),
     _mean_iu(
         "reproduction_pytorch_fcn",
@@ -123,6 +126,7 @@ TABLES = (
                 runs=("voc-fcn16s-vgg16-cvpr", *FCN16S),
             ),
         ),
+        beside="cvpr_table2",
         **ON,
     ),
 )

@@ -48,11 +48,15 @@ class Printed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A printed row. `runs` may fill it: the first of these names that a profile has."""
+    """A printed row. `runs` may fill it: the first of these names that a profile has.
+
+    `architecture` is the full-size network (fcn/nets/backbones) whose structure the row prints, if it prints that.
+    """
 
     label: str
     cells: Mapping[str, Printed]
     runs: tuple[str, ...] = ()
+    architecture: str = ""
 
     def __post_init__(self) -> None:
         unknown = set(self.cells) - set(METRICS)
@@ -61,7 +65,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A printed table, or numbers of a text. Rows and columns are in the printed order."""
+    """A printed table, or numbers of a text. Rows and columns are in the printed order.
+
+    `beside` is the key of the papers' table that this one, of somebody else, did again.
+    """
 
     key: str
     paper: str
@@ -71,6 +78,7 @@ class Table:
     split: str
     rows: tuple[Row, ...]
     note: str = ""
+    beside: str = ""
     columns: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -60,7 +60,7 @@ def train(
         nn.utils.clip_grad_norm_(net.parameters(), _CLIP)
         optimizer.step()
         if progress is not None:
-            progress(iteration + 1, training.iterations, float(loss))
+            progress(iteration + 1, training.iterations, loss.item())
     held_out = slice(training.crops, None)
     return net.state_dict(), _accuracy(net, crops[held_out], classes[held_out], preprocessing)
 

@@ -37,7 +37,7 @@ def classifier(*, width: float, fc: int, input_px: int, classes: int) -> nn.Modu
     """N 3 input_px input_px -> N classes. It has no fc6 or fc7: `fc` isn't used."""
     with torch.device("meta"):
         net = GoogLeNet(num_classes=classes, aux_logits=False, transform_input=False, init_weights=False, dropout=0.0)
-        return finish(net, width=width, input_px=input_px, classes=classes)
+    return finish(net, width=width, input_px=input_px, classes=classes)
 
 
 def finish(net: GoogLeNet, *, width: float, input_px: int, classes: int) -> nn.Module:
@@ -51,7 +51,7 @@ def finish(net: GoogLeNet, *, width: float, input_px: int, classes: int) -> nn.M
 
 
 def _flat_features(net: GoogLeNet, *, input_px: int) -> tuple[int, int]:
-    layers = nn.Sequential(*(getattr(net, name) for name in _ORDER)).eval()
+    layers = nn.Sequential(*(getattr(net, name) for name in _ORDER))
     return features_size(layers, input_px=input_px)
 
 

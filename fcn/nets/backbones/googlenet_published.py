@@ -19,4 +19,4 @@ def classifier(*, width: float, fc: int, input_px: int, classes: int) -> nn.Modu
             if isinstance(block, Inception):
                 conv = block.branch3[1].conv
                 block.branch3[1].conv = nn.Conv2d(conv.in_channels, conv.out_channels, 5, padding=2, bias=False)
-        return googlenet.finish(net, width=width, input_px=input_px, classes=classes)
+    return googlenet.finish(net, width=width, input_px=input_px, classes=classes)
