@@ -1,0 +1,155 @@
+"""The stage `tables`: the scores, and the papers' tables with ours beside."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fcn.paper.table import every
+from fcn.tables import others, structure
+from tests.conftest import RunFcn
+
+ROOT = Path(__file__).resolve().parents[2]
+SCORES = {"pixel_acc": 0.9, "mean_acc": 0.5, "mean_iu": 0.4, "fw_iu": 0.8, "images": 100, "background_mean_iu": 0.04}
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    """A project with a sample profile whose runs are scored, all but the one at once."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    runs = yaml.safe_load((tmp_path / "params.yaml").read_text())["runs"]
+    data = tmp_path / "data/sample"
+    (data / "scores").mkdir(parents=True)
+    for index, run in enumerate(runs):
+        if run != "voc-fcn8s-vgg16-atonce":
+            scores = {**SCORES, "mean_iu": 0.4 + index / 100}
+            (data / f"scores/{run}.json").write_text(json.dumps(scores))
+    timed = {"seconds_per_image": 0.025, "trials": 20, "parameters": 1_234_567}
+    (data / "timing.json").write_text(json.dumps({"device": "a test", "runs": dict.fromkeys(runs, timed)}))
+    return tmp_path
+
+
+def test_the_scores_are_printed_and_kept(folder: Path, run_fcn: RunFcn) -> None:
+    """The stage prints each run's scores in percent, and below them why the profile departs where it does."""
+    done = run_fcn(["tables"], folder)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    scored = next(line for line in lines if line.startswith("| voc-fcn32s-alexnet |"))
+    assert [cell.strip() for cell in scored.split("|")[4:-1]] == [
+        "90.0", "50.0", "40.0", "80.0", "4.0", "25.0", "1,234,567",
+    ]  # fmt: skip
+    missing = next(line for line in lines if line.startswith("| voc-fcn8s-vgg16-atonce |"))
+    assert missing.count("| - ") == 6
+    reasons = yaml.safe_load((folder / "params.yaml").read_text())["departures"]
+    printed = lines[lines.index("## Departures from the papers") :]
+    assert all(any(f"| {name} |" in line and reason in line for line in printed) for name, reason in reasons.items())
+    tables = folder / "data/sample/tables"
+    assert (tables / "scores.md").read_text() in done.stdout
+    kept = json.loads((tables / "scores.json").read_text())["scores"]
+    with (tables / "scores.csv").open() as file:
+        for row, entry in zip(csv.DictReader(file), kept, strict=True):
+            assert row["run"] == entry["run"]
+            assert float(row["mean_iu"] or "nan") == pytest.approx(entry["numbers"]["mean_iu"], nan_ok=True) or (
+                entry["numbers"]["mean_iu"] is None
+            )
+
+
+def test_every_printed_table_is_filled_in_four_formats(folder: Path, run_fcn: RunFcn) -> None:
+    """Each table of fcn/paper is written with its numbers, ours and the difference, the same in CSV and JSON."""
+    assert run_fcn(["tables"], folder).returncode == 0
+    for key, table in every().items():
+        base = folder / "data/sample/tables" / key
+        filled = json.loads(base.with_suffix(".json").read_text())
+        with base.with_suffix(".csv").open() as file:
+            lines = list(csv.DictReader(file))
+        assert [row["row"] for row in filled["rows"]] == [row.label for row in table.rows]
+        for row, line, printed in zip(filled["rows"], lines, table.rows, strict=True):
+            assert {metric: cell["paper"] for metric, cell in row["cells"].items()} == {
+                metric: cell.value for metric, cell in printed.cells.items()
+            }
+            for metric, cell in row["cells"].items():
+                assert float(line[f"{metric}.paper"]) == cell["paper"]
+                assert line[f"{metric}.confirmed"] == str(cell["confirmed"])
+                if cell["ours"] is None:
+                    assert line[f"{metric}.ours"] == line[f"{metric}.difference"] == ""
+                else:
+                    assert cell["difference"] == pytest.approx(cell["ours"] - cell["paper"])
+                    assert float(line[f"{metric}.ours"]) == pytest.approx(cell["ours"])
+        for suffix in (".md", ".tex"):
+            text = base.with_suffix(suffix).read_text()
+            labels = [row.label.replace("->", r"$\to$") if suffix == ".tex" else row.label for row in table.rows]
+            assert all(label in text for label in labels), base
+            marked = "dagger" if suffix == ".tex" else "†"
+            confirmed = all(cell.confirmed for row in table.rows for cell in row.cells.values())
+            assert (marked in text) != confirmed, base
+
+
+def test_rows_without_a_run_say_so(folder: Path, run_fcn: RunFcn) -> None:
+    """A row whose run was not scored reads `not run`; one that no run of ours could fill reads `-`."""
+    assert run_fcn(["tables"], folder).returncode == 0
+    tables = folder / "data/sample/tables"
+    staged, at_once = (
+        next(line for line in (tables / "pami_table3.md").read_text().splitlines() if line.startswith(f"| {label} |"))
+        for label in ("FCN-8s staged", "FCN-8s at-once")
+    )
+    assert at_once.count("not run") == 4
+    assert "| 65.5 | 46.0 | -19.5 |" in staged
+    assert "| R-CNN | 47.9 | - |" in (tables / "cvpr_table3.md").read_text()
+    assert "† as reported" in (tables / "pami_table3.md").read_text()
+
+
+def test_table_1_has_the_printed_structure() -> None:
+    """Layers, parameters, receptive field and stride that follow from our full-size layers are Table 1's."""
+    structural = ("conv_layers", "parameters_M", "rf_size", "max_stride")
+    for row in every()["cvpr_table1"].rows:
+        ours = structure(row.architecture)
+        assert {key: round(ours[key]) for key in structural} == {key: row.cells[key].value for key in structural}
+
+
+def test_a_metric_over_nothing_is_missing(folder: Path, run_fcn: RunFcn) -> None:
+    """A score that was never defined is `-` and null, never NaN."""
+    nothing = {**SCORES, "mean_iu": float("nan")}
+    (folder / "data/sample/scores/voc-fcn32s-vgg16.json").write_text(json.dumps(nothing))
+    done = run_fcn(["tables"], folder)
+    assert done.returncode == 0, done.stderr
+    for path in (folder / "data/sample/tables").iterdir():
+        assert "nan" not in path.read_text().lower(), path
+
+
+def test_others_stand_beside_the_row_they_did_again() -> None:
+    """Re-scored weights and earlier reproductions each stand beside the row of the paper that they belong to."""
+    tables = every()
+    pami = {(item.row, item.mean_iu) for item in others(tables["pami_table3"])}
+    assert {("FCN-32s", 63.6261), ("FCN-8s staged", 65.5126), ("FCN-8s at-once", 64.74)} <= pami
+    assert ("FCN-16s", 62.35) in {(item.row, item.mean_iu) for item in others(tables["cvpr_table2"])}
+    assert {item.row: item.mean_iu for item in others(tables["cvpr_table1"])}["FCN-GoogLeNet"] == 46.37
+    beside = [table for table in tables.values() if table.beside]
+    assert sum(len(others(table)) for table in tables.values()) == sum(len(table.rows) for table in beside)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "breaks", "message"),
+    [
+        (["tables", "voc-fcn32s-vgg16"], "", "tables takes no name"),
+        (["tables"], "scores", "is made by an earlier stage"),
+        (["tables"], "timing", "is made by an earlier stage"),
+        (["tables"], "departures", "departures from the papers without a reason"),
+    ],
+)
+def test_what_is_wrong_is_said(folder: Path, run_fcn: RunFcn, arguments: list[str], breaks: str, message: str) -> None:
+    """A name, missing scores or times, and departures without a reason end in a sentence, and write nothing."""
+    if breaks == "scores":
+        shutil.rmtree(folder / "data/sample/scores")
+    if breaks == "timing":
+        (folder / "data/sample/timing.json").unlink()
+    if breaks == "departures":
+        values = yaml.safe_load((folder / "params.yaml").read_text())
+        (folder / "params.yaml").write_text(yaml.safe_dump({**values, "departures": {}}, sort_keys=False))
+    done = run_fcn(arguments, folder)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "data/sample/tables").exists()
