@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
-from fcn.config import Config, ImageList, ListRef, Run, Solver
+from fcn.config import Config, ListRef, Run, Solver, Weights
 from fcn.errors import InputError
 from fcn.paper import protocol
-from fcn.paper.protocol import Fact, PublishedList
+from fcn.paper.protocol import Experiment, Fact, PublishedList, Recipe
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,48 +76,106 @@ def _ask_for_reasons(config: Config, missing: dict[str, tuple[str, _Difference]]
 
 
 def _differences(config: Config, run: Run) -> list[_Difference]:
-    backbone, solver = config.backbones[run.backbone], config.solvers[run.solver]
-    published = protocol.recipe(
-        run.regime, architecture=backbone.architecture, stride=run.stride, skips=run.skips, trained=run.trained
+    solver, experiment = config.solvers[run.solver], _experiment(config, run)
+    found = [*_network(config, run), *_list("val-list", config, run.val, experiment.val)]
+    if solver.iterations > 0:
+        found += _list("train-list", config, run.train, experiment.train) + _settings(config, run, solver)
+    elif _first_weights(config, run)[1].kind == "pytorch_fcn":
+        return found  # the authors' own net, scored as it is: its training is theirs
+    return [*found, *_start(config, run), *_length(config, run, solver)]
+
+
+def _recipe(config: Config, run: Run) -> Recipe:
+    architecture = config.backbones[run.backbone].architecture
+    return protocol.recipe(
+        run.regime, architecture=architecture, stride=run.stride, skips=run.skips, trained=run.trained
     )
-    found = [*_network(config, run), *_lists(config, run), *_length(config, run, solver, published.iterations)]
-    # Without a skip there is nothing between the score layer and the final upsampling that could be learned.
-    upsampling = "fixed" if run.stride == 32 and published.upsampling.value == "intermediate" else None
-    settings: list[tuple[str, Fact[object], object]] = [
-        ("batch", _any(published.images_per_step), solver.batch * solver.accumulation),
-        ("momentum", _any(published.momentum), solver.momentum),
-        ("rate", _any(published.rate), solver.rate),
-        ("bias-rate", _any(published.bias_rate), solver.bias_rate),
-        # fcn/config.py: biases never decay.
-        ("bias-decay", _any(published.bias_decays), False),
-        ("decay", _any(published.decay), solver.decay),
-        ("loss", _any(published.loss), solver.loss),
-        ("precision", _any(published.precision), solver.precision),
-        ("pad", _any(published.pad), run.pad),
-        ("width", _any(published.width), backbone.width),
-        ("crop", _any(published.crop), run.crop),
-        ("mirror", _any(published.mirror), run.mirror),
-        ("jitter", _any(published.jitter), run.jitter),
-        ("warmup", Fact(value=0, source=protocol.CVPR_43), solver.warmup),
-        ("drop", Fact(value=None, source=protocol.CVPR_43), solver.drop_at),
-        ("clip", Fact(value=None, source=protocol.RELEASE), solver.clip),
-        ("score-rate", Fact(value=1.0, source=protocol.RELEASE), solver.score_rate),
+
+
+def _network(config: Config, run: Run) -> list[_Difference]:
+    """The shape of the network."""
+    backbone, recipe = config.backbones[run.backbone], _recipe(config, run)
+    classifier = protocol.CLASSIFIERS.get(backbone.architecture)
+    if classifier is None:
+        published = ", ".join(item.name for item in protocol.CLASSIFIERS.values())
+        return [_Difference(name="architecture", published=published, ours=backbone.architecture)]
+    found = []
+    if classifier.torchvision_differs:
+        found.append(_Difference(name="architecture", published=classifier.name, ours=classifier.torchvision_differs))
+    facts = [
+        *_compared("input", classifier.input_px, backbone.input_px),
+        *(_compared("fc", classifier.fc, backbone.fc) if classifier.fc is not None else []),
+        *_compared("dropout", classifier.dropout, backbone.dropout),
+        *_compared("width", recipe.width, backbone.width),
+        *_compared("pad", recipe.pad, run.pad),
     ]
-    if run.upsampling != upsampling:
-        settings.append(("upsampling", _any(published.upsampling), run.upsampling))
-    found += [
-        _Difference(name=name, published=_words(name, fact.value), ours=_words(name, ours))
-        for name, fact, ours in settings
-        if not fact.allows(ours)
-    ]
+    return found + facts
+
+
+def _first_weights(config: Config, run: Run) -> tuple[str, Weights]:
+    """The weights that the run's chain starts from, by name."""
+    while run.parent is not None:
+        run = config.runs[run.parent]
+    name = run.init.partition("/")[2]
+    return name, config.weights[name]
+
+
+def _start(config: Config, run: Run) -> list[_Difference]:
+    """Pretrained weights, and what the run takes over."""
+    found = []
+    name, entry = _first_weights(config, run)
+    classifier = protocol.CLASSIFIERS.get(config.backbones[run.backbone].architecture)
+    held = (
+        classifier is not None
+        and entry.kind in classifier.carried_by
+        and entry.preprocessing == classifier.preprocessing
+    )
+    # Training from scratch is the authors' own comparison; it has no weights to differ in.
+    if entry.kind != "none" and not held:
+        published = f"ImageNet: {classifier.name}" if classifier is not None else "ImageNet"
+        ours = f"{name} ({entry.kind}, preprocessing {entry.preprocessing})"
+        found.append(_Difference(name="weights", published=published, ours=ours))
+    parent_stride = config.runs[run.parent].stride if run.parent is not None else None
+    staged_from = {32: None, 16: 32, 8: 16}[run.stride] if run.skips == "staged" else None
+    if parent_stride != staged_from:
+        published = f"the {staged_from}s net" if staged_from else "the classifier"
+        found.append(_Difference(name="init", published=published, ours=run.init))
     return found
 
 
-def _any(
-    fact: Fact[int] | Fact[float] | Fact[float | None] | Fact[int | None] | Fact[bool] | Fact[str],
-) -> Fact[object]:
-    """Return the same fact, for a list of facts of several types."""
-    return Fact(value=fact.value, source=fact.source, confirmed=fact.confirmed, also=tuple(fact.also))
+def _settings(config: Config, run: Run, solver: Solver) -> list[_Difference]:
+    """How it trains."""
+    recipe = _recipe(config, run)
+    upsampling = recipe.upsampling
+    if run.stride == 32:
+        # Without a skip there is nothing before the final upsampling, so both papers' settings are the same here.
+        upsampling = Fact(value="fixed", source=upsampling.source, also=("intermediate",))
+    none_said: Fact[object] = Fact(value=None, source=protocol.CVPR_43)
+    return [
+        *_compared("batch", recipe.images_per_step, solver.batch * solver.accumulation),
+        *_compared("momentum", recipe.momentum, solver.momentum),
+        *_compared("rate", recipe.rate, solver.rate),
+        *_compared("bias-rate", recipe.bias_rate, solver.bias_rate),
+        *_compared("bias-decay", recipe.bias_decays, False),  # fcn/config.py: biases never decay
+        *_compared("decay", recipe.decay, solver.decay),
+        *_compared("loss", recipe.loss, solver.loss),
+        *_compared("precision", recipe.precision, solver.precision),
+        *_compared("crop", recipe.crop, run.crop),
+        *_compared("mirror", recipe.mirror, run.mirror),
+        *_compared("jitter", recipe.jitter, run.jitter),
+        *_compared("warmup", none_said, solver.warmup or None),
+        *_compared("drop", none_said, solver.drop_at),
+        *_compared("clip", none_said, solver.clip),
+        *_compared("score-rate", Fact(value=1.0, source=protocol.RELEASE), solver.score_rate),
+        *_compared("upsampling", upsampling, run.upsampling),
+    ]
+
+
+def _compared(name: str, fact: Fact[T], ours: object) -> list[_Difference]:
+    """One difference, or nothing."""
+    if fact.allows(ours):
+        return []
+    return [_Difference(name=name, published=_words(name, fact.value), ours=_words(name, ours))]
 
 
 def _words(name: str, value: object) -> str:
@@ -126,74 +187,26 @@ def _words(name: str, value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _network(config: Config, run: Run) -> list[_Difference]:
-    """Classifier, its weights, and what the run starts from."""
-    backbone = config.backbones[run.backbone]
-    classifier = protocol.CLASSIFIERS.get(backbone.architecture)
-    if classifier is None:
-        return [_Difference(name="architecture", published=", ".join(protocol.CLASSIFIERS), ours=backbone.architecture)]
-    found = []
-    if classifier.torchvision_differs:
-        found.append(_Difference(name="architecture", published=classifier.name, ours=classifier.torchvision_differs))
-    if not classifier.input_px.allows(backbone.input_px):
-        found.append(_Difference(name="input", published=str(classifier.input_px.value), ours=str(backbone.input_px)))
-    if classifier.fc is not None and not classifier.fc.allows(backbone.fc):
-        found.append(_Difference(name="fc", published=str(classifier.fc.value), ours=str(backbone.fc)))
-    if not classifier.dropout.allows(backbone.dropout):
-        dropout = f"{classifier.dropout.value:g}"
-        found.append(_Difference(name="dropout", published=dropout, ours=f"{backbone.dropout:g}"))
-    first = run
-    while first.parent is not None:
-        first = config.runs[first.parent]
-    entry_name = first.init.partition("/")[2]
-    entry = config.weights[entry_name]
-    held = entry.kind in classifier.carried_by and entry.preprocessing == classifier.preprocessing
-    # Training from scratch is the authors' own comparison; it has no weights to differ in.
-    if entry.kind != "none" and not held:
-        ours = f"{entry_name} ({entry.kind}, preprocessing {entry.preprocessing})"
-        found.append(_Difference(name="weights", published=f"ImageNet: {classifier.name}", ours=ours))
-    parent_stride = config.runs[run.parent].stride if run.parent is not None else None
-    staged_from = {32: None, 16: 32, 8: 16}[run.stride] if run.skips == "staged" else None
-    if parent_stride != staged_from:
-        published = f"the {staged_from}s net" if staged_from else "the classifier"
-        found.append(_Difference(name="init", published=published, ours=run.init))
-    return found
+def _list(name: str, config: Config, ref: ListRef, published: PublishedList) -> list[_Difference]:
+    ours, source = config.lists[ref.list], config.sources[ref.source]
+    generated = source.kind == "sample"
+    asked = (published.dataset, published.list, published.published, published.images)
+    if not generated and (source.dataset, ours.list, ours.published, ours.expect) == asked:
+        return []
+    shown = f"{ref.list}, {ours.expect or 'any number of'} images{' (generated)' if generated else ''}"
+    return [_Difference(name=name, published=f"{published.name}, {published.images} images", ours=shown)]
 
 
-def _lists(config: Config, run: Run) -> list[_Difference]:
-    experiment = _experiment(config, run)
-    found = []
-    for name, ref, published in (("train-list", run.train, experiment.train), ("val-list", run.val, experiment.val)):
-        ours = config.lists[ref.list]
-        if not _is(config, ref, ours, published):
-            kind = " (generated)" if config.sources[ref.source].kind == "sample" else ""
-            shown = f"{ref.list}, {ours.expect or 'any number of'} images{kind}"
-            found.append(_Difference(name=name, published=f"{published.name}, {published.images} images", ours=shown))
-    return found
-
-
-def _is(config: Config, ref: ListRef, ours: ImageList, published: PublishedList) -> bool:
-    return (
-        config.sources[ref.source].kind != "sample"
-        and config.sources[ref.source].dataset == published.dataset
-        and ours.list == published.list
-        and ours.published == published.published
-        and ours.expect == published.images
-    )
-
-
-def _experiment(config: Config, run: Run) -> protocol.Experiment:
+def _experiment(config: Config, run: Run) -> Experiment:
     source = config.sources[run.train.source]
     return protocol.experiment(run.regime, dataset=source.dataset, images=config.lists[run.train.list].expect)
 
 
-def _length(config: Config, run: Run, solver: Solver, iterations: Fact[int | None]) -> list[_Difference]:
+def _length(config: Config, run: Run, solver: Solver) -> list[_Difference]:
     """Iterations, against the regime's or, where only epochs are published, against those."""
+    iterations, experiment = _recipe(config, run).iterations, _experiment(config, run)
     if iterations.value is not None:
-        if iterations.allows(solver.iterations):
-            return []
-        return [_Difference(name="iterations", published=str(iterations.value), ours=str(solver.iterations))]
-    experiment = _experiment(config, run)
+        return _compared("iterations", iterations, solver.iterations)
     if experiment.epochs_at_least is None:
         return [_Difference(name="iterations", published=experiment.duration, ours=str(solver.iterations))]
     epochs = experiment.epochs_at_least.value

@@ -132,7 +132,7 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
             dropout=Fact(value=0.5, source=f"{RELEASE}; {CVPR_43}: as in the classifiers"),
             carried_by=(),
             preprocessing="caffe",
-            torchvision_differs="torchvision's has no groups, no local response normalisation and other channel counts",
+            torchvision_differs="torchvision's: no groups, no local response normalisation, other channel counts",
             source=CVPR_41,
         ),
         "vgg16": Classifier(
@@ -152,7 +152,7 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
             dropout=Fact(value=0.4, source="the classifier's own paper; not stated for the FCN", confirmed=False),
             carried_by=(),
             preprocessing="caffe",
-            torchvision_differs="torchvision's normalises its batches and has 3x3 for 5x5 convolutions",
+            torchvision_differs="torchvision's: batches normalised, 3x3 for 5x5 convolutions",
             source=CVPR_41,
         ),
     }

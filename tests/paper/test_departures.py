@@ -138,6 +138,14 @@ def test_scratch_and_the_score_layer_alone_are_the_papers_own() -> None:
     assert _names(_paper({"weights.vgg16-oxford.kind": "none", f"runs.{run}.trained": "score"}), run) == {"precision"}
 
 
+def test_the_authors_own_net_departs_in_nothing() -> None:
+    """Released weights, scored after 0 iterations, are the paper's net; any other net that isn't trained departs."""
+    run = "voc-fcn32s-vgg16"
+    untrained: dict[str, object] = {"solvers.pami-32s.iterations": 0, f"{REASONS}.iterations": "a test"}
+    assert _names(_paper({**untrained, "weights.vgg16-oxford.kind": "pytorch_fcn"}), run) == set()
+    assert _names(_paper(untrained), run) == {"iterations"}
+
+
 def test_a_longer_training_than_175_epochs_is_the_papers() -> None:
     """CVPR Table 1 asks for at least 175 epochs: 9,730 steps are enough, 9,729 are not."""
     run, place = "voc2011-fcn32s-vgg16", "solvers.cvpr-table1-vgg16.iterations"
