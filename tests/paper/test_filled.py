@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fcn.cli import main
 from fcn.paper.table import every
 from fcn.tables import others, structure
-from tests.conftest import RunFcn
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = {"pixel_acc": 0.9, "mean_acc": 0.5, "mean_iu": 0.4, "fw_iu": 0.8, "images": 100, "background_mean_iu": 0.04}
 
 
 @pytest.fixture(name="folder")
-def _folder(tmp_path: Path) -> Path:
-    """A project with a sample profile whose runs are scored, all but the one at once."""
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a sample profile whose runs are scored, all but the one at once; we are in it."""
+    monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     runs = yaml.safe_load((tmp_path / "params.yaml").read_text())["runs"]
     data = tmp_path / "data/sample"
@@ -32,11 +33,11 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_scores_are_printed_and_kept(folder: Path, run_fcn: RunFcn) -> None:
+def test_the_scores_are_printed_and_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The stage prints each run's scores in percent, and below them why the profile departs where it does."""
-    done = run_fcn(["tables"], folder)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    assert main(["tables"]) == 0
+    printed_text = capsys.readouterr().out
+    lines = printed_text.splitlines()
     scored = next(line for line in lines if line.startswith("| voc-fcn32s-alexnet |"))
     assert [cell.strip() for cell in scored.split("|")[4:-1]] == [
         "90.0", "50.0", "40.0", "80.0", "4.0", "25.0", "1,234,567",
@@ -47,7 +48,7 @@ def test_the_scores_are_printed_and_kept(folder: Path, run_fcn: RunFcn) -> None:
     printed = lines[lines.index("## Departures from the papers") :]
     assert all(any(f"| {name} |" in line and reason in line for line in printed) for name, reason in reasons.items())
     tables = folder / "data/sample/tables"
-    assert (tables / "scores.md").read_text() in done.stdout
+    assert (tables / "scores.md").read_text() in printed_text
     kept = json.loads((tables / "scores.json").read_text())["scores"]
     with (tables / "scores.csv").open() as file:
         for row, entry in zip(csv.DictReader(file), kept, strict=True):
@@ -57,9 +58,9 @@ def test_the_scores_are_printed_and_kept(folder: Path, run_fcn: RunFcn) -> None:
             )
 
 
-def test_every_printed_table_is_filled_in_four_formats(folder: Path, run_fcn: RunFcn) -> None:
+def test_every_printed_table_is_filled_in_four_formats(folder: Path) -> None:
     """Each table of fcn/paper is written with its numbers, ours and the difference, the same in CSV and JSON."""
-    assert run_fcn(["tables"], folder).returncode == 0
+    assert main(["tables"]) == 0
     for key, table in every().items():
         base = folder / "data/sample/tables" / key
         filled = json.loads(base.with_suffix(".json").read_text())
@@ -87,9 +88,9 @@ def test_every_printed_table_is_filled_in_four_formats(folder: Path, run_fcn: Ru
             assert (marked in text) != confirmed, base
 
 
-def test_rows_without_a_run_say_so(folder: Path, run_fcn: RunFcn) -> None:
+def test_rows_without_a_run_say_so(folder: Path) -> None:
     """A row whose run was not scored reads `not run`; one that no run of ours could fill reads `-`."""
-    assert run_fcn(["tables"], folder).returncode == 0
+    assert main(["tables"]) == 0
     tables = folder / "data/sample/tables"
     staged, at_once = (
         next(line for line in (tables / "pami_table3.md").read_text().splitlines() if line.startswith(f"| {label} |"))
@@ -109,12 +110,11 @@ def test_table_1_has_the_printed_structure() -> None:
         assert {key: round(ours[key]) for key in structural} == {key: row.cells[key].value for key in structural}
 
 
-def test_a_metric_over_nothing_is_missing(folder: Path, run_fcn: RunFcn) -> None:
+def test_a_metric_over_nothing_is_missing(folder: Path) -> None:
     """A score that was never defined is `-` and null, never NaN."""
     nothing = {**SCORES, "mean_iu": float("nan")}
     (folder / "data/sample/scores/voc-fcn32s-vgg16.json").write_text(json.dumps(nothing))
-    done = run_fcn(["tables"], folder)
-    assert done.returncode == 0, done.stderr
+    assert main(["tables"]) == 0
     for path in (folder / "data/sample/tables").iterdir():
         assert "nan" not in path.read_text().lower(), path
 
@@ -139,7 +139,9 @@ def test_others_stand_beside_the_row_they_did_again() -> None:
         (["tables"], "departures", "departures from the papers without a reason"),
     ],
 )
-def test_what_is_wrong_is_said(folder: Path, run_fcn: RunFcn, arguments: list[str], breaks: str, message: str) -> None:
+def test_what_is_wrong_is_said(
+    folder: Path, arguments: list[str], breaks: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A name, missing scores or times, and departures without a reason end in a sentence, and write nothing."""
     if breaks == "scores":
         shutil.rmtree(folder / "data/sample/scores")
@@ -148,8 +150,6 @@ def test_what_is_wrong_is_said(folder: Path, run_fcn: RunFcn, arguments: list[st
     if breaks == "departures":
         values = yaml.safe_load((folder / "params.yaml").read_text())
         (folder / "params.yaml").write_text(yaml.safe_dump({**values, "departures": {}}, sort_keys=False))
-    done = run_fcn(arguments, folder)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
     assert not (folder / "data/sample/tables").exists()
