@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from fcn.datasets import labels
+from tests.conftest import RunFcn
 from tests.data import tiny
-
-RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
 
 LOCAL = {
     "voc-tiny": {"dataset": "voc", "kind": "local", "from": "voc.tar"},

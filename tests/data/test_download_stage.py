@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pty
 import random
 import shutil
 import subprocess
@@ -71,6 +72,20 @@ def test_a_download_goes_all_the_way(project: Path, archive: bytes) -> None:
         done = run(project, *command)
         assert done.returncode == 0, done.stderr
     assert (project / "data" / "tiny" / "splits" / "val.txt").read_text().split() == tiny.VOC_VAL
+
+
+def test_a_terminal_shows_a_bar(project: Path, archive: bytes) -> None:
+    """On a terminal a download is shown as a bar that ends at 100 %."""
+    ours, terminal = pty.openpty()
+    with mirror(archive) as good:
+        pin(project, archive, good)
+        code = subprocess.run(COMMAND, cwd=project, stderr=terminal, check=False).returncode
+    os.close(terminal)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert code == 0, shown
+    assert "voc.tar: 100%" in shown
+    assert "1.09M/1.09M" in shown
 
 
 def test_a_wrong_hash_everywhere_ends_the_stage(project: Path, archive: bytes) -> None:

@@ -2,17 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
 import fcn.paper
 from fcn.datasets import labels
+from tests.conftest import RunFcn
 from tests.data import tiny
-
-RunFcn = Callable[[Sequence[str], Path], "CompletedProcess[str]"]
 
 
 def published() -> list[str]:
