@@ -164,12 +164,17 @@ class ListRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Config:
-    """A profile: everything in its params.yaml."""
+    """A profile: everything in its params.yaml.
+
+    `threads` is the number of CPU threads that every stage computes with. It is a setting, not a property of the
+    machine, because sums that are split otherwise end in other last digits.
+    """
 
     profile: Name
     root: str
     params: str
     seed: Annotated[int, Field(ge=0)]
+    threads: Count
     classes: Annotated[int, Field(ge=2, le=255)]
     sources: dict[Name, Source]
     lists: dict[Name, ImageList]

@@ -127,6 +127,7 @@ def params(
         "root": ".",
         "params": "params.yaml",
         "seed": 0,
+        "threads": 1,
         "classes": 21,
         "sources": dict(sources),
         "lists": dict(lists or {}),

@@ -33,7 +33,14 @@ TRAINING = {"crops": 64, "held_out": 16, "batch": 4, "iterations": 6, "rate": 1e
 def profile(backbone: dict[str, object] | None = None, /, **entry: object) -> Config:
     """A profile with one weights entry, called `w`, or as `name` says."""
     name = str(entry.pop("name", "w"))
-    values: dict[str, object] = {"profile": "p", "root": ".", "params": "params.yaml", "seed": 0, "classes": 21}
+    values: dict[str, object] = {
+        "profile": "p",
+        "root": ".",
+        "params": "params.yaml",
+        "seed": 0,
+        "threads": 1,
+        "classes": 21,
+    }
     values |= {key: {} for key in ("sources", "lists", "solvers", "runs", "departures")}
     values |= {"disjoint": [], "backbones": {"b": backbone or VGG16}, "weights": {name: {"backbone": "b", **entry}}}
     return parse(values)
