@@ -20,6 +20,7 @@ def bilinear_kernel(size: int) -> Tensor:
 
 
 @lru_cache(maxsize=1024)
+@torch.inference_mode(False)  # what a prediction puts into the cache, a training step takes out
 def _matrix(
     units: int, factor: int, kernel: int, offset: int, size: int, like: tuple[torch.dtype, torch.device]
 ) -> Tensor:
