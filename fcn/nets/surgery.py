@@ -13,7 +13,8 @@ from fcn.errors import InputError
 def narrow(module: nn.Module, *, width: float) -> None:
     """Multiply the channels of every convolution in `module` by `width`, in place, with lazy inputs.
 
-    The layers learn their input channels from the first batch that passes, so that any wiring will do.
+    The layers learn their input channels from the first batch that passes, so that any wiring will do. Pooled sizes
+    round up from here on, as Caffe's do: a classifier and its FCN must see the same map at every input size.
     """
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d):
@@ -24,6 +25,8 @@ def narrow(module: nn.Module, *, width: float) -> None:
             setattr(module, name, lazy)
         elif isinstance(child, nn.BatchNorm2d):
             setattr(module, name, nn.LazyBatchNorm2d(eps=child.eps, device="meta"))
+        elif isinstance(child, nn.MaxPool2d):
+            child.ceil_mode = True
         else:
             narrow(child, width=width)
 

@@ -28,9 +28,6 @@ class Trunk(nn.Module):
         for name, part in parts.items():
             self.add_module(name, part)
         self.order, self.taps, self.channels, self._fc6 = tuple(order), dict(taps), dict(channels), fc6
-        for layer in self.modules():
-            if isinstance(layer, nn.MaxPool2d):
-                layer.ceil_mode = True  # Caffe rounds pooled sizes up
 
     @property
     def first(self) -> nn.Conv2d:
