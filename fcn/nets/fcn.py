@@ -53,6 +53,7 @@ class FCN(nn.Module):
             grid = grid if self.offsets[tap] >= 0 else finer
         self.upscore, grid = _aligned(grid, IMAGE, classes=classes, factor=stride, learned=upsampling == "all")
         self.offsets[1] = crop_offset(grid, IMAGE)
+        self.train()  # as every new module is, but for its batch normalisation
 
     def train(self, mode: bool = True) -> "FCN":
         """Switch dropout; batch normalisation, where a backbone has it, keeps the classifier's statistics."""
