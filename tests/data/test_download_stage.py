@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def test_a_download_goes_all_the_way(project: Path, archive: bytes) -> None:
 def test_a_terminal_shows_a_bar(project: Path, archive: bytes) -> None:
     """On a terminal a download is shown as a bar that ends at 100 %."""
     ours, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
     with mirror(archive) as good:
         pin(project, archive, good)
         code = subprocess.run(COMMAND, cwd=project, stderr=terminal, check=False).returncode
