@@ -15,8 +15,8 @@ from fcn.cli import stage_names
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*ROOT.glob("fcn/**/*.py"), *ROOT.glob("flows/**/*.py")])
-METHOD = [path for path in MODULES if path.parts[len(ROOT.parts)] == "fcn" and path.parent.name != "stages"]
-METHOD = [path for path in METHOD if path.name not in {"cli.py", "__main__.py"}]
+HANDS = {"cli.py", "__main__.py", "commands", "stages"}
+METHOD = [path for path in sorted(ROOT.glob("fcn/**/*.py")) if path.relative_to(ROOT).parts[1] not in HANDS]
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 
@@ -67,7 +67,7 @@ def test_a_file_holds_one_thing(path: Path) -> None:
 
 @pytest.mark.parametrize("path", METHOD, ids=name_of)
 def test_the_method_leaves_the_world_alone(path: Path) -> None:
-    """Outside of the stages and the command line nothing prints, reads the environment, or opens a path of its own."""
+    """Outside of the stages and the commands nothing prints, reads the environment, or opens a path of its own."""
     banned = {"os.environ", "os.getenv", "os.getcwd", "Path.home", "Path.cwd", "sys.argv", "tempfile.gettempdir"}
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import | ast.ImportFrom):
