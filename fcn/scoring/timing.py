@@ -12,7 +12,6 @@ TRIALS = 20
 WARM_UP = 3
 
 
-@torch.inference_mode()
 def seconds_per_image(net: FCN, *, device: torch.device, side_px: int = SIDE_PX, trials: int = TRIALS) -> list[float]:
     """Seconds of each trial, image to class indices on the device, batch 1; float32 on a CPU, bfloat16 on a GPU."""
     net = net.on(device).eval()
