@@ -37,11 +37,12 @@ $(PEER): requirements-peer.lock $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --progress-bar off --no-deps -r requirements-peer.lock
 	@touch $@
 
-# The newest versions that pyproject.toml allows, as they install together.
+# The newest versions that pyproject.toml allows, as they install together; HELD are moved by hand, once all tests passed.
+HELD := torch==2.14.1 torchvision==0.29.1 dvc==3.67.1 prefect==3.8.8 mlflow==3.17.2
 lock:
 	@$(find_python); "$$python" -m venv --clear .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --progress-bar off '.[dev]'
-	.venv-lock/bin/python -m pip freeze --exclude fcn-reproduction --exclude setuptools > .venv-lock/frozen
+	.venv-lock/bin/python -m pip install --quiet --progress-bar off '.[dev]' $(HELD)
+	.venv-lock/bin/python -m pip freeze --all --exclude fcn-reproduction --exclude pip > .venv-lock/frozen
 	{ sed '/^[^#]/,$$d' requirements.lock; sed -E '/^(cuda|nvidia|triton)/s/$$/; sys_platform == "linux"/' .venv-lock/frozen; } > .venv-lock/new
 	mv .venv-lock/new requirements.lock
 	rm -rf .venv-lock
