@@ -1,6 +1,7 @@
 """The training loop: batch, loss, backward, step, report, save (CVPR section 4.3)."""
 
 import hashlib
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ from fcn.errors import StageFailure
 from fcn.nets.fcn import FCN
 from fcn.training import watchdog
 from fcn.training.batches import Batches
-from fcn.training.loss import normaliser, summed_loss
+from fcn.training.loss import normaliser, summed_loss, valid_pixels
 from fcn.training.optimizer import rate_at, set_rate, sgd
 from fcn.training.resume import Progress
 
@@ -123,9 +124,11 @@ def train(
             progress.loss_sum, progress.pixels = float(loss_sum), int(pixels)
             progress.seconds = time.monotonic() - began
             watchdog.check_finite(progress.loss_sum, iteration=progress.iteration, rate=rate)
+            watchdog.check_weights(net, iteration=progress.iteration, rate=rate)
             observer.save(progress, net, optimizer)
         if stopping and progress.iteration < solver.iterations:
             raise Interrupted(f"stopped after iteration {progress.iteration} of {solver.iterations}")
+    watchdog.check_weights(net, iteration=progress.iteration, rate=rate_at(progress.iteration, solver))
     progress.seconds = time.monotonic() - began
     return progress
 
@@ -157,7 +160,7 @@ def _gradients(
             loss = summed_loss(scores, label_piece)
             torch.autograd.backward(loss / divisor)
             loss_sum += loss.detach()
-        pixels += normaliser(labels, "mean")
+        pixels += valid_pixels(labels)
     return loss_sum, pixels, scores.detach()
 
 
@@ -188,7 +191,14 @@ def _draws(batches: Batches, numbers: range, workers: int) -> Iterator[tuple[Ten
         batch_size=None,
         sampler=numbers,
         num_workers=workers,
+        worker_init_fn=_leave_signals_to_the_trainer,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=False,
     )
     return iter(loader)
+
+
+def _leave_signals_to_the_trainer(_worker: int) -> None:
+    """A signal to the whole process group would end the loader processes, and with them the trainer before it saves."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -15,4 +15,9 @@ def summed_loss(scores: Tensor, labels: Tensor) -> Tensor:
 
 def normaliser(labels: Tensor, loss: Literal["mean", "sum"]) -> Tensor | int:
     """What the sum is divided by: the valid pixels, or, unnormalised as in the reference release, the images."""
-    return (labels != VOID).sum().clamp(min=1) if loss == "mean" else len(labels)
+    return valid_pixels(labels).clamp(min=1) if loss == "mean" else len(labels)
+
+
+def valid_pixels(labels: Tensor) -> Tensor:
+    """How many pixels aren't void."""
+    return (labels != VOID).sum()

@@ -2,18 +2,32 @@
 
 import math
 
+import torch
+from torch import nn
+
 
 class Diverged(RuntimeError):
-    """The loss is not a number any more."""
+    """The loss or a weight is not a number any more."""
 
 
 def check_finite(loss: float, *, iteration: int, rate: float) -> None:
     """Raise Diverged where the loss is NaN or infinite."""
     if not math.isfinite(loss):
-        raise Diverged(
-            f"the loss is {loss} after iteration {iteration} at a rate of {rate:g}: the training diverged. "
-            "Lower the solver's rate (summed losses need rates near 1e-10), or set clip"
-        )
+        raise _diverged(f"the loss is {loss}", iteration=iteration, rate=rate)
+
+
+def check_weights(net: nn.Module, *, iteration: int, rate: float) -> None:
+    """Raise Diverged where a weight is NaN or infinite: the loss shows it a step later, when it would be saved."""
+    for name, parameter in net.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise _diverged(f"{name} holds NaN or infinity", iteration=iteration, rate=rate)
+
+
+def _diverged(what: str, *, iteration: int, rate: float) -> Diverged:
+    return Diverged(
+        f"{what} after iteration {iteration} at a rate of {rate:g}: the training diverged. "
+        "Lower the solver's rate (summed losses need rates near 1e-10), or set clip"
+    )
 
 
 def stuck(pixel_loss: float, *, classes: int, done: float) -> str | None:
