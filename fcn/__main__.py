@@ -2,6 +2,14 @@
 
 import sys
 
-from fcn.cli import main
+from fcn.lifeline import watch_starter
 
-sys.exit(main())
+
+def _main() -> int:
+    watch_starter()
+    from fcn.cli import main  # only now: while it is imported, the starter may die
+
+    return main()
+
+
+sys.exit(_main())

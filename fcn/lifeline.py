@@ -1,15 +1,20 @@
-"""Asks a long stage to stop when a signal comes, or when the process that started it has died."""
+"""Asks a stage to stop when a signal comes, or when the process that started it has died."""
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import psutil
 
-_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "busybox"}
+_SHELLS = {"sh", "ash", "bash", "dash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "busybox"}
 _POLL_SECONDS = 0.5
+_REPEAT_SECONDS = 10.0
+
+_starter_is_gone = threading.Event()
 
 
 class Lifeline:
@@ -29,40 +34,73 @@ class Lifeline:
 
 @contextmanager
 def lifeline() -> Iterator[Lifeline]:
-    """Watch for SIGINT, SIGTERM and the death of the starter: DVC, or whoever ran the command.
-
-    A shell between the two doesn't count: it outlives a killed DVC.
-    """
+    """For stages that have something to save: take SIGINT and SIGTERM as a wish to stop, not as the end."""
     line = Lifeline()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        line.pull(signal.Signals(number).name, 128 + number)
+        if _starter_is_gone.is_set():
+            line.pull("the process that started it is gone", 1)
+        else:
+            line.pull(signal.Signals(number).name, 128 + number)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    done = threading.Event()
-    starter = _starter()
-    if starter is not None:
-        threading.Thread(target=_watch, args=(starter, line, done), daemon=True, name="lifeline").start()
     try:
         yield line
     finally:
-        done.set()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
+def watch_starter() -> None:
+    """From now on interrupt this process, as Ctrl-C would, when its starter dies: DVC, or whoever ran the command.
+
+    To be called before all else: imports take seconds, and an orphan can't tell who its starter was. A shell in
+    between doesn't count, for it outlives a killed DVC; nor does who is beyond the session, such as a terminal that
+    is closed behind a command under nohup.
+    """
+    try:
+        starter = _starter()
+    except psutil.NoSuchProcess:  # it died while we looked
+        _interrupt()
+        return
+    if starter is not None:
+        threading.Thread(target=_watch, args=(starter,), daemon=True, name="lifeline").start()
+
+
 def _starter() -> psutil.Process | None:
-    """The nearest ancestor that isn't a shell; None for a stage that was already an orphan when it began."""
+    """The nearest ancestor that isn't a shell; None where there is none in this session, as for an orphan."""
     for ancestor in psutil.Process().parents():
-        if ancestor.pid == 1:
+        if ancestor.pid == 1 or not _in_this_session(ancestor.pid):
             return None
         if ancestor.name() not in _SHELLS:
             return ancestor
     return None
 
 
-def _watch(starter: psutil.Process, line: Lifeline, done: threading.Event) -> None:
-    while not done.wait(_POLL_SECONDS):
-        if not starter.is_running() or starter.status() == psutil.STATUS_ZOMBIE:
-            line.pull(f"process {starter.pid} that started this stage is gone", 1)
-            return
+def _in_this_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == os.getsid(0)
+    except OSError:  # it is gone, or of a system that doesn't tell
+        return False
+
+
+def _watch(starter: psutil.Process) -> None:
+    while _lives(starter):
+        time.sleep(_POLL_SECONDS)
+    while True:  # again, should the interrupt have met code that swallows it
+        _interrupt()
+        time.sleep(_REPEAT_SECONDS)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _interrupt() -> None:
+    """SIGINT, which lets a stage clean up, or SIGTERM where the shell has had it ignored, as for `command &`."""
+    _starter_is_gone.set()
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)

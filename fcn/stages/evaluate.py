@@ -1,6 +1,8 @@
 """Stage: score one run on its val list, every image whole and at its own size."""
 
+import importlib
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +12,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fcn.config import Config
-from fcn.datasets.voc import CLASSES
 from fcn.errors import InputError, StageFailure
 from fcn.lifeline import Lifeline, lifeline
 from fcn.nets import checkpoint
@@ -27,6 +28,7 @@ def run(config: Config, name: str | None) -> None:
     if name is None:
         raise InputError(f"evaluate needs a run's name; there are {', '.join(config.runs)}")
     settings, places = config.run(name), Places(config)
+    names = _class_names(config, settings.val.source)
     files = list_files(config, settings.val)
     with lifeline() as line:
         hist = _histogram(existing(places.net(name)), files, classes=config.classes, line=line, title=name)
@@ -36,7 +38,7 @@ def run(config: Config, name: str | None) -> None:
     write_json(
         places.classes(name),
         {
-            CLASSES[index]: {"accuracy": _number(by_class.accuracy[index]), "iu": _number(by_class.iu[index])}
+            names[index]: {"accuracy": _number(by_class.accuracy[index]), "iu": _number(by_class.iu[index])}
             for index in range(config.classes)
         },
     )
@@ -46,6 +48,14 @@ def run(config: Config, name: str | None) -> None:
     print(f"{name}: mean IU {100 * scores['mean_iu']:.1f} on {len(files)} images", file=sys.stderr)
     if not hist[:, 1:].any():
         print(f"{name}: warning: the net answers background everywhere", file=sys.stderr)
+
+
+def _class_names(config: Config, source: str) -> Sequence[str]:
+    dataset = config.source(source).dataset
+    names: Sequence[str] = importlib.import_module(f"fcn.datasets.{dataset}").CLASSES
+    if len(names) < config.classes:
+        raise InputError(f"classes is {config.classes}, but {dataset} has {len(names)}; write classes: {len(names)}")
+    return names
 
 
 def _histogram(
@@ -59,7 +69,8 @@ def _histogram(
     hist = np.zeros((classes, classes), np.int64)
     for image_file, label_file in tqdm(files, desc=f"{title}: images", unit="image", disable=not sys.stderr.isatty()):
         if line.cut.is_set():
-            raise StageFailure(f"{title}: stopped ({line.reason}); scoring starts anew with the same command")
+            message = f"{title}: stopped ({line.reason}); scoring starts anew with the same command"
+            raise StageFailure(message, exit_code=line.exit_code)
         image = saved.preprocessing(read_image(image_file))[None]
         image = image.to(device, memory_format=torch.channels_last)
         hist += histogram(read_label(label_file), net.predict(image)[0].cpu().numpy(), classes=classes)

@@ -3,17 +3,18 @@
 import fcntl
 import hashlib
 import json
+import math
 import os
 import platform
 import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Never
+from typing import Never, TextIO
 
 import torch
 from tqdm import tqdm
@@ -48,8 +49,8 @@ def run(config: Config, name: str | None) -> None:
     origin = existing(places.init(settings.init))
     files = list_files(config, settings.train)
     device, workers = chosen_device(), _workers()
-    folder = places.resume(name, _settings_hash(config, settings, origin))
-    with _only_one(folder), lifeline() as line:
+    folder = places.resume(name, _settings_hash(config, settings, origin=origin, files=files))
+    with lifeline() as line, _only_one(folder, line):
         torch.manual_seed(config.seed)
         backbone = config.backbones[settings.backbone]
         net = build(settings, backbone=backbone, classes=config.classes)
@@ -105,7 +106,7 @@ def run(config: Config, name: str | None) -> None:
         write_json(places.cost(name), _cost(progress, device=device))
         with whole_file(places.net(name)) as part:
             checkpoint.save(finished, part)
-    shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # while the lock is held: who waits for it begins a folder of its own
 
 
 def list_files(config: Config, ref: ListRef) -> list[tuple[Path, Path]]:
@@ -137,40 +138,66 @@ def _workers() -> int:
     return int(text)
 
 
-def _settings_hash(config: Config, settings: Run, origin: Path) -> str:
-    """A name for all that a state depends on: a changed setting, list or init never meets an old state."""
+def _save_seconds() -> float:
+    text = os.environ.get("FCN_SAVE_SECONDS", "")
+    try:
+        seconds = float(text or _SAVE_SECONDS)
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0:
+        raise InputError(f"FCN_SAVE_SECONDS is {text!r}; it is the time between two saved states, 0 or more")
+    return seconds
+
+
+def _settings_hash(config: Config, settings: Run, *, origin: Path, files: Sequence[tuple[Path, Path]]) -> str:
+    """A name for what a state depends on: a changed setting, init, list, image or label never meets an old state."""
     places = Places(config)
     digest = hashlib.sha256()
     for part in (settings, config.solvers[settings.solver], config.backbones[settings.backbone]):
         digest.update(json.dumps(asdict(part), sort_keys=True).encode())
-    digest.update(f"{config.seed} {config.classes}".encode())
-    for path in (origin, existing(places.split(settings.train.list))):
+    digest.update(f"{config.seed} {config.classes} {config.threads}".encode())
+    raw = existing(places.raw(settings.train.source) / "manifest.json")  # which has the digest of all images
+    for path in (origin, raw, existing(places.split(settings.train.list)), *(label for _, label in files)):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def _only_one(folder: Path, line: Lifeline) -> Iterator[None]:
     """Hold the folder's lock: a trainer that was orphaned a moment ago is given time to save and leave."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        said = False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StageFailure(
-                        f"another training of this run holds {folder}/lock; wait for it, or end it and run again"
-                    ) from None
-                if not said:
-                    print("waiting for an earlier training of this run to save and leave", file=sys.stderr)
-                    said = True
-                time.sleep(0.2)
+    deadline = time.monotonic() + _LOCK_SECONDS
+    said = False
+    while (lock := _locked(folder)) is None:
+        if line.cut.is_set():
+            raise StageFailure(f"stopped ({line.reason}) while waiting for {folder}/lock", exit_code=line.exit_code)
+        if time.monotonic() > deadline:
+            raise StageFailure(
+                f"another training of this run holds {folder}/lock; wait for it, or end it and run again"
+            )
+        if not said:
+            print("waiting for an earlier training of this run to save and leave", file=sys.stderr)
+            said = True
+        time.sleep(0.2)
+    with lock:
         yield
+
+
+def _locked(folder: Path) -> TextIO | None:
+    """The folder's lock file, held until it is closed; None where another holds it, or just removed the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = (folder / "lock").open("w")
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(lock.fileno()), (folder / "lock").stat()):
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    lock.close()
+    return None
 
 
 def _freeze(net: FCN, settings: Run) -> None:
@@ -226,7 +253,7 @@ class _Observer:
     said_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.save_seconds = float(os.environ.get("FCN_SAVE_SECONDS") or _SAVE_SECONDS)
+        self.save_seconds = _save_seconds()
         self.bar = tqdm(total=self.solver.iterations, desc=self.name, unit="it", disable=not sys.stderr.isatty())
 
     def report(self, row: dict[str, float]) -> None:
