@@ -15,6 +15,7 @@ from fcn.config import load
 from fcn.errors import InputError, StageFailure
 
 _NOT_STAGES = {"places"}
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def stage_names() -> list[str]:
@@ -43,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StageFailure as error:
         return _say(error, error.exit_code, traceback=options.traceback)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in (*_NO_SPACE, errno.EACCES, errno.EROFS):
             raise
         where = f" ({error.filename})" if error.filename else ""
-        advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check who may write there"
+        advice = "free some space" if error.errno in _NO_SPACE else "check who may write there"
         message = (
             f"{os.strerror(error.errno)}{where}; nothing was half-written: {advice} and run the same command again"
         )

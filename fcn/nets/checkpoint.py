@@ -88,7 +88,12 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     text = json.dumps(_ABOUT.dump_python(about, mode="json"), sort_keys=True)
     content = {"format": _FORMAT, "version": _VERSION, "about": text, "state": state}
     with _Digesting(path) as writing:
-        torch.save(content, writing)
+        try:
+            torch.save(content, writing)
+        except RuntimeError as error:  # torch's writer puts a complaint of its own over that of a full disk
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
         writing.flush()
         os.fsync(writing.fileno())
     with path.open("rb") as reading:

@@ -109,7 +109,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     If the body raises, nothing is left behind and what stood at `path` before is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # an orphan may be writing the same file
     try:
         yield part
         with part.open("rb+") as file:
