@@ -123,7 +123,7 @@ def _download(name: str, source: Source, part: Path, *, downloads: Path) -> dict
     pinned = pinned_download(name)
     if source.archive not in (None, pinned.file):
         raise InputError(
-            f"sources.{name}.archive: {source.archive!r}, but what is downloaded is {pinned.file!r}; leave `archive` out"
+            f"sources.{name}.archive: {source.archive!r}, but what is downloaded is {pinned.file!r}; leave it out"
         )
     downloads.mkdir(parents=True, exist_ok=True)
     with shown(pinned.file) as progress:
