@@ -47,7 +47,7 @@ def read(path: Path) -> NDArray[np.uint8]:
                     f"{path}: its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "
                     "(mode P) as in VOC's SegmentationClass: take the original file, which no picture program has saved"
                 )
-            return np.asarray(image, np.uint8)
+            return np.array(image, np.uint8)
     except FileNotFoundError:
         raise InputError(f"{path}: no such label; every listed image needs one") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

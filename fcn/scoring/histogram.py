@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-VOID = 255
+from fcn.datasets.labels import VOID
 
 
 def histogram(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], *, classes: int) -> NDArray[np.int64]:

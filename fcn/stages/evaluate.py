@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fcn.config import Config
+from fcn.datasets import labels
+from fcn.datasets.pairs import read_image
 from fcn.errors import InputError, StageFailure
 from fcn.lifeline import Lifeline, lifeline
 from fcn.nets import checkpoint
@@ -20,7 +22,6 @@ from fcn.scoring.histogram import histogram
 from fcn.scoring.metrics import class_metrics, constant_answer, metrics
 from fcn.stages.places import Places, existing, whole_file, write_json
 from fcn.stages.train import chosen_device, list_files
-from fcn.training.batches import read_image, read_label
 
 
 def run(config: Config, name: str | None) -> None:
@@ -73,7 +74,7 @@ def _histogram(
             raise StageFailure(message, exit_code=line.exit_code)
         image = saved.preprocessing(read_image(image_file))[None]
         image = image.to(device, memory_format=torch.channels_last)
-        hist += histogram(read_label(label_file), net.predict(image)[0].cpu().numpy(), classes=classes)
+        hist += histogram(labels.read(label_file), net.predict(image)[0].cpu().numpy(), classes=classes)
     return hist
 
 

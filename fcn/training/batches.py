@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from fcn.datasets import labels as label_files
+from fcn.datasets.labels import VOID
+from fcn.datasets.pairs import read_image
 from fcn.nets.preprocessing import Preprocessing
-
-VOID = 255
-Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
@@ -44,7 +43,7 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         for index in random.integers(len(self._files), size=self._batch):
             image_file, label_file = self._files[index]
             image = self._preprocessing(read_image(image_file)).numpy()
-            pairs.append(self._augmented(image, read_label(label_file), random))
+            pairs.append(self._augmented(image, label_files.read(label_file), random))
         height = max(label.shape[0] for _, label in pairs)
         width = max(label.shape[1] for _, label in pairs)
         images = torch.zeros(len(pairs), 3, height, width)
@@ -85,16 +84,3 @@ def _window(
     out[:, to_rows, to_columns] = image[:, rows, columns]
     truth[to_rows, to_columns] = label[rows, columns]
     return out, truth
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """H W 3 uint8 RGB."""
-    with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
-
-
-def read_label(path: Path) -> NDArray[np.uint8]:
-    """H W uint8 class indices of a palette PNG, 255 = void."""
-    with Image.open(path) as label:
-        assert label.mode == "P", f"{path} has mode {label.mode}"
-        return np.array(label)

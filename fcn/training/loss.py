@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-VOID = 255
+from fcn.datasets.labels import VOID
 
 
 def summed_loss(scores: Tensor, labels: Tensor) -> Tensor:
