@@ -101,6 +101,16 @@ class Places:
         """Tables as files."""
         return self.data / "tables"
 
+    @property
+    def figures(self) -> Path:
+        """Figures in charts/, their pictures one by one in layers/, and index.json with what each of them shows."""
+        return self.data / "figures"
+
+    @property
+    def report(self) -> Path:
+        """report.html, which is whole in itself, and report.md with the figures beside it."""
+        return self.data / "report"
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:

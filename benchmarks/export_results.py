@@ -1,0 +1,71 @@
+"""Small results of a profile into docs/results/<profile>/, where git keeps them.
+
+    python -m benchmarks.export_results --params params.yaml
+
+The scores, the papers' tables that have a number of ours, the report as Markdown and its figures in 256 colours.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from fcn.config import load
+from fcn.report.papers import is_filled
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_BYTES = 2_000_000  # git keeps every version for ever
+
+
+def export(data: Path, target: Path) -> int:
+    """Fill `target` anew from a profile's data folder; its size in bytes. Refuses more than MOST_BYTES."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
+        folder = Path(name) / target.name
+        (folder / "figures").mkdir(parents=True)
+        for suffix in ("json", "md", "csv"):
+            shutil.copyfile(data / f"tables/scores.{suffix}", folder / f"scores.{suffix}")
+        for file in sorted((data / "tables").glob("*.json")):
+            table = json.loads(file.read_text(encoding="utf-8"))
+            if "rows" in table and is_filled(table):
+                for suffix in ("json", "md"):
+                    shutil.copyfile(file.with_suffix(f".{suffix}"), folder / f"{file.stem}.{suffix}")
+        shutil.copyfile(data / "report/report.md", folder / "report.md")
+        for file in sorted((data / "report/figures").glob("*.png")):
+            _in_few_colours(file, folder / "figures" / file.name)
+        index = json.loads((data / "figures/index.json").read_text(encoding="utf-8"))
+        shown = [
+            {"section": figure["section"], "file": Path(figure["file"]).name, "alt": figure["alt"]}
+            for figure in index["figures"]
+            if (folder / "figures" / Path(figure["file"]).name).exists()
+        ]
+        (folder / "figures.json").write_text(json.dumps(shown, indent=2) + "\n", encoding="utf-8")
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        assert size <= MOST_BYTES, f"{size} bytes are too much for git; at most {MOST_BYTES}"
+        if target.exists():
+            shutil.rmtree(target)
+        folder.replace(target)
+    return size
+
+
+def _in_few_colours(source: Path, target: Path) -> None:
+    with Image.open(source) as image:
+        few = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few.save(target, optimize=True)
+
+
+def main() -> None:
+    """Export one profile."""
+    parser = argparse.ArgumentParser(description="Copy a profile's small results to docs/results/.")
+    parser.add_argument("--params", type=Path, default=ROOT / "params.yaml", help="the profile's params.yaml")
+    profile = load(parser.parse_args().params).profile
+    target = ROOT / "docs" / "results" / profile
+    size = export(ROOT / "data" / profile, target)
+    print(f"{target.relative_to(ROOT)}: {size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Charts: losses, mean IU, classes, and which class is taken for which."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from fcn.figures.drawing import COLOURS, INK, PALE, colours, style
+
+_SMOOTHED_OVER = 9  # rows of the history, of which there are some 200
+
+
+def loss_curves(history: Mapping[str, Sequence[tuple[float, float]]], *, guess: float) -> Figure:
+    """A panel a run: the mean loss of a pixel by iteration, thin as recorded, bold smoothed.
+
+    `guess` is the loss of a net that holds all classes for equally likely: ln(classes).
+    """
+    columns = min(4, len(history))
+    lines = -(-len(history) // columns)
+    with style():
+        figure = Figure(figsize=(2.3 * columns + 0.4, 1.75 * lines + 0.35), layout="constrained")
+        panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
+        for axes in panels.flat[len(history) :]:
+            axes.set_visible(False)
+        for axes, (run, points) in zip(panels.flat, history.items(), strict=False):
+            iterations, losses = np.array(points, np.float64).reshape(-1, 2).T
+            axes.plot(iterations, losses, color=COLOURS[0], alpha=0.35, linewidth=0.7)
+            axes.plot(iterations, _smoothed(losses), color=COLOURS[0], linewidth=1.6)
+            axes.axhline(guess, color=PALE, linewidth=0.8, linestyle=(0, (3, 3)))
+            axes.set_title(run, fontsize=8)
+            axes.set_ylim(bottom=0, top=max(guess * 1.08, 0.1))
+            axes.tick_params(labelsize=7.5)
+            axes.grid(axis="y")
+            axes.locator_params(axis="x", nbins=4)
+        figure.supxlabel("iteration", fontsize=9)
+        figure.supylabel("loss of a pixel", fontsize=9)
+    return figure
+
+
+def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over a centred window, narrower at both ends."""
+    reach = _SMOOTHED_OVER // 2
+    windows = (values[max(index - reach, 0) : index + reach + 1] for index in range(len(values)))
+    return np.array([window.mean() for window in windows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A run's mean IU in percent, and what a paper printed for the same network, if it did."""
+
+    run: str
+    mean_iu: float
+    printed: float | None
+    paper: str
+
+
+def mean_iu_bars(bars: Sequence[Bar], *, background: Mapping[str, float]) -> Figure:
+    """A bar a run, with the papers' number as a mark; `background` is the mean IU of answering background, by list."""
+    with style():
+        figure = Figure(figsize=(7.6, 0.36 * len(bars) + 1.25), layout="constrained")
+        axes = figure.subplots()
+        places = np.arange(len(bars))
+        axes.barh(places, [bar.mean_iu for bar in bars], height=0.68, color=COLOURS[0])
+        top = max([bar.mean_iu for bar in bars] + [bar.printed or 0 for bar in bars])
+        for place, bar in enumerate(bars):
+            words = axes.text(bar.mean_iu + top * 0.012, place, f"{bar.mean_iu:.1f}", va="center", fontsize=8.5)
+            words.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
+        papers = list(dict.fromkeys(bar.paper for bar in bars if bar.printed is not None))
+        handles = [Line2D([], [], color=COLOURS[0], linewidth=7, label="ours")]
+        for paper, marker, colour in zip(papers, "DsoP^v", COLOURS[1:], strict=False):
+            marked = [(bar.printed, place) for place, bar in enumerate(bars) if bar.paper == paper and bar.printed]
+            axes.plot(*zip(*marked, strict=True), marker, color="white", markeredgecolor=colour, markeredgewidth=1.6)
+            label = f"{paper}: printed, other data"
+            handles.append(
+                Line2D([], [], linestyle="", marker=marker, color="white", markeredgecolor=colour, label=label)
+            )
+        for value in background.values():
+            axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
+        handles.append(Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (3, 3)), label="background everywhere"))
+        axes.set_yticks(places, [bar.run for bar in bars])
+        axes.invert_yaxis()
+        axes.set_xlim(0, top * 1.08)
+        axes.set_xlabel("mean IU, percent")
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8.5)
+    return figure
+
+
+def class_bars(iu: Mapping[str, NDArray[np.float64]], *, classes: Sequence[str], ordered: bool) -> Figure:
+    """For each class a bar a run, IU in percent; NaN, a class that is in no truth and no answer, has none."""
+    each = 0.8 / len(iu)
+    with style():
+        figure = Figure(figsize=(7.6, len(classes) * (0.075 * len(iu) + 0.08) + 0.9), layout="constrained")
+        axes = figure.subplots()
+        places = np.arange(len(classes))
+        for index, ((run, values), colour) in enumerate(
+            zip(iu.items(), colours(len(iu), ordered=ordered), strict=True)
+        ):
+            shift = (index - (len(iu) - 1) / 2) * each
+            axes.barh(places + shift, np.nan_to_num(100 * values), height=each, color=colour, label=run)
+        axes.set_yticks(places, classes)
+        axes.set_ylim(len(classes) - 0.4, -0.6)
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("IU, percent")
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+        figure.legend(loc="outside upper center", ncols=min(len(iu), 3), fontsize=8.5)
+    return figure
+
+
+def confusion(hist: NDArray[np.int64], *, classes: Sequence[str]) -> Figure:
+    """K K counts, rows = truth: what the pixels of each class were taken for, in percent of the class."""
+    truth = hist.sum(1, keepdims=True)
+    share = np.divide(100 * hist, truth, out=np.full(hist.shape, np.nan), where=truth > 0)
+    with style():
+        figure = Figure(figsize=(8.6, 7.9), layout="constrained")
+        axes = figure.subplots()
+        axes.set_facecolor("#f0f0f0")
+        shown = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+        for row, column in zip(*np.nonzero(share >= 0.5), strict=True):
+            value = share[row, column]
+            ink = "white" if value > 55 else INK
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=6.5, color=ink)
+        axes.set_xticks(np.arange(len(classes)), classes, rotation=55, ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_yticks(np.arange(len(classes)), classes, fontsize=8)
+        axes.tick_params(length=0)
+        axes.set_xlabel("answer")
+        axes.set_ylabel("truth")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        bar = figure.colorbar(shown, ax=axes, shrink=0.6, pad=0.015)
+        bar.set_label("percent of the class's pixels", fontsize=8)
+        bar.outline.set_visible(False)
+    return figure

@@ -1,0 +1,83 @@
+"""The figures of numbers: losses, scores, classes and confusion, with their captions."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn.figures import charts, printed
+from fcn.figures.gallery import Gallery
+from fcn.figures.groups import Group
+from fcn.scoring.metrics import class_metrics, constant_answer, metrics
+
+Histograms = Mapping[str, NDArray[np.int64]]
+
+
+def best(hists: Histograms) -> str:
+    """The run of the highest mean IU."""
+    return max(hists, key=lambda run: np.nan_to_num(metrics(hists[run]).mean_iu))
+
+
+def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """The loss by iteration of all runs that trained."""
+    gallery.add(
+        charts.loss_curves(history, guess=float(np.log(gallery.config.classes))),
+        key="loss",
+        section="curves",
+        title="Training loss of every run",
+        caption="Mean loss of a training pixel by iteration, thin as recorded, bold smoothed. Dashed: the loss of "
+        "holding all classes for equally likely, at which a net stays that learns nothing.",
+        alt=f"Loss curves of {', '.join(history)}.",
+    )
+
+
+def mean_iu(gallery: Gallery, hists: Histograms) -> None:
+    """The runs' mean IU beside the papers'."""
+    config = gallery.config
+    bars = []
+    for name, hist in hists.items():
+        theirs = printed.mean_iu(name, config.runs[name])
+        value, paper = theirs if theirs is not None else (None, "")
+        bars.append(charts.Bar(run=name, mean_iu=100 * metrics(hist).mean_iu, printed=value, paper=paper))
+    background = {
+        config.runs[name].val.list: 100 * metrics(constant_answer(hist)).mean_iu for name, hist in hists.items()
+    }
+    gallery.add(
+        charts.mean_iu_bars(bars, background=background),
+        key="mean-iu",
+        section="scores",
+        title="Mean IU of every run",
+        caption="Bars are ours. Marks are what the papers print for the same network, on their data: VOC at full "
+        f"size. Ours are scored on {', '.join(background)} of profile {config.profile}. "
+        "The dashed line is the score of answering background everywhere.",
+        alt="Bars of mean IU: " + ", ".join(f"{bar.run} {bar.mean_iu:.1f}" for bar in bars) + ".",
+    )
+
+
+def classes(gallery: Gallery, group: Group, hists: Histograms) -> None:
+    """The IU of every class for a group's runs."""
+    iu = {label: class_metrics(hists[run]).iu for run, label in group.labels.items()}
+    gallery.add(
+        charts.class_bars(iu, classes=gallery.classes, ordered=group.chain),
+        key=f"classes-{group.key}",
+        section="classes",
+        title=f"IU by class: {group.title}",
+        caption=f"Scored on {group.val.list}. The numbers are in the table of classes.",
+        alt=f"Bars of IU for {len(gallery.classes)} classes and {', '.join(group.labels.values())}.",
+    )
+
+
+def confusion(gallery: Gallery, hists: Histograms) -> None:
+    """The confusion matrix of every run; the report shows the best one's."""
+    winner = best(hists)
+    for name, hist in hists.items():
+        which = f"{name}, the run with the highest mean IU" if name == winner else name
+        gallery.add(
+            charts.confusion(hist, classes=gallery.classes),
+            key=f"confusion-{name}",
+            section="classes" if name == winner else "confusion",
+            title=f"Confusion: {name}",
+            caption=f"What the pixels of each class are taken for by {which}, in percent of the class; each row adds "
+            "up to 100, shares below 0.5 are left blank.",
+            alt=f"Confusion matrix of {name}, {len(gallery.classes)} classes, rows are the truth.",
+        )

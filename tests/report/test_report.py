@@ -1,0 +1,261 @@
+"""The stage `report`: every number is a file's, and the page is whole in itself."""
+
+import json
+import math
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fcn.cli import main
+from fcn.config import load
+from fcn.report.html import html
+from fcn.report.markdown import markdown
+from fcn.report.pages import document
+from fcn.stages.report import material
+from tests.report.project import RUNS, inside
+from tests.report.reading import Table, html_tables, markdown_tables, parsed, words
+
+pytestmark = pytest.mark.slow
+METRICS = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu", "background_mean_iu", "forward_ms")
+UNITS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+
+
+def read(path: Path) -> Any:
+    """A JSON file."""
+    return json.loads(path.read_text())
+
+
+def percent(value: float | None) -> str:
+    """A fraction as the report has it."""
+    return "-" if value is None else format(value * 100, ".1f")
+
+
+@pytest.fixture(name="tables", params=["html", "md"])
+def _tables(data: Path, request: pytest.FixtureRequest) -> dict[str, Table]:
+    """The tables of both reports by title."""
+    page = data / f"report/report.{request.param}"
+    return html_tables(page) if request.param == "html" else markdown_tables(page)
+
+
+def test_scores_are_those_of_the_files(data: Path, tables: dict[str, Table]) -> None:
+    """Each cell of the table of scores is the number in scores/, or in timing.json, with one decimal."""
+    timing = read(data / "timing.json")["runs"]
+    head, *lines = tables["Scores of all runs"]
+    assert [line[0] for line in lines] == list(RUNS)
+    assert head[-2:] == ["forward (ms)", "parameters"]
+    for run, *cells in lines:
+        scores = read(data / f"scores/{run}.json")
+        numbers = [percent(scores[metric]) for metric in METRICS[:-1]]
+        numbers += [format(1000 * timing[run]["seconds_per_image"], ".1f"), format(timing[run]["parameters"], ",")]
+        assert cells == numbers
+
+
+def test_printed_tables_are_those_of_the_files(data: Path, tables: dict[str, Table]) -> None:
+    """Every printed table is in the report: each row, printed number, number of ours, difference and mark of doubt."""
+    for file in sorted((data / "tables").glob("*.json")):
+        if file.stem == "scores":
+            continue
+        table = read(file)
+        title = f"{table['paper']}, {table['number']}: {table['title']}"
+        head, *lines = tables.pop(title)
+        assert [line[0] for line in lines] == [row["row"] for row in table["rows"]]
+        filled = any(cell["ours"] is not None for row in table["rows"] for cell in row["cells"].values())
+        metrics = [cell for row in table["rows"] for cell in row["cells"]]
+        assert len(head) == (2 + 3 * len(set(metrics)) if filled else 2 + len(set(metrics)))
+        for line, row in zip(lines, table["rows"], strict=True):
+            if filled:
+                assert line[1] == (row["run"] or "")
+                printed, ours, difference = line[2::3], line[3::3], line[4::3]
+            else:
+                assert line[-1] == ("not run" if row["not_run"] else "-")
+                printed, ours, difference = line[1:-1], [], []
+            shown = [text for text in printed if text]
+            assert len(shown) == len(row["cells"])
+            in_order = sorted(row["cells"].values(), key=lambda cell: cell["paper"])
+            values = sorted(float(text.rstrip("†")) for text in shown)
+            assert values == pytest.approx([cell["paper"] for cell in in_order], rel=1e-5)
+            assert sum("†" in text for text in shown) == sum(not cell["confirmed"] for cell in in_order)
+            for text, our, less in zip(printed, ours, difference, strict=False):
+                _check_ours(text, our, less, row=row)
+
+
+def _check_ours(printed: str, ours: str, difference: str, *, row: Any) -> None:
+    """One printed number with what stands beside it."""
+    if not printed:
+        assert ours == difference == ""
+        return
+    fitting = [
+        cell for cell in row["cells"].values() if math.isclose(cell["paper"], float(printed.rstrip("†")), rel_tol=1e-5)
+    ]
+    if all(cell["ours"] is None for cell in fitting):
+        assert (ours, difference) == ("not run" if row["not_run"] else "-", "")
+        return
+    assert any(
+        cell["ours"] is not None
+        and float(ours) == pytest.approx(cell["ours"], abs=0.0500001)
+        and float(difference) == pytest.approx(cell["ours"] - cell["paper"], abs=0.0500001)
+        for cell in fitting
+    ), (printed, ours, difference)
+
+
+def test_every_other_table_is_of_the_files(project: Path, data: Path, tables: dict[str, Table]) -> None:
+    """Classes, costs, disk, audits, lists, proofs and shares are the files' numbers, and no table is left unchecked."""
+    files = [read(file) for file in (data / "tables").glob("*.json") if file.stem != "scores"]
+    for file in files:
+        tables.pop(f"{file['paper']}, {file['number']}: {file['title']}")
+        if file["others"]:
+            others = tables.pop(f"{file['paper']}, {file['number']}: others, on the same rows", None)
+            if others is not None:
+                shown = sorted(part for line in others[1:] for cell in line[1:] if cell for part in cell.split(", "))
+                assert shown == sorted(format(item["mean_iu"], ".2f") for item in file["others"])
+    tables.pop("Scores of all runs")
+    classes = {run: read(data / f"classes/{run}.json") for run in RUNS}
+    assert tables.pop("IU by class")[1:] == [
+        [name, *(percent(classes[run][name]["iu"]) for run in RUNS)] for name in classes[RUNS[0]]
+    ]
+    costs = {run: read(data / f"cost/{run}.json") for run in RUNS}
+    for run, _, seconds, memory, forward in tables.pop("Time and memory of each run")[1:]:
+        assert float(seconds) == pytest.approx(costs[run]["seconds"], abs=0.05)
+        amount, unit = memory.split()
+        assert float(amount) == pytest.approx(costs[run]["peak_memory_bytes"] / UNITS[unit], abs=0.05)
+        assert forward == format(1000 * read(data / "timing.json")["runs"][run]["seconds_per_image"], ".1f")
+    environment = tables.pop("Environment")
+    assert environment[1][1:] == [str(costs[RUNS[0]][key]) for key in ("device", "threads", "torch")]
+    assert environment[2][1:] == [str(read(data / "timing.json")[key]) for key in ("device", "threads", "torch")]
+    for path, count, size in tables.pop("Disk")[1:]:
+        held = [file for file in [data / path, *(data / path).rglob("*")] if file.is_file()]
+        amount, unit = size.split()
+        total = sum(file.stat().st_size for file in held) / UNITS[unit]
+        assert int(count) == len(held)
+        assert float(amount) == pytest.approx(total, abs=0.05)
+    for source, labels, width, height, void in tables.pop("Audit of the labels")[1:]:
+        audit = read(data / f"audit/{source}.json")
+        assert (labels, void) == (str(audit["labels"]), percent(audit["void_share"]))
+        assert width == f"{audit['width_min']}-{audit['width_max']}"
+        assert height == f"{audit['height_min']}-{audit['height_max']}"
+    splits = read(data / "audit/splits.json")
+    proofs = splits.pop("disjoint")
+    assert tables.pop("Image lists")[1:] == [
+        [key, str(entry["count"]), entry["sha256"]] for key, entry in splits.items()
+    ]
+    assert tables.pop("Lists proven to share no image")[1:] == [[pair, "yes"] for pair in proofs]
+    shares = [read(data / f"audit/{source}.json")["class_share"] for source in ("voc2012", "sbd")]
+    assert tables.pop("Share of each class")[1:] == [
+        [name, *(percent(share[name]) for share in shares)] for name in shares[0]
+    ]
+    config = load(project / "params.yaml")
+    for line in tables.pop("Settings of the runs")[1:]:
+        ours = config.runs[line[0]]
+        solver = config.solvers[ours.solver]
+        assert line[1:7] == [ours.regime, ours.backbone, str(ours.stride), ours.skips, ours.init, ours.train.list]
+        assert [float(text) for text in line[7:11]] == [
+            solver.batch * solver.accumulation, solver.iterations, solver.rate, solver.momentum,
+        ]  # fmt: skip
+    departures = read(data / "tables/scores.json")["departures"]
+    for run, number, names in tables.pop("Departures of each run")[1:]:
+        assert (int(number), names) == (len(departures[run]), ", ".join(item["name"] for item in departures[run]))
+    reasons = {(item["name"], item["reason"]) for found in departures.values() for item in found}
+    assert {
+        (line[0], line[3]) for line in tables.pop("What the runs do otherwise than the papers, and why")[1:]
+    } == reasons
+    tables = {title: lines for title, lines in tables.items() if title != "Fully Convolutional Networks for Semantic "
+              "Segmentation, reproduced: profile sample"}  # fmt: skip
+    assert list(tables) == []
+
+
+def test_the_summary_has_the_files_numbers(data: Path) -> None:
+    """Every number in the first paragraph and in the tiles is a score, a count of images, or a sum of the costs."""
+    root = parsed(data / "report/report.html")
+    summary = next(words(item) for item in root.iter("p") if item.get("id") == "summary")
+    scores = [read(data / f"scores/{run}.json") for run in RUNS]
+    known = {percent(item[metric]) for item in scores for metric in ("mean_iu", "background_mean_iu")}
+    known |= {str(item["images"]) for item in scores} | {str(len(RUNS))}
+    numbers = re.findall(r"(?<![\w.-])\d+(?:\.\d+)?(?![\w-])", summary)
+    assert len(numbers) >= 5
+    assert set(numbers) <= known
+    tiles = {words(item[0]): words(item[1]) for item in root.iter("div") if len(item) == 2 and item[0].tag == "dt"}
+    assert tiles["best mean IU"] == max((percent(item["mean_iu"]) for item in scores), key=float)
+    assert tiles["runs"] == str(len(RUNS))
+    seconds = round(sum(read(data / f"cost/{run}.json")["seconds"] for run in RUNS))
+    assert tiles["training"] == (f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02d} s")
+
+
+def test_the_page_needs_nothing_but_itself(data: Path) -> None:
+    """No picture, style or script is fetched; links stay on the page; every picture has its words and its size."""
+    page = data / "report/report.html"
+    root = parsed(page)
+    ids = [item.get("id") for item in root.iter() if item.get("id")]
+    assert len(set(ids)) == len(ids)
+    pictures = list(root.iter("img"))
+    assert len(pictures) > 10
+    for picture in pictures:
+        assert picture.get("src", "").startswith("data:image/")
+        assert picture.get("alt")
+        assert int(picture.get("width", 0)) > 0
+    for link in root.iter("a"):
+        assert link.get("href", "").removeprefix("#") in ids
+    assert not list(root.iter("link"))
+    assert all("src" not in script.attrib for script in root.iter("script"))
+    text = re.sub(r'src="data:[^"]*"', "", page.read_text(encoding="utf-8"))
+    assert not re.search(r"https?://|url\(|@import", text)
+
+
+def test_the_page_can_be_read_by_everyone(data: Path) -> None:
+    """The page has a language, a title, headings without gaps, labels for every button, and heads for every table."""
+    root = parsed(data / "report/report.html")
+    assert root.get("lang") == "en"
+    assert root.findtext("head/title")
+    levels = [int(item.tag[1]) for item in root.iter() if re.fullmatch(r"h[1-6]", item.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    labelled = {item.get("for") for item in root.iter("label")}
+    assert all(item.get("id") in labelled for item in root.iter("input") if item.get("type") == "radio")
+    for table in root.iter("table"):
+        assert all(cell.get("scope") == "col" for cell in table.iterfind("thead/tr/th"))
+        assert all(line[0].tag == "th" and line[0].get("scope") == "row" for line in table.iterfind("tbody/tr"))
+
+
+def test_markdown_shows_figures_that_are_there(data: Path) -> None:
+    """Every picture of the Markdown report is in the folder beside it, and there is none without a link."""
+    text = (data / "report/report.md").read_text(encoding="utf-8")
+    linked = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    there = [path.relative_to(data / "report").as_posix() for path in (data / "report/figures").iterdir()]
+    assert sorted(linked) == sorted(there)
+    assert len(linked) >= 6
+
+
+def test_the_same_files_give_the_same_report(project: Path, tmp_path: Path) -> None:
+    """Written again, in another folder, the report is the same to the byte."""
+    shutil.copytree(project, tmp_path / "again", ignore=shutil.ignore_patterns("report"))
+    with inside(tmp_path / "again"):
+        assert main(["report"]) == 0
+    for name in ("report.html", "report.md"):
+        path = Path("data/sample/report") / name
+        assert (tmp_path / "again" / path).read_bytes() == (project / path).read_bytes()
+
+
+def test_views_stand_in_the_report_once_they_are_known(project: Path) -> None:
+    """Addresses of MLflow views are links in both forms; text from outside is escaped."""
+    address = "http://127.0.0.1:5000/#/experiments/7?a=1&b=2"
+    with inside(project):
+        content = document(material(load(Path("params.yaml")), views={"CVPR <Table> 2": address}))
+        images = {path.relative_to("data/sample/figures").as_posix(): path.read_bytes()
+                  for path in Path("data/sample/figures").rglob("*.*")}  # fmt: skip
+    page = html(content, images=images)
+    assert '<a href="http://127.0.0.1:5000/#/experiments/7?a=1&amp;b=2">CVPR &lt;Table&gt; 2</a>' in page
+    assert f"- [CVPR <Table> 2]({address})" in markdown(content, figures="figures")
+
+
+def test_what_is_missing_is_named(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the figures, the stage says which file is missing, and leaves no half report behind."""
+    shutil.copytree(project, tmp_path / "again", ignore=shutil.ignore_patterns("report", "figures"))
+    with inside(tmp_path / "again"):
+        assert main(["report"]) == 2
+        assert "figures/index.json is missing" in capsys.readouterr().err
+        assert main(["report", "html"]) == 2
+        assert not Path("data/sample/report").exists()

@@ -1,0 +1,61 @@
+"""What is committed of the results, and the README's block that is made of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.export_results import MOST_BYTES, export
+from benchmarks.readme_results import ROOT, committed
+from fcn.errors import InputError
+from fcn.report.readme import END, START, block, with_block
+from tests.report.reading import markdown_tables
+
+
+@pytest.mark.slow
+def test_an_export_is_small_and_whole(data: Path, tmp_path: Path) -> None:
+    """An export holds scores, filled tables and the report with its figures; a second one leaves the same bytes."""
+    target = tmp_path / "results/sample"
+    size = export(data, target)
+    files = {path.relative_to(target): path.read_bytes() for path in target.rglob("*") if path.is_file()}
+    assert size == sum(len(content) for content in files.values()) <= MOST_BYTES
+    assert (target / "scores.json").read_bytes() == (data / "tables/scores.json").read_bytes()
+    assert (target / "report.md").read_bytes() == (data / "report/report.md").read_bytes()
+    assert {path.name for path in (target / "figures").iterdir()} == {
+        path.name for path in (data / "report/figures").iterdir()
+    }
+    assert (target / "cvpr_table2.md").exists()
+    assert not (target / "cvpr_table3.md").exists()
+    assert export(data, target) == size
+    assert files == {path.relative_to(target): path.read_bytes() for path in target.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_the_block_has_the_files_numbers(data: Path, tmp_path: Path) -> None:
+    """The README's table is the scores of the export, and what it links to is there."""
+    export(data, tmp_path / "docs/results/sample")
+    (found,) = committed(tmp_path / "docs/results")
+    readme = tmp_path / "README.md"
+    readme.write_text(with_block(f"# A\n\n{START}\nold\n{END}\n\nrest\n", block([found])))
+    (lines,) = markdown_tables(readme).values()
+    scores = json.loads((data / "tables/scores.json").read_text())["scores"]
+    assert [line[0] for line in lines[1:]] == [row["run"] for row in scores]
+    mean_iu = lines[0].index("mean IU")
+    assert [line[mean_iu] for line in lines[1:]] == [format(row["numbers"]["mean_iu"], ".1f") for row in scores]
+    text = readme.read_text()
+    assert "old" not in text
+    for target in [part.split(")")[0] for part in text.split("](")[1:]]:
+        assert (tmp_path / target).exists(), target
+    assert with_block(text, block([found])) == text
+
+
+def test_a_readme_without_marks_is_refused() -> None:
+    """Where the marks are missing, the error says which they are."""
+    with pytest.raises(InputError, match="<!-- results -->"):
+        with_block("# A\n", "x")
+
+
+def test_the_readme_is_of_the_committed_results() -> None:
+    """README.md has in its block just what `python -m benchmarks.readme_results` writes there now."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_block(text, block(committed(ROOT / "docs/results"))) == text
