@@ -129,7 +129,8 @@ class Run:
     """One network, trained once: a line of params.yaml.
 
     `init` is the path of what it starts from, below the profile's data folder and without suffix:
-    `weights/NAME` or, for the staged hand-over, `nets/RUN`.
+    `weights/NAME` or, for the staged hand-over, `nets/RUN`. `atonce` scales the skips as the reference release does,
+    which suits networks on pixels of 0..255; `atonce-unscaled` is for weights on pixels near 1.
     """
 
     regime: Literal["cvpr", "pami"]
@@ -137,7 +138,7 @@ class Run:
     val: "ListRef"
     backbone: Name
     stride: Literal[32, 16, 8]
-    skips: Literal["none", "staged", "atonce"]
+    skips: Literal["none", "staged", "atonce", "atonce-unscaled"]
     pad: Literal[100, "same"]
     upsampling: Literal["fixed", "intermediate", "all"]
     trained: Literal["all", "score"]
@@ -212,7 +213,7 @@ class Config:
         if (run.stride == 32) != (run.skips == "none"):
             raise InputError(
                 f"{where}: stride {run.stride} with skips {run.skips!r}; a stride of 32 has skips 'none', "
-                "16 and 8 have 'staged' or 'atonce'"
+                "16 and 8 have 'staged', 'atonce' or 'atonce-unscaled'"
             )
         solver = self.solvers[run.solver]
         if solver.batch > 1 and run.pad == 100 and run.crop is None:

@@ -109,6 +109,8 @@ def _network(config: Config, run: Run) -> list[_Difference]:
         *_compared("width", recipe.width, backbone.width),
         *_compared("pad", recipe.pad, run.pad),
     ]
+    if run.skips == "atonce-unscaled":
+        facts.append(_Difference(name="skip-scales", published="pool4 x 0.01, pool3 x 0.0001", ours="1"))
     return found + facts
 
 

@@ -52,7 +52,7 @@ def trained(checkpoint: Checkpoint) -> FCN:
             checkpoint.backbone,
             classes=checkpoint.classes,
             stride=cast(Literal[32, 16, 8], settings["stride"]),
-            skips=cast(Literal["none", "staged", "atonce"], settings["skips"]),
+            skips=cast(Literal["none", "staged", "atonce", "atonce-unscaled"], settings["skips"]),
             pad=pad if isinstance(pad, int) else "same",
             upsampling=cast(Literal["fixed", "intermediate", "all"], settings["upsampling"]),
         )

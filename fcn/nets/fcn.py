@@ -27,7 +27,7 @@ class FCN(nn.Module):
         *,
         classes: int,
         stride: Literal[32, 16, 8],
-        skips: Literal["none", "staged", "atonce"],
+        skips: Literal["none", "staged", "atonce", "atonce-unscaled"],
         pad: int | Literal["same"],
         upsampling: Literal["fixed", "intermediate", "all"],
     ) -> None:

@@ -214,7 +214,7 @@ SKIPS = MappingProxyType({32: 0, 16: 1, 8: 2})
 def recipe(regime: str, *, architecture: str, stride: int, skips: str, trained: str) -> Recipe:
     """The published recipe of a network in a regime; its rate or iterations are None where nobody published them."""
     if regime == "cvpr":
-        first = None if skips == "atonce" else CVPR_RATES.get(architecture)
+        first = None if skips.startswith("atonce") else CVPR_RATES.get(architecture)
         # Rounded: 1e-4 / 100 / 100 is 1.0000000000000002e-08.
         rate = None if first is None else float(f"{first / RATE_DIVIDED_PER_SKIP ** SKIPS[stride]:.6g}")
         return replace(CVPR, rate=Fact(value=rate, source=CVPR_43 if stride == 32 else CVPR_42))
@@ -222,7 +222,7 @@ def recipe(regime: str, *, architecture: str, stride: int, skips: str, trained: 
         return PAMI_ALEXNET if stride == 32 else replace(PAMI, rate=Fact(value=None, source=RELEASE))
     if architecture != "vgg16":
         return replace(PAMI, rate=Fact(value=None, source=RELEASE), iterations=Fact(value=None, source=RELEASE))
-    if skips == "atonce":
+    if skips.startswith("atonce"):
         return replace(
             PAMI,
             rate=Fact(value=AT_ONCE_RATE, source=f"{RELEASE}, voc-fcn8s-atonce"),

@@ -26,7 +26,7 @@ def fcn(
     stride: Stride = 8,
     *,
     pad: Pad = 100,
-    skips: Literal["staged", "atonce"] = "staged",
+    skips: Literal["staged", "atonce", "atonce-unscaled"] = "staged",
     width: float = 1 / 32,
     upsampling: Literal["fixed", "intermediate", "all"] = "fixed",
 ) -> FCN:
@@ -118,6 +118,16 @@ def test_at_once_scales_the_maps(stride: Stride) -> None:
             at_once.get_submodule("score_pool3").weight.mul_(10_000)  # type: ignore[operator]  # a tensor
         torch.testing.assert_close(at_once(images), staged(images), rtol=1e-4, atol=1e-5)
     assert at_once.scales == ({16: 0.01} if stride == 16 else {16: 0.01, 8: 0.0001})
+
+
+@pytest.mark.parametrize("stride", [16, 8])
+def test_at_once_unscaled_is_the_staged_network(stride: Stride) -> None:
+    """At once and unscaled, the same weights give the staged net's scores: only the training differs."""
+    staged = scored(fcn("vgg16", stride))
+    at_once = fcn("vgg16", stride, skips="atonce-unscaled").eval()
+    at_once.load_state_dict(staged.state_dict())
+    images = photo(70, 50)
+    assert torch.equal(at_once.predict(images), staged.predict(images))
 
 
 @pytest.mark.parametrize("pad", [100, "same"])

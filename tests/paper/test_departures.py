@@ -85,6 +85,7 @@ def test_the_paper_profile_has_the_published_solvers() -> None:
         ("voc-fcn16s-vgg16", {"init": "weights/vgg16-oxford"}, "init"),
         ("voc-fcn8s-vgg16", {"init": "nets/voc-fcn32s-vgg16"}, "init"),
         ("voc-fcn8s-vgg16-atonce", {"init": "nets/voc-fcn32s-vgg16"}, "init"),
+        ("voc-fcn8s-vgg16-atonce", {"skips": "atonce-unscaled"}, "skip-scales"),
         ("voc-fcn32s-vgg16", {"regime": "cvpr"}, "batch"),
         ("voc-fcn8s-vgg16-atonce", {"regime": "cvpr"}, "rate"),
     ],
