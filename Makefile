@@ -12,10 +12,16 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: reproduce test check lock
+.PHONY: reproduce ui test check lock
 reproduce: $(INSTALLED)
 	$(BIN)/dvc repro
 	@cat data/sample/tables/scores.md
+
+# MLflow over the papers' tables, filled first where its database is gone. `make ui PORT=5001` where 5000 is taken.
+PORT ?= 5000
+ui: $(INSTALLED)
+	@test -e mlflow.db || MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT) --workers 1
 
 test: check $(PEER)
 	$(BIN)/python -m pytest --cov=fcn --cov-report=term:skip-covered

@@ -111,6 +111,11 @@ class Places:
         """report.html, which is whole in itself, and report.md with the figures beside it."""
         return self.data / "report"
 
+    @property
+    def published(self) -> Path:
+        """What was published to MLflow: experiments, rows and their digests."""
+        return self.data / "published.json"
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:

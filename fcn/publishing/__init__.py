@@ -1,0 +1,1 @@
+"""From result files to what MLflow shall hold, as data; nothing here knows MLflow."""

@@ -1,0 +1,68 @@
+"""The data between files and MLflow: digests, tags of dvc.lock, the view."""
+
+import json
+from pathlib import Path
+
+from fcn.publishing import origin, views
+from fcn.publishing.ledger import Entry, Experiment, Upload, View, about, metric, place, rounded, tag
+
+
+def test_a_digest_is_of_content() -> None:
+    """Where an upload lies doesn't change a digest; its name, its content, and anything else of the run does."""
+    here = Entry(name="a", uploads=[Upload(path=Path("x/f.png"), folder="figures", md5="1")])
+    there = Entry(name="a", uploads=[Upload(path=Path("y/f.png"), folder="figures", md5="1")])
+    assert here.digest == there.digest
+    others = [
+        Entry(name="b", uploads=here.uploads),
+        Entry(name="a", uploads=[Upload(path=Path("x/f.png"), folder="figures", md5="2")]),
+        Entry(name="a", uploads=[Upload(path=Path("x/g.png"), folder="figures", md5="1")]),
+        Entry(name="a", uploads=here.uploads, metrics={"mean_iu": 1.0}),
+        Entry(name="a", uploads=here.uploads, tags={"run": "x"}),
+        Entry(name="a", uploads=here.uploads, curves={"loss": [(1, 1.0)]}),
+    ]
+    assert len({here.digest, *(other.digest for other in others)}) == 1 + len(others)
+
+
+def test_the_lock_is_read_as_data() -> None:
+    """The order of stages and outputs in dvc.lock doesn't count; a changed output does; unknown stages are left out."""
+    outs = [{"path": "a", "md5": "1"}, {"path": "b", "md5": "2"}, {"path": "c"}]
+    one = {"stages": {"train@x": {"outs": outs}, "evaluate@x": {"outs": []}}}
+    two = {"stages": {"evaluate@x": {"outs": []}, "train@x": {"outs": outs[::-1]}}}
+    assert origin.tags(one, ["train@x"]) == origin.tags(two, ["train@x"])
+    changed = {"stages": {"train@x": {"outs": [{"path": "a", "md5": "3"}, *outs[1:]]}}}
+    assert origin.tags(changed, ["train@x"]) != origin.tags(one, ["train@x"])
+    assert origin.tags(one, ["train@y"]) == {}
+    assert origin.tags({}, ["train@x"]) == {}
+    assert origin.checkpoint(one, "train@x", "a") == {"checkpoint": "a", "checkpoint.md5": "1"}
+    assert origin.checkpoint({}, "train@x", "a") == {"checkpoint": "a"}
+
+
+def test_a_view_orders_rows_and_columns() -> None:
+    """The view names every column once, the row's name first, has a width for each, and goes by the tag given."""
+    view = View(columns=[metric("mean_iu"), tag("run")], order_by=tag("row"))
+    entries = [Entry(name=name, tags={"run": "x" * 200}) for name in ("first", "second")]
+    state = json.loads(views.state(Experiment(name="e", title="t", note="n", view=view, entries=entries)))
+    assert state["columnOrder"][:3] == ["attributes.`Run Name`", "metrics.`mean_iu`", "tags.`run`"]
+    assert set(state["columnOrder"]) == set(state["columnWidths"])
+    assert state["selectedColumns"] == ["metrics.`mean_iu`", "tags.`run`"]
+    assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`row`", True)
+    assert max(state["columnWidths"].values()) < 400
+
+
+def test_rows_are_ordered_as_text() -> None:
+    """The tags of hundreds of rows are in order when compared as text."""
+    tags = [place(index) for index in range(300)]
+    assert sorted(tags) == tags
+
+
+def test_numbers_are_rounded_without_minus_zero() -> None:
+    """Rounding gives one decimal, and never -0.0."""
+    assert str(rounded(-0.04)) == "0.0"
+    assert rounded(59.44) == 59.4
+
+
+def test_only_the_sample_is_a_miniature() -> None:
+    """The sample's description says that its numbers are no papers' numbers; other profiles' name the profile."""
+    assert "miniature" in about("sample")
+    assert "miniature" not in about("paper")
+    assert "`paper`" in about("paper")

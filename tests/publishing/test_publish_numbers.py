@@ -1,0 +1,205 @@
+"""What MLflow holds is what the files hold: every number, setting, curve and artifact, against a real database."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from fcn.config import Config
+from fcn.paper.table import every
+from fcn.stages.places import Places, read_json
+from tests.conftest import RunFcn
+from tests.publishing import ledgers, results
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# The deprecations are MLflow's own doing, in the client that these tests read with.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+class World:
+    """A project whose results were published once."""
+
+    def __init__(self, root: Path, config: Config, said: str) -> None:
+        self.root, self.config, self.said = root, config, said
+        self.places = Places(config)
+        self.client: MlflowClient = ledgers.client(ledgers.sqlite(root))
+        self.held: dict[str, list[Run]] = ledgers.held(self.client)
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The papers' tables that a run fills, by experiment."""
+        files = {key: read_json(self.root / self.places.tables / f"{key}.json") for key in every()}
+        ours = [found for found in files.values() if found["paper"].startswith(("CVPR", "PAMI"))]
+        filled = [found for found in ours if any(row["run"] for row in found["rows"])]
+        return {f"sample / {found['paper'].split()[0]} {found['number']}": found for found in filled}
+
+    def text(self, run: "Run", file: str) -> str:
+        """A text artifact."""
+        return Path(self.client.download_artifacts(run.info.run_id, file)).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, repository: Path, run_fcn: RunFcn) -> World:
+    root = tmp_path_factory.mktemp("published")
+    config = results.make(root, repository)
+    done = run_fcn(["publish"], root)
+    assert done.returncode == 0, done.stderr
+    return World(root, config, done.stdout)
+
+
+def test_experiments_are_the_filled_tables(world: World) -> None:
+    """There is an experiment for each table of the papers that a run fills, one for trainings, one for the report."""
+    assert set(world.held) == {*world.tables(), "sample / trainings", "sample / report"}
+    assert {"sample / CVPR Table 1", "sample / CVPR Table 2", "sample / PAMI Table 3"} < set(world.held)
+
+
+def test_rows_are_the_papers(world: World) -> None:
+    """A table's runs are its printed rows, all of them, in the paper's order, complete and ended."""
+    for title, found in world.tables().items():
+        assert [run.info.run_name for run in world.held[title]] == [row["row"] for row in found["rows"]]
+        for run, row in zip(world.held[title], found["rows"], strict=True):
+            assert run.info.status == "FINISHED"
+            assert run.data.tags["digest"] != "unfinished"
+            expected = row["run"] or ("not run" if row["not_run"] else "-")
+            assert run.data.tags["run"] == expected
+
+
+def test_numbers_of_tables_are_the_files(world: World) -> None:
+    """Every metric of every row is the file's number to one decimal, and nothing else is there or missing."""
+    checked = 0
+    for title, found in world.tables().items():
+        for run, row in zip(world.held[title], found["rows"], strict=True):
+            expected = {}
+            for metric, cell in row["cells"].items():
+                expected[f"paper.{metric}"] = cell["paper"]
+                if cell["ours"] is not None:
+                    expected[metric] = float(f"{cell['ours']:.1f}")
+                    expected[f"delta.{metric}"] = float(f"{cell['ours'] - cell['paper']:.1f}")
+            assert run.data.metrics == expected, (title, row["row"])
+            checked += len(expected)
+    assert checked > 150
+
+
+def test_unconfirmed_rows_say_so(world: World) -> None:
+    """A row is marked unconfirmed exactly where one of its printed numbers is."""
+    marked = set()
+    for title, found in world.tables().items():
+        for run, row in zip(world.held[title], found["rows"], strict=True):
+            doubtful = any(not cell["confirmed"] for cell in row["cells"].values())
+            assert ("unconfirmed" in run.data.tags) == doubtful
+            marked.add(doubtful)
+    assert marked == {True, False}
+
+
+def test_whole_tables_are_artifacts(world: World) -> None:
+    """The table that a run of the report's experiment holds has the same numbers as the rows' own runs."""
+    reports = {run.info.run_name: run for run in world.held["sample / report"]}
+    for title in world.tables():
+        table = json.loads(world.text(reports[title.removeprefix("sample / ")], "table.json"))
+        rows = [dict(zip(table["columns"], line, strict=True)) for line in table["data"]]
+        assert [row["row"] for row in rows] == [run.info.run_name for run in world.held[title]]
+        for row, run in zip(rows, world.held[title], strict=True):
+            numbers = {key: value for key, value in row.items() if key not in ("row", "run") and value is not None}
+            assert numbers == {key.replace(".", " "): value for key, value in run.data.metrics.items()}
+
+
+def test_trainings_hold_scores_and_cost(world: World) -> None:
+    """A training's metrics are its scores in percent, its times and its memory, as the files have them."""
+    scores = {row["run"]: row for row in read_json(world.root / world.places.tables / "scores.json")["scores"]}
+    trainings = world.held["sample / trainings"]
+    assert [run.info.run_name for run in trainings] == list(world.config.runs)
+    for run in trainings:
+        name = str(run.info.run_name)
+        cost, score = read_json(world.root / world.places.cost(name)), scores[name]
+        expected = {metric: float(f"{value:.1f}") for metric, value in score["numbers"].items()}
+        expected["seconds"] = float(f"{cost['seconds']:.1f}")
+        expected["peak_memory_gib"] = float(f"{cost['peak_memory_bytes'] / 2**30:.2f}")
+        expected["parameters"] = score["parameters"]
+        curves = {"loss", "rate"}
+        assert {key: value for key, value in run.data.metrics.items() if key not in curves} == expected
+        assert run.info.end_time is not None
+        assert run.info.end_time - run.info.start_time == round(1000 * cost["seconds"])
+
+
+def test_curves_are_the_histories(world: World) -> None:
+    """A training's curves are its history, a step an iteration."""
+    for run in world.held["sample / trainings"]:
+        file = world.root / world.places.history(str(run.info.run_name))
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        for key in ("loss", "rate"):
+            points = sorted(
+                (point.step, point.value) for point in world.client.get_metric_history(run.info.run_id, key)
+            )
+            assert points == [(row["iteration"], row[key]) for row in rows]
+
+
+def test_settings_are_the_profiles(world: World) -> None:
+    """A training's parameters have every setting of its run, solver and backbone."""
+    for run in world.held["sample / trainings"]:
+        settings = world.config.run(str(run.info.run_name))
+        solver, backbone = world.config.solvers[settings.solver], world.config.backbones[settings.backbone]
+        found = run.data.params
+        assert found["init"] == settings.init
+        assert found["train.list"] == settings.train.list
+        assert {key: found[f"solver.{key}"] for key in solver.__slots__} == {
+            key: "none" if getattr(solver, key) is None else str(getattr(solver, key)) for key in solver.__slots__
+        }
+        assert {key: found[f"backbone.{key}"] for key in backbone.__slots__} == {
+            key: str(getattr(backbone, key)) for key in backbone.__slots__
+        }
+
+
+def test_artifacts_are_the_files(world: World) -> None:
+    """A training holds its classes, confusions, departures and figures; its checkpoint is named, not uploaded."""
+    lock = json.loads((world.root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    for run in world.held["sample / trainings"]:
+        name = str(run.info.run_name)
+        confusion = [line.split(",")[1:] for line in world.text(run, "confusion.csv").splitlines()[1:]]
+        assert np.array_equal(np.array(confusion, np.int64), np.load(world.root / world.places.histogram(name)))
+        classes = read_json(world.root / world.places.classes(name))
+        lines = [line.split(",") for line in world.text(run, "classes.csv").splitlines()[1:]]
+        assert {line[0]: line[1] for line in lines} == {key: f"{100 * row['iu']:.1f}" for key, row in classes.items()}
+        assert all(f"**{item}**" in world.text(run, "departures.md") for item in ("width", "iterations", "train-list"))
+        picture = Path(world.client.download_artifacts(run.info.run_id, f"figures/{name}-curves.png"))
+        assert picture.read_bytes() == results.PICTURE + name.encode()
+        assert run.data.tags["checkpoint"] == world.places.net(name).as_posix()
+        assert run.data.tags["checkpoint.md5"] == lock[f"train@{name}"]["outs"][0]["md5"]
+        paths = {item.path for item in world.client.list_artifacts(run.info.run_id)}
+        assert paths == {"confusion.csv", "classes.csv", "departures.md", "figures"}
+
+
+def test_what_is_shared_is_with_the_report(world: World) -> None:
+    """The report and the figures that belong to no single run are artifacts of the run `report`."""
+    run = next(run for run in world.held["sample / report"] if run.info.run_name == "report")
+    assert "<title>" in world.text(run, "report/report.html")
+    assert Path(world.client.download_artifacts(run.info.run_id, "figures/segmentations.png")).is_file()
+    assert "Departures" in world.text(run, "scores.md")
+
+
+def test_experiments_say_what_they_are(world: World) -> None:
+    """An experiment's description names the table, says that the numbers are a miniature's, and links to the view."""
+    for title, found in world.tables().items():
+        experiment = world.client.get_experiment_by_name(title)
+        assert experiment is not None
+        note = experiment.tags["mlflow.note.content"]
+        assert found["title"] in note
+        assert "miniature" in note
+        view = f"#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=table"
+        assert f"({view}" in note
+        assert f"{title}: http://127.0.0.1:5000/{view}" in world.said
+
+
+def test_the_mark_is_deterministic(world: World) -> None:
+    """published.json has every row with its digest, and neither ids nor times."""
+    published = read_json(world.root / world.places.published)
+    assert published == {
+        "profile": "sample",
+        "experiments": {
+            title: {str(run.info.run_name): run.data.tags["digest"] for run in runs}
+            for title, runs in world.held.items()
+        },
+    }

@@ -1,0 +1,131 @@
+"""Publishing to a real MLflow server, and the page of a table as a browser shows it."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fcn.config import load
+from fcn.publishing import views
+from fcn.stages.places import Places, read_json
+from tests.conftest import RunFcn
+from tests.publishing import ledgers, results
+from tests.report.browser import browser, chromium
+
+# The deprecations are MLflow's own doing, in the client that these tests read with.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+TABLE = "sample / PAMI Table 3"
+PAGE_SECONDS = 90.0
+# The grid draws only the columns that are in sight.
+SIZE = {"width": 4000, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+HEADS = """[...document.querySelectorAll('.ag-header-cell[col-id]')].map(
+    cell => [cell.getBoundingClientRect().x, cell.getAttribute('col-id'), cell.innerText.trim()])"""
+CELLS = """[...document.querySelectorAll('.ag-row .ag-cell[col-id]')].map(
+    cell => [Number(cell.closest('.ag-row').getAttribute('row-index')), cell.getAttribute('col-id'),
+             cell.innerText.trim().split('\\n').pop()])"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, repository: Path, run_fcn: RunFcn) -> Iterator[tuple[Path, str]]:
+    """A project whose results were published to a server, and the server's address."""
+    root = tmp_path_factory.mktemp("served")
+    results.only(root, results.make(root, repository), "pami_table3")
+    with ledgers.server(root, port=ledgers.free_port()) as address, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", address)
+        done = run_fcn(["publish"], root)
+        assert done.returncode == 0, done.stderr
+        assert f"{TABLE}: {address}/#/experiments/" in done.stdout
+        yield root, address
+
+
+def test_a_server_holds_the_same(served: tuple[Path, str]) -> None:
+    """A server reached by MLFLOW_TRACKING_URI has rows, numbers and artifacts, and no local database is made."""
+    root, address = served
+    reader = ledgers.client(address)
+    found = read_json(root / Places(load(root / "params.yaml")).tables / "pami_table3.json")
+    runs = ledgers.held(reader)[TABLE]
+    assert [run.info.run_name for run in runs] == [row["row"] for row in found["rows"]]
+    for run, row in zip(runs, found["rows"], strict=True):
+        ours = row["cells"]["mean_iu"]["ours"]
+        assert run.data.metrics.get("mean_iu") == (None if ours is None else float(f"{ours:.1f}"))
+        assert run.data.metrics["paper.mean_iu"] == row["cells"]["mean_iu"]["paper"]
+    training = ledgers.held(reader)["sample / trainings"][0]
+    picture = Path(reader.download_artifacts(training.info.run_id, "figures/voc-fcn32s-alexnet-curves.png"))
+    assert picture.read_bytes().startswith(results.PICTURE)
+    assert not (root / "mlflow.db").exists()
+
+
+def test_twice_to_a_server_adds_nothing(served: tuple[Path, str], run_fcn: RunFcn) -> None:
+    """Published twice to a server, every row has the run it had."""
+    root, address = served
+    reader = ledgers.client(address)
+    before = ledgers.identities(reader)
+    done = run_fcn(["publish"], root)
+    assert done.returncode == 0, done.stderr
+    assert ledgers.identities(reader) == before
+
+
+def test_the_page_is_the_table(served: tuple[Path, str]) -> None:
+    """Opened through its link, the list of runs has the paper's rows in order, and ours, paper, difference."""
+    program = chromium()
+    if program is None:
+        pytest.skip("needs chromium, which is not installed here")
+    root, address = served
+    reader = ledgers.client(address)
+    experiment = reader.get_experiment_by_name(TABLE)
+    assert experiment is not None
+    found = read_json(root / Places(load(root / "params.yaml")).tables / "pami_table3.json")
+    with browser(program) as page:
+        page.ask("Emulation.setDeviceMetricsOverride", **SIZE)
+        page.ask("Page.navigate", url=views.link(address, experiment.experiment_id))
+        deadline = time.monotonic() + PAGE_SECONDS
+        cells: list[list[Any]] = []
+        while len(cells) < 15 * len(found["rows"]) and time.monotonic() < deadline:
+            time.sleep(0.5)
+            heads, cells = page.value(HEADS), page.value(CELLS)
+    columns = [column for _, column, _ in sorted(heads)]
+    metrics = [
+        column.removeprefix("metrics.`").removesuffix("`") for column in columns if column.startswith("metrics.")
+    ]
+    items = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
+    assert metrics == [name for item in items for name in (item, f"paper.{item}", f"delta.{item}")]
+    assert {text for _, column, text in heads if column.startswith("metrics.")} == set(metrics)
+    shown = {(row, column): text for row, column, text in cells}
+    for index, row in enumerate(found["rows"]):
+        assert shown[index, "attributes.`Run Name`"] == row["row"]
+        for item, cell in row["cells"].items():
+            assert float(shown[index, f"metrics.`paper.{item}`"]) == cell["paper"]
+            if cell["ours"] is None:
+                assert shown[index, f"metrics.`{item}`"] == shown[index, f"metrics.`delta.{item}`"] == "-"
+            else:
+                assert float(shown[index, f"metrics.`{item}`"]) == float(f"{cell['ours']:.1f}")
+                assert float(shown[index, f"metrics.`delta.{item}`"]) == float(f"{cell['ours'] - cell['paper']:.1f}")
+        assert shown[index, "tags.`run`"] == (row["run"] or "not run")
+
+
+def test_an_outage_is_survived(
+    tmp_path: Path, served: tuple[Path, str], repository: Path, run_fcn: RunFcn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that dies in the middle makes publish fail with a sentence; once it is back, publish completes."""
+    root = Path(shutil.copytree(served[0] / "data", tmp_path / "data")).parent
+    shutil.copy(served[0] / "params.yaml", root)
+    mark = root / "data" / "sample" / "published.json"
+    mark.unlink()
+    port = ledgers.free_port()
+    with ledgers.server(root, port=port) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        process = ledgers.publishing(repository, root)
+        while process.poll() is None and ledgers.count(root / "server.db") < 7:
+            time.sleep(0.005)
+    said = process.communicate()[1]
+    assert process.returncode == 1, said
+    assert said.strip().splitlines()[-1].startswith(f"error: MLflow at {address}")
+    assert not mark.exists()
+    with ledgers.server(root, port=port):
+        done = run_fcn(["publish"], root)
+        assert done.returncode == 0, done.stderr
+        ledgers.complete(ledgers.client(address), root)
