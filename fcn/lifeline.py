@@ -44,6 +44,8 @@ def lifeline() -> Iterator[Lifeline]:
             line.pull(signal.Signals(number).name, 128 + number)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    if _starter_is_gone.is_set():  # and the interrupt was lost in an import that catches everything
+        on_signal(signal.SIGINT, None)
     try:
         yield line
     finally:
