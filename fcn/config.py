@@ -14,8 +14,8 @@ from fcn.errors import InputError
 _STRICT = ConfigDict(extra="forbid")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -286,6 +286,10 @@ def load(path: Path) -> Config:
         raise InputError(
             f"{path}: no such file; --params takes a params.yaml, such as profiles/paper/params.yaml"
         ) from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; --params takes the params.yaml in it") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not text in UTF-8; --params takes a params.yaml") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     return parse(values, where=str(path))
