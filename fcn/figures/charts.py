@@ -65,9 +65,8 @@ def mean_iu_bars(bars: Sequence[Bar], *, background: Mapping[str, float]) -> Fig
         places = np.arange(len(bars))
         axes.barh(places, [bar.mean_iu for bar in bars], height=0.68, color=COLOURS[0])
         top = max([bar.mean_iu for bar in bars] + [bar.printed or 0 for bar in bars])
-        for place, bar in enumerate(bars):
-            words = axes.text(bar.mean_iu + top * 0.012, place, f"{bar.mean_iu:.1f}", va="center", fontsize=8.5)
-            words.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
+        for place, bar in enumerate(bars):  # beside the frame, where no mark can lie over them
+            axes.text(1.06, place, f"{bar.mean_iu:.1f}", va="center", ha="right", transform=axes.get_yaxis_transform())
         papers = list(dict.fromkeys(bar.paper for bar in bars if bar.printed is not None))
         handles = [Line2D([], [], color=COLOURS[0], linewidth=7, label="ours")]
         for paper, marker, colour in zip(papers, "DsoP^v", COLOURS[1:], strict=False):

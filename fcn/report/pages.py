@@ -64,8 +64,8 @@ def _summary(material: Material) -> str:
     kinds = {material.config.sources[run.val.source].kind for run in material.config.runs.values()}
     if "sample" in kinds:
         parts.append(
-            "The pictures are generated, and the networks an eighth as wide: what can be compared with the papers is "
-            "the order of the networks, never a number."
+            "The pictures are generated and the networks narrow: what can be compared with the papers is the order of "
+            "the networks, never a number."
         )
     elif "local" in kinds:
         parts.append(
@@ -90,11 +90,11 @@ def _facts(material: Material) -> list[tuple[str, str]]:
 
 def _results(material: Material) -> Section:
     head, lines = tables.score_texts(material.scored)
-    where = list(dict.fromkeys((line[1], line[2]) for line in lines))
+    where = list(dict.fromkeys((row.val, row.images) for row in material.scored if row.images))
     on = ""
-    if len(where) == 1:
+    if len(where) == 1:  # else a column says it of each run
         head, lines = [head[0], *head[3:]], [[line[0], *line[3:]] for line in lines]
-        on = f"On the {where[0][1]} images of {where[0][0]}. "
+        on = f"On the {where[0][1]:,} images of {where[0][0]}. "
     side = material.timing["side_px"]
     note = on + (
         "Percent. “all background” is the mean IU of answering background everywhere. Forward time: one image of "
