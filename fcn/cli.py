@@ -9,27 +9,47 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from fcn import stages
+from fcn import commands, stages
 from fcn.config import load
 from fcn.errors import InputError, StageFailure
 
 _NOT_STAGES = {"places"}
+_NOT_COMMANDS = {"pictures"}
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def stage_names() -> list[str]:
     """The stages there are: the folder fcn/stages is the registry."""
-    names = (module.name for module in pkgutil.iter_modules(stages.__path__))
-    return sorted(name for name in names if name not in _NOT_STAGES)
+    return _modules(stages, but=_NOT_STAGES)
+
+
+def command_names() -> list[str]:
+    """The commands for people: those of the folder fcn/commands."""
+    return _modules(commands, but=_NOT_COMMANDS)
+
+
+def _modules(package: ModuleType, *, but: set[str]) -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name not in but)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fcn", description="Run one stage of the graph in dvc.yaml.")
-    parser.add_argument("stage", choices=stage_names(), metavar="STAGE", help=", ".join(stage_names()))
-    parser.add_argument("name", nargs="?", help="which source, weights entry or run, for stages that have several")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the profile's params.yaml")
-    parser.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--params", type=Path, default=Path("params.yaml"), help="the profile's params.yaml")
+    common.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
+    parser = argparse.ArgumentParser(
+        prog="python -m fcn", description="Run one stage of the graph in dvc.yaml, or a command for people."
+    )
+    every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands and stages")
+    for name in command_names():
+        module = importlib.import_module(f"fcn.commands.{name}")
+        module.add_arguments(
+            every.add_parser(name, parents=[common], help=str(module.__doc__).partition(": ")[2].rstrip(".\n"))
+        )
+    for name in stage_names():
+        stage = every.add_parser(name, parents=[common], help="a stage of the graph")
+        stage.add_argument("name", nargs="?", help="which source, weights entry or run, for stages that have several")
     return parser
 
 
@@ -37,8 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a failure, 2 for wrong input, 130 for an interrupt."""
     options = _parser().parse_args(arguments)
     try:
-        stage = importlib.import_module(f"fcn.stages.{options.stage}")
-        stage.run(load(options.params), options.name)
+        config = load(options.params)
+        os.environ["OMP_NUM_THREADS"] = str(config.threads)  # before torch is imported, which reads it once
+        if options.command in command_names():
+            importlib.import_module(f"fcn.commands.{options.command}").run(config, options)
+        else:
+            importlib.import_module(f"fcn.stages.{options.command}").run(config, options.name)
     except InputError as error:
         return _say(error, 2, traceback=options.traceback)
     except StageFailure as error:

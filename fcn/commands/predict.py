@@ -1,0 +1,148 @@
+"""`python -m fcn predict`: segment pictures with a trained run or a checkpoint file."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from fcn.commands import pictures
+from fcn.config import Config
+from fcn.datasets import labels
+from fcn.errors import InputError, StageFailure
+from fcn.stages.places import Places, existing, whole_file
+
+_OVERLAY = 0.6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `predict` takes."""
+    parser.add_argument("net", help="a run's name, or the path of a checkpoint (.pt)")
+    parser.add_argument("pictures", nargs="+", help="files, folders or URLs")
+    parser.add_argument("--out", type=Path, default=Path("predictions"), help="folder for the results")
+    parser.add_argument(
+        "--max-side", type=int, default=None, metavar="PX", help="shrink larger pictures to this side for the network"
+    )
+
+
+def run(config: Config, options: argparse.Namespace) -> None:
+    """Write, for every picture, STEM.png (palette), STEM-overlay.png and STEM.json (class shares).
+
+    A picture that can't be read is said and passed over; the exit code is then 2.
+    """
+    if options.max_side is not None and options.max_side < 32:
+        raise InputError(f"--max-side is {options.max_side}; 32 px is the least that makes sense")
+    found = pictures.find(options.pictures)
+    predictor = _Predictor(_net_file(options.net, config))
+    failed = []
+    for picture in tqdm(found, desc="predict", unit="picture", disable=not sys.stderr.isatty() or len(found) == 1):
+        try:
+            image = pictures.read(picture)
+            label = predictor(image, max_side=options.max_side)
+        except (InputError, StageFailure) as error:
+            failed.append(str(error))
+            tqdm.write(f"error: {error}", file=sys.stderr)
+            continue
+        _write(options.out, picture.stem, image=image, label=label, names=predictor.names, where=picture.where)
+        tqdm.write(f"{picture.where}: {_shares_text(label, predictor.names)} -> {options.out / picture.stem}.png")
+    if len(found) > len(failed):
+        _write_legend(options.out / "legend.png", predictor.names)
+    if failed:
+        raise InputError(f"{len(failed)} of {len(found)} pictures could not be segmented; results are in {options.out}")
+
+
+def _net_file(net: str, config: Config) -> Path:
+    if net.endswith(".pt"):
+        path = Path(net)
+        if not path.is_file():
+            raise InputError(f"{path}: no such checkpoint; give a run's name, or the path of a .pt file")
+        return path
+    config.run(net)
+    return existing(Places(config).net(net))
+
+
+class _Predictor:
+    """A network with its preprocessing: RGB picture in, class indices out."""
+
+    def __init__(self, path: Path) -> None:
+        import torch  # only now: the arguments were right
+
+        from fcn.datasets.voc import CLASSES
+        from fcn.nets import checkpoint
+        from fcn.nets.build import trained
+        from fcn.stages.train import chosen_device
+
+        saved = checkpoint.load(path)
+        if saved.kind != "fcn" or saved.net is None or "skips" not in saved.net:
+            raise InputError(f"{path} holds {saved.kind} weights, not a trained run: those are in data/<profile>/nets/")
+        self._torch, self._device, self._preprocessing = torch, chosen_device(), saved.preprocessing
+        self._net = trained(saved).on(self._device)
+        known = saved.classes == len(CLASSES)
+        self.names = CLASSES if known else tuple(f"class {index}" for index in range(saved.classes))
+
+    def __call__(self, image: NDArray[np.uint8], *, max_side: int | None) -> NDArray[np.uint8]:
+        """H W 3 -> H W; at a smaller size where `max_side` says so, and then enlarged again."""
+        height, width = image.shape[:2]
+        scale = 1.0 if max_side is None else min(1.0, max_side / max(height, width))
+        if scale < 1:
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+        batch = self._preprocessing(image)[None].to(self._device, memory_format=self._torch.channels_last)
+        try:
+            label: NDArray[np.uint8] = self._net.predict(batch)[0].cpu().numpy()
+        except (self._torch.OutOfMemoryError, RuntimeError) as error:
+            if "memory" not in str(error):
+                raise
+            raise StageFailure(f"out of memory on a picture of {width} x {height} px; try --max-side 1500") from None
+        if scale < 1:
+            label = np.array(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
+        return label
+
+
+def _write(
+    folder: Path, stem: str, *, image: NDArray[np.uint8], label: NDArray[np.uint8], names: tuple[str, ...], where: str
+) -> None:
+    with whole_file(folder / f"{stem}.png") as part:
+        labels.write(label, path=part)
+    colours = labels.palette()
+    mixed = np.where(
+        (label > 0)[:, :, None], (1 - _OVERLAY) * image + _OVERLAY * colours[label], 0.85 * image.astype(np.float64)
+    )
+    with whole_file(folder / f"{stem}-overlay.png") as part:
+        Image.fromarray(mixed.astype(np.uint8)).save(part, format="PNG")
+    with whole_file(folder / f"{stem}.json") as part:
+        content = {"picture": where, "width": image.shape[1], "height": image.shape[0], "shares": _shares(label, names)}
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _shares(label: NDArray[np.uint8], names: tuple[str, ...]) -> dict[str, float]:
+    """The share of pixels of every class that occurs, largest first."""
+    counts = np.bincount(label.ravel(), minlength=len(names))
+    order = np.argsort(-counts, kind="stable")
+    return {names[index]: round(float(counts[index] / label.size), 4) for index in order if counts[index]}
+
+
+def _shares_text(label: NDArray[np.uint8], names: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} {100 * share:.1f} %" for name, share in list(_shares(label, names).items())[:4])
+
+
+def _write_legend(path: Path, names: tuple[str, ...]) -> None:
+    """The palette's colours with the class names, as a picture."""
+    from PIL import ImageDraw
+
+    colours = labels.palette()
+    row, columns = 22, 3
+    rows = -(-len(names) // columns)
+    legend = Image.new("RGB", (columns * 170, rows * row + 8), "white")
+    draw = ImageDraw.Draw(legend)
+    for index, name in enumerate(names):
+        left, top = index // rows * 170 + 8, index % rows * row + 6
+        colour = tuple(int(value) for value in colours[index])
+        draw.rectangle([left, top, left + 24, top + 14], fill=colour, outline="grey")
+        draw.text((left + 32, top + 1), name, fill="black")
+    with whole_file(path) as part:
+        legend.save(part, format="PNG")
