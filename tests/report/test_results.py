@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.export_results import MOST_BYTES, export
 from benchmarks.readme_results import ROOT, committed
 from fcn.errors import InputError
+from fcn.figures.pictures import colours
 from fcn.report.readme import END, START, block, with_block
 from tests.report.reading import markdown_tables
 
@@ -28,6 +31,19 @@ def test_an_export_is_small_and_whole(data: Path, tmp_path: Path) -> None:
     assert not (target / "cvpr_table3.md").exists()
     assert export(data, target) == size
     assert files == {path.relative_to(target): path.read_bytes() for path in target.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_an_export_keeps_the_colours_of_classes(data: Path, tmp_path: Path) -> None:
+    """With 256 colours, every pixel that had a class's colour still has it."""
+    export(data, tmp_path / "sample")
+    name = "figures/segmentations-voc-fcn8s-vgg16.png"
+    before, after = (
+        np.array(Image.open(folder / name).convert("RGB")) for folder in (data / "report", tmp_path / "sample")
+    )
+    for colour in colours()[[*range(21), 255]]:
+        of_class = (before == colour).all(2)
+        assert (after[of_class] == colour).all()
 
 
 @pytest.mark.slow
