@@ -15,7 +15,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: reproduce ui test check lock
 reproduce: $(INSTALLED)
 	$(BIN)/dvc repro
-	@cat data/sample/tables/scores.md
+	@sed -n '/^# /,/^Percent/p' data/sample/tables/scores.md
+	@echo; echo "The whole story, departures included: data/sample/report/report.html"
+	@echo "In MLflow, as the papers' tables:      make ui"
 
 # MLflow over the papers' tables, filled first where its database is gone. `make ui PORT=5001` where 5000 is taken.
 PORT ?= 5000
