@@ -10,9 +10,10 @@ def _main() -> int:
     watch_starter()
     try:
         from fcn.cli import main  # only now: while it is imported, the starter may die
-    except KeyboardInterrupt:
+
+        return main()
+    except KeyboardInterrupt:  # before the command began
         return 128 + signal.SIGINT
-    return main()
 
 
 sys.exit(_main())
