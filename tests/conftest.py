@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import types
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.training import tiny, tracing, workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
@@ -62,6 +65,34 @@ def run_fcn() -> RunFcn:
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_project(tmp_path_factory: pytest.TempPathFactory, run_fcn: RunFcn) -> Path:
+    """A project folder of the tiny profile with all that comes before training; to be copied, not written to."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny.write(folder, tiny.params())
+    tiny.build(folder, run_fcn)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workspace_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git and DVC project of the tiny profile in which `dvc repro` has done all that comes before training."""
+    folder = workspace.make(tmp_path_factory.mktemp("before") / "project")
+    watch = tracing.watch(folder.parent / "watch")
+    workspace.repro(folder, "splits", *(f"weights@{name}" for name in tiny.params()["weights"]), **watch)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workspace_done(tmp_path_factory: pytest.TempPathFactory, workspace_before: Path) -> Path:
+    """The same after a whole `dvc repro`; what its stages touched is noted in `watch` beside it."""
+    parent = tmp_path_factory.mktemp("done")
+    for name in ("project", "watch"):
+        shutil.copytree(workspace_before.parent / name, parent / name, symlinks=True)
+    workspace.repro(parent / "project", **tracing.watched(parent / "watch"))
+    return parent / "project"
 
 
 @pytest.fixture(scope="session")

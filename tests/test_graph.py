@@ -1,0 +1,137 @@
+"""The graph in dvc.yaml: it runs whole and once, it expands for every profile, and it names what its stages read."""
+
+import importlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fcn.cli import stage_names
+from fcn.config import load
+from tests.training import tiny, tracing, workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+PROFILES = [ROOT, *sorted(path.parent for path in ROOT.glob("profiles/*/params.yaml"))]
+GRAPH: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+# Code that a stage calls and the graph doesn't name, though it may alter results in principle, and why it needn't.
+ROOMS = ("fcn/nets", "fcn/training", "fcn/scoring", "fcn/datasets")
+UNNAMED = {
+    "archives": {"fcn/datasets/labels.py": "for its palette, VOC's own, alone"},
+    "raw": {
+        "fcn/datasets/archive.py": "extracts what is in the archive, or fails",
+        "fcn/datasets/room.py": "looks at the disk",
+        "fcn/datasets/tree.py": "says where in an archive the data set begins, or fails",
+    },
+    "labels": {"fcn/datasets/splits.py": "for how a list of ids is written, alone"},
+    "weights": {"fcn/training/loop.py": "for the seeds of its iterations, which a test pins"},
+    "train": {"fcn/datasets/sbd.py": "names files; raw and labels, which depend on it, hold what is in them"},
+    "evaluate": {"fcn/datasets/voc.py": "names files and classes; raw and labels, which depend on it, hold the rest"},
+    "figures": {"fcn/datasets/voc.py": "as for evaluate"},
+}
+
+
+def notes(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the watched stages of the fixture touched."""
+    found = tracing.seen(folder.parent / "watch")
+    assert found
+    return found
+
+
+def locked(folder: Path, command: str) -> tuple[list[str], list[str]]:
+    """The dependencies and outputs that DVC recorded for the stage of a command line."""
+    stages = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    stage = next(entry for entry in stages.values() if entry["cmd"].split(" --params")[0] == f"python -m fcn {command}")
+    return [item["path"] for item in stage.get("deps", [])], [item["path"] for item in stage["outs"]]
+
+
+def test_the_whole_graph_runs_once(workspace_done: Path) -> None:
+    """After one `dvc repro` every stage is done and every run has its scores, and a second one runs nothing."""
+    for run in tiny.params()["runs"]:
+        scores = json.loads((workspace_done / f"data/tiny/scores/{run}.json").read_text(encoding="utf-8"))
+        assert 0 < scores["mean_iu"] < 1
+        assert scores["images"] == 3
+        rows = (workspace_done / f"data/tiny/history/{run}.jsonl").read_text(encoding="utf-8").splitlines()
+        assert json.loads(rows[-1])["iteration"] == len(rows)
+    before = {path: path.stat().st_mtime_ns for path in (workspace_done / "data").rglob("*")}
+    said = workspace.repro(workspace_done)
+    assert "Data and pipelines are up to date" in said
+    assert "Running stage" not in said
+    assert {path: path.stat().st_mtime_ns for path in (workspace_done / "data").rglob("*")} == before
+
+
+def test_every_stage_was_watched(workspace_done: Path) -> None:
+    """The notes tell of every command of the graph that ran, so that what follows is of all of them."""
+    stages = yaml.safe_load((workspace_done / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    commands = {entry["cmd"].split(" --params")[0].removeprefix("python -m fcn ") for entry in stages.values()}
+    assert set(notes(workspace_done)) == commands
+    assert {command.split()[0] for command in commands} == set(GRAPH)
+
+
+def test_stages_name_the_data_that_they_read(workspace_done: Path) -> None:
+    """Whatever a stage opens below data/ lies in one of its dependencies or is an output of its own."""
+    for command, note in notes(workspace_done).items():
+        deps, outs = locked(workspace_done, command)
+        # an output is written under a temporary name beside it: .NAME...part, or below such a folder
+        written = {re.sub(r"/\.([^/]+?)\.[A-Za-z0-9_]+\.part(?=/|$)", r"/\1", path, count=1) for path in note["opened"]}
+        undeclared = [path for path in written if not tracing.lies_under(path, [*deps, *outs])]
+        assert not undeclared, f"{command} opens {undeclared}"
+        assert any(tracing.lies_under(path, outs) for path in written), f"{command}: nothing seen of {outs}"
+
+
+def test_stages_name_the_code_that_computes(workspace_done: Path) -> None:
+    """The modules of nets, training, scoring and datasets that a stage calls lie in its dependencies, but for UNNAMED.
+
+    And what UNNAMED lists is still called, and still not named.
+    """
+    unnamed: dict[str, set[str]] = {}
+    for command, note in notes(workspace_done).items():
+        stage = command.split()[0]
+        deps, _ = locked(workspace_done, command)
+        called = [name for name in note["called"] if name.startswith(ROOMS) and not tracing.lies_under(name, deps)]
+        unnamed.setdefault(stage, set()).update(called)
+    assert {stage: names for stage, names in unnamed.items() if names} == {k: set(v) for k, v in UNNAMED.items()}
+
+
+def test_every_stage_is_a_module() -> None:
+    """Every command of the graph is `python -m fcn STAGE`, STAGE being a module of fcn/stages and the stage's name."""
+    for name, stage in GRAPH.items():
+        stage = stage.get("do", stage)
+        assert re.fullmatch(rf"python -m fcn {name}( \$\{{key\}})? --params \$\{{params\}}", stage["cmd"])
+        assert name in stage_names()
+        assert stage["wdir"] == "${root}"
+
+
+@pytest.mark.parametrize("folder", PROFILES, ids=lambda path: path.name)
+def test_the_graph_expands_for_every_profile(folder: Path) -> None:
+    """Through every profile's dvc.yaml come the same stages, one for each of its sources, weights entries and runs."""
+    assert (folder / "dvc.yaml").resolve() == ROOT / "dvc.yaml"
+    config = load(folder / "params.yaml")
+    assert (folder / config.root).resolve() == ROOT
+    assert (ROOT / config.params).resolve() == folder / "params.yaml"
+    expected = set()
+    for name, stage in GRAPH.items():
+        if "foreach" in stage:
+            entries = getattr(config, stage["foreach"].strip("${}"))
+            expected |= {f"{name}@{key}" for key in entries}
+        else:
+            expected.add(name)
+    with importlib.import_module("dvc.repo").Repo(str(ROOT)) as repo:  # without types
+        found = repo.stage.collect(str(folder / "dvc.yaml"))
+    assert {stage.name for stage in found} == expected
+    for stage in found:
+        assert "${" not in stage.cmd
+        assert stage.cmd.endswith(f" --params {config.params}")
+        outs = [Path(out.fs_path).relative_to(ROOT).as_posix() for out in stage.outs]
+        assert all(out.startswith(f"data/{config.profile}/") for out in outs)
+        known = {*config.sources, *config.weights, *config.runs}
+        assert "@" not in stage.name or stage.name.split("@")[1] in known
+
+
+def test_no_two_profiles_share_a_folder() -> None:
+    """Every profile has a name of its own, so that none writes over another's data."""
+    names = [load(folder / "params.yaml").profile for folder in PROFILES]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,175 @@
+"""However a training ends, the same command goes on, and ends with the bits of one that nobody disturbed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.training import tiny
+from tests.training.conftest import outcome
+from tests.training.processes import fcn, none_left, saved_iteration, start, trainers, until
+
+TRAIN = fcn("train", tiny.COARSE)
+ALWAYS = {"FCN_SAVE_SECONDS": "0"}
+ITERATIONS = 80
+
+
+def wait_for(folder: Path, iteration: int, process: "subprocess.Popen[str]") -> None:
+    """Until the training has saved this iteration."""
+
+    def there() -> bool:
+        assert process.poll() is None, (folder / "err").read_text()
+        return saved_iteration(folder, tiny.COARSE) >= iteration
+
+    until(there, doing=f"saving iteration {iteration}")
+
+
+def test_signals_save_and_the_rerun_goes_on(project: Path, undisturbed: dict[str, bytes]) -> None:
+    """SIGTERM ends with 143, SIGINT with 130, each after saving; the next start goes on and ends bit-equal."""
+    at = 0
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        (project / "err").write_text("")
+        process = start(TRAIN, project, **ALWAYS)
+        wait_for(project, at + 8, process)
+        process.send_signal(number)
+        assert process.wait() == code
+        said = (project / "err").read_text()
+        assert "Traceback" not in said
+        assert f"({number.name}); the same command goes on from there" in said
+        assert (f"going on after iteration {at}" in said) == (at > 0)
+        at = saved_iteration(project, tiny.COARSE)
+        assert f"stopped after iteration {at} of {ITERATIONS}" in said
+        assert not (project / f"data/tiny/nets/{tiny.COARSE}.pt").exists()
+    process = start(TRAIN, project, **ALWAYS)
+    assert process.wait() == 0, (project / "err").read_text()
+    assert outcome(project) == undisturbed
+    assert not list(project.glob(".resume/*/*"))
+
+
+def test_a_signal_to_the_whole_group_is_survived(project: Path, undisturbed: dict[str, bytes]) -> None:
+    """SIGTERM to the trainer and its loader processes at once, as from a scheduler, ends with a saved state, too."""
+    process = start(TRAIN, project, **ALWAYS, FCN_WORKERS="2")
+    wait_for(project, 8, process)
+    assert len(list(trainers(project))) == 3
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait() == 143, (project / "err").read_text()
+    assert "Traceback" not in (project / "err").read_text()
+    until(lambda: none_left(project), doing="loader processes leaving")
+    process = start(TRAIN, project)
+    assert process.wait() == 0, (project / "err").read_text()
+    assert outcome(project) == undisturbed
+
+
+def test_kill_9_at_random_moments(project: Path, undisturbed: dict[str, bytes]) -> None:
+    """A trainer that is killed outright three times, at random moments, in the end leaves bit-equal weights."""
+    draw = random.Random(0)
+    reached = []
+    for after in sorted(draw.sample(range(4, ITERATIONS // 2), 3)):
+        process = start(TRAIN, project, **ALWAYS)
+        wait_for(project, after, process)
+        time.sleep(draw.uniform(0, 0.03))  # in the middle of a step or of a save
+        process.kill()
+        process.wait()
+        reached.append(saved_iteration(project, tiny.COARSE))
+        assert not (project / f"data/tiny/nets/{tiny.COARSE}.pt").exists(), "the training was over before it was killed"
+    process = start(TRAIN, project)
+    assert process.wait() == 0, (project / "err").read_text()
+    said = (project / "err").read_text()
+    assert all(f"going on after iteration {iteration}\n" in said for iteration in reached)
+    assert outcome(project) == undisturbed
+
+
+STARTER = """
+import subprocess, sys
+subprocess.Popen(["sh", "-c", f"{sys.executable} -m fcn train {sys.argv[1]}; true"]).wait()
+"""
+
+
+def test_a_trainer_leaves_with_its_starter(project: Path, undisturbed: dict[str, bytes]) -> None:
+    """When its starter is killed, and only the shell between them lives, the trainer leaves; a rerun waits for that.
+
+    The rerun is started at once, goes on where the orphan saved, and ends bit-equal.
+    """
+    starter = start([sys.executable, "-c", STARTER, tiny.COARSE], project, **ALWAYS)
+    wait_for(project, 5, starter)
+    (orphan,) = trainers(project)
+    orphan.suspend()  # so that it still holds the lock when the rerun comes
+    starter.kill()
+    starter.wait()
+    again = start(TRAIN, project, **ALWAYS)
+    until(lambda: "waiting for an earlier training" in (project / "err").read_text(), doing="the rerun's waiting")
+    at = saved_iteration(project, tiny.COARSE)
+    orphan.resume()
+    until(lambda: not orphan.is_running(), doing="the orphan's leaving")
+    assert again.wait() == 0, (project / "err").read_text()
+    said = (project / "err").read_text()
+    stopped = [line for line in said.splitlines() if "the process that started it is gone" in line]
+    assert len(stopped) == 1
+    went_on = int(said.split("going on after iteration ")[1].split()[0])
+    assert at <= went_on < ITERATIONS
+    assert f"stopped after iteration {went_on} of" in stopped[0]
+    assert outcome(project) == undisturbed
+    assert none_left(project)
+
+
+def test_every_stage_leaves_with_its_starter(project: Path) -> None:
+    """An orphan leaves while it still imports, or in a stage that saves nothing, and nothing half-written stays."""
+    values = tiny.params()
+    values["weights"]["vgg16-sample"]["training"]["iterations"] = 1500  # with a line after each 300
+    tiny.write(project, values)
+    before = (project / "data/tiny/weights/vgg16-sample.pt").read_bytes()
+    program = STARTER.replace("train", "weights")
+    for lines in (0, 1):  # at once, and when it trains
+        (project / "err").write_text("")
+        starter = start([sys.executable, "-c", program, "vgg16-sample"], project)
+        until(lambda: bool(list(trainers(project))), doing="the stage's start")
+        if lines == 0:
+            until(lambda: next(trainers(project)).num_threads() > 1, doing="the stage's watching")
+        else:
+            until(lambda: "iteration" in (project / "err").read_text(), doing="work")
+        starter.kill()
+        starter.wait()
+        until(lambda: none_left(project), doing="the orphan's leaving")
+        assert "Traceback" not in (project / "err").read_text()
+    assert (project / "data/tiny/weights/vgg16-sample.pt").read_bytes() == before
+    assert [path.name for path in (project / "data/tiny/weights").iterdir()] == ["vgg16-sample.pt"]
+
+
+def test_a_second_trainer_waits_for_the_first(project: Path, undisturbed: dict[str, bytes]) -> None:
+    """Of two trainers of one run the second waits; stopped while it waits, it leaves the first alone."""
+    first = start(TRAIN, project, **ALWAYS)
+    wait_for(project, 3, first)
+    os.kill(first.pid, signal.SIGSTOP)
+    (project / "err").write_text("")
+    second = start(TRAIN, project, **ALWAYS)
+    until(lambda: "waiting for an earlier training" in (project / "err").read_text(), doing="the second's waiting")
+    second.send_signal(signal.SIGTERM)
+    assert second.wait() == 143
+    assert "stopped (SIGTERM) while waiting for .resume/tiny/" in (project / "err").read_text()
+    os.kill(first.pid, signal.SIGCONT)
+    assert first.wait() == 0
+    assert outcome(project) == undisturbed
+
+
+@pytest.mark.parametrize("change", ["labels", "seed"])
+def test_what_a_state_depends_on_names_its_folder(project: Path, change: str) -> None:
+    """With another seed, or other labels, a training doesn't go on from the old one's state."""
+    process = start(TRAIN, project, **ALWAYS)
+    wait_for(project, 3, process)
+    process.terminate()
+    process.wait()
+    if change == "seed":
+        tiny.write(project, tiny.params() | {"seed": 1})
+    else:
+        label = next((project / "data/tiny/labels/sbd").glob("*.png"))
+        label.write_bytes(next(path for path in label.parent.glob("*.png") if path != label).read_bytes())
+    process = start(TRAIN, project, **ALWAYS)
+    until(lambda: len(list(project.glob(f".resume/tiny/{tiny.COARSE}-*"))) == 2, doing="a folder of its own")
+    process.kill()
+    process.wait()
+    assert "going on after" not in (project / "err").read_text()

@@ -1,0 +1,90 @@
+"""Out of memory: advice, or smaller pieces that keep the effective batch."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from fcn.errors import StageFailure
+from fcn.nets.fcn import FCN
+from fcn.training import resume
+from fcn.training.loop import Interrupted, train
+from fcn.training.resume import Progress
+from tests.training import pictures
+from tests.training.observing import Notes
+
+CPU = torch.device("cpu")
+
+
+class Small(FCN):
+    """A net on a machine with memory for `room` images at a time."""
+
+    room = 1
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As the net, or out of memory."""
+        if self.training and len(images) > self.room:
+            raise torch.OutOfMemoryError(f"no room for {len(images)} images")
+        return super().forward(images)
+
+
+def small(room: int) -> FCN:
+    net = pictures.net()
+    net.__class__ = Small
+    assert isinstance(net, Small)
+    net.room = room
+    return net
+
+
+def trained(net: FCN, tmp_path: Path, **settings: object) -> tuple[FCN, Progress, Notes]:
+    """The net after six iterations on batches of four."""
+    files = pictures.write(tmp_path, [(32, 32), (32, 48), (40, 32)])
+    notes = Notes()
+    solver = pictures.solver(batch=4, **settings)
+    progress = train(
+        net, pictures.batches(files, batch=4), solver=solver, seed=0, device=CPU, workers=0, observer=notes
+    )
+    return net, progress, notes
+
+
+@pytest.mark.parametrize(("room", "pieces"), [(1, 4), (2, 2)])
+def test_pieces_keep_the_batch(tmp_path: Path, room: int, pieces: int) -> None:
+    """With on_oom: accumulate a pass that doesn't fit is cut until it does; weights end as with enough memory."""
+    roomy, _, _ = trained(pictures.net(), tmp_path)
+    net, progress, notes = trained(small(room), tmp_path, on_oom="accumulate")
+    assert progress.split == pieces
+    assert notes.rows[-1]["images"] == 6 * 4
+    assert f"out of memory: from here on every pass is cut into {pieces}" in notes.warnings
+    for name, tensor in net.state_dict().items():
+        torch.testing.assert_close(tensor, roomy.state_dict()[name], rtol=1e-3, atol=1e-5)
+
+
+def test_the_pieces_survive_a_stop(tmp_path: Path) -> None:
+    """A resumed training goes on in the pieces it had, and ends bit-equal to one that wasn't stopped."""
+    files = pictures.write(tmp_path, [(32, 32), (32, 48)])
+    made, solver = pictures.batches(files, batch=4), pictures.solver(batch=4, on_oom="accumulate")
+    whole = small(1)
+    train(whole, made, solver=solver, seed=0, device=CPU, workers=0, observer=Notes())
+    states = tmp_path / "states"
+    with pytest.raises(Interrupted):
+        train(small(1), made, solver=solver, seed=0, device=CPU, workers=0, observer=Notes(states, stop_after=3))
+    saved = resume.load(states)
+    assert saved is not None
+    assert saved[0].split == 4
+    notes, net = Notes(), small(1)
+    train(net, made, solver=solver, seed=0, device=CPU, workers=0, observer=notes, saved=saved)
+    assert not [warning for warning in notes.warnings if "memory" in warning]
+    assert all(torch.equal(tensor, whole.state_dict()[name]) for name, tensor in net.state_dict().items())
+
+
+def test_without_leave_it_ends_with_advice(tmp_path: Path) -> None:
+    """With on_oom: stop the training ends, and says how many images didn't fit and which switch helps."""
+    with pytest.raises(StageFailure, match=r"out of memory with 4 images in a pass; set on_oom: accumulate"):
+        trained(small(1), tmp_path)
+
+
+def test_one_image_too_many_ends_with_other_advice(tmp_path: Path) -> None:
+    """Where not even one image fits, crops or bfloat16 are advised."""
+    with pytest.raises(StageFailure, match=r"out of memory with 1 images in a pass; train on crops"):
+        trained(small(0), tmp_path, on_oom="accumulate")

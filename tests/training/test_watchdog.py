@@ -1,0 +1,97 @@
+"""What goes wrong silently is said aloud, and what has diverged is never saved."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from fcn.training import resume, watchdog
+from fcn.training.loop import train
+from fcn.training.watchdog import Diverged
+from tests.training import pictures
+from tests.training.observing import Notes
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_the_training(loss: float) -> None:
+    """NaN and infinity raise, with the iteration, the rate and what to do."""
+    with pytest.raises(Diverged, match=r"loss is (nan|inf) after iteration 7 at a rate of 0\.5: .* Lower the solver's"):
+        watchdog.check_finite(loss, iteration=7, rate=0.5)
+    watchdog.check_finite(3.0, iteration=7, rate=0.5)
+
+
+def test_no_state_with_a_broken_weight_is_kept(tmp_path: Path) -> None:
+    """A rate that blows up ends the training, and every state that was saved has finite weights and momentum."""
+    (tmp_path / "states").mkdir()
+    made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
+    notes = Notes(tmp_path / "states")
+    with pytest.raises(Diverged, match=r"at a rate of 1e\+12: the training diverged"):
+        train(
+            pictures.net(),
+            made,
+            solver=pictures.solver(rate=1e12, iterations=400),
+            seed=0,
+            device=CPU,
+            workers=0,
+            observer=notes,
+        )
+    assert len(notes.rows) < 399
+    saved = resume.load(tmp_path / "states")
+    assert (saved is None) == (not notes.saved)
+    if saved is not None:
+        assert all(torch.isfinite(tensor).all() for tensor in saved[1].values())
+
+
+def test_a_last_step_that_breaks_the_weights_is_noticed(tmp_path: Path) -> None:
+    """If the last step leaves NaN in the weights, though its loss was finite, the training fails all the same."""
+    made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
+    net = pictures.net()
+    solver = pictures.solver(iterations=1, rate=1e38, bias_rate=1, loss="sum")
+    with pytest.raises(Diverged, match="holds NaN or infinity after iteration 1"):
+        train(net, made, solver=solver, seed=0, device=CPU, workers=0, observer=Notes())
+
+
+def test_a_loss_at_ln_k_is_said(tmp_path: Path) -> None:
+    """A net that learns nothing is told of: from a tenth of the way on its loss is ln K."""
+    assert watchdog.stuck(math.log(21), classes=21, done=0.05) is None
+    assert watchdog.stuck(math.log(21) - 0.1, classes=21, done=0.5) is None
+    assert "ln 21: nothing is learned" in (watchdog.stuck(math.log(21) + 0.005, classes=21, done=0.1) or "")
+    made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
+    net = pictures.net()
+    for name, parameter in net.named_parameters():
+        if name.startswith("score_"):
+            torch.nn.init.zeros_(parameter)
+    notes = Notes()
+    train(net, made, solver=pictures.solver(rate=1e-9, iterations=10), seed=0, device=CPU, workers=0, observer=notes)
+    assert any(f"ln {pictures.CLASSES}" in warning for warning in notes.warnings)
+
+
+def test_background_everywhere_is_said(tmp_path: Path) -> None:
+    """A net that answers background for every pixel is told of, a quarter of the way in and later."""
+    assert watchdog.all_background(0.0, done=0.2) is None
+    assert watchdog.all_background(0.001, done=0.9) is None
+    assert "background everywhere" in (watchdog.all_background(0.0, done=0.25) or "")
+    made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
+    net = pictures.net()
+    assert net.score_fr.bias is not None
+    with torch.no_grad():
+        net.score_fr.bias[0] = 100.0
+    notes = Notes()
+    solver = pictures.solver(rate=1e-9, iterations=20)
+    train(net, made, solver=solver, seed=0, device=CPU, workers=0, observer=notes)
+    assert any("background everywhere" in warning for warning in notes.warnings)
+
+
+def test_a_training_that_learns_is_left_alone(tmp_path: Path) -> None:
+    """On pictures whose colour is their class the loss falls, and once it has, nothing is warned of."""
+    made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
+    notes = Notes()
+    solver = pictures.solver(rate=0.05, iterations=60, score_rate=5, clip=1.0)
+    train(pictures.net(stride=8), made, solver=solver, seed=0, device=CPU, workers=0, observer=notes)
+    assert all(iteration < 30 for iteration in notes.warned_at)
+    assert notes.rows[-1]["loss"] < 0.9 * notes.rows[0]["loss"]
+    assert [row["iteration"] for row in notes.rows] == list(range(1, 61))
+    assert notes.rows[-1]["images"] == 120
