@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fcn.scoring.histogram import VOID, histogram
+from fcn.datasets.labels import VOID
+from fcn.scoring.histogram import histogram
 
 
 def counted(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> list[list[int]]:
