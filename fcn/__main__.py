@@ -7,8 +7,8 @@ from fcn.lifeline import watch_starter
 
 
 def _main() -> int:
-    watch_starter()
     try:
+        watch_starter()  # which may interrupt us at once, where the starter is gone already
         from fcn.cli import main  # only now: while it is imported, the starter may die
 
         return main()

@@ -19,6 +19,7 @@ from typing import Never, TextIO
 import torch
 from tqdm import tqdm
 
+from fcn import nets, training
 from fcn.config import Config, ListRef, Run, Solver
 from fcn.datasets.pairs import pairs
 from fcn.errors import InputError, StageFailure
@@ -150,14 +151,18 @@ def _save_seconds() -> float:
 
 
 def _settings_hash(config: Config, settings: Run, *, origin: Path, files: Sequence[tuple[Path, Path]]) -> str:
-    """A name for what a state depends on: a changed setting, init, list, image or label never meets an old state."""
+    """A name for what a state depends on: other settings, init, list, images, labels or code never meet an old state.
+
+    DVC records the result as made by the code that it sees at the end, so no other code may have had a part in it.
+    """
     places = Places(config)
     digest = hashlib.sha256()
     for part in (settings, config.solvers[settings.solver], config.backbones[settings.backbone]):
         digest.update(json.dumps(asdict(part), sort_keys=True).encode())
     digest.update(f"{config.seed} {config.classes} {config.threads}".encode())
     raw = existing(places.raw(settings.train.source) / "manifest.json")  # which has the digest of all images
-    for path in (origin, raw, existing(places.split(settings.train.list)), *(label for _, label in files)):
+    code = [path for room in (nets, training) for path in sorted(Path(room.__path__[0]).rglob("*.py"))]
+    for path in (origin, raw, existing(places.split(settings.train.list)), *(label for _, label in files), *code):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]

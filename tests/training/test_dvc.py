@@ -68,3 +68,20 @@ def test_kill_9_whoever_and_repro_goes_on(half_way: Path, workspace_done: Path) 
     assert "going on after iteration" in (half_way / "err").read_text() + said
     assert nets(half_way) == nets(workspace_done)
     assert not list(half_way.glob(".resume/*/*"))
+
+
+def test_other_code_starts_anew(half_way: Path) -> None:
+    """A training that was killed doesn't go on under changed code: DVC would record its net as that code's."""
+    command = [*workspace.DVC, "repro", f"train@{tiny.COARSE}"]
+    try:
+        dvc = start(command, half_way, FCN_SAVE_SECONDS="0", PYTHONPATH="")
+        wait_for(half_way, tiny.COARSE, 5, dvc).kill()
+        assert dvc.wait() != 0
+        until(lambda: none_left(half_way), doing="nobody left after killing the trainer")
+    finally:
+        processes.end_all()
+    with (half_way / "fcn/training/loss.py").open("a", encoding="utf-8") as file:
+        file.write("# another line\n")
+    said = workspace.repro(half_way, f"train@{tiny.COARSE}")
+    assert f"{tiny.COARSE}:" in said
+    assert "going on after iteration" not in said
