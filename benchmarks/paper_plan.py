@@ -25,6 +25,7 @@ MEMORY_BYTES_PER_SECOND = 4.3e12  # measured copy
 OPTIMIZER_BYTES_PER_PARAMETER = 22  # a step reads and writes weight, gradient and momentum in float32, and casts
 BACKWARD_AND_FORWARD = 3  # a training pass is three forward passes
 SLOWER_THAN_FLOOR = 3  # assumed: an eager loop that passes images of different sizes one by one
+FIGURES_SECONDS_PER_RUN = 20  # assumed: a hundred predictions a run, and charts
 CUDA_CONTEXT_BYTES = 1e9  # assumed: context, libraries, allocator
 HOST_BYTES = {"small": 1e9, "torch": 4e9}  # assumed: a process without and with torch, its loaders included
 IMAGE_PX = (375, 500)  # the usual VOC image, in time
@@ -174,6 +175,15 @@ def plan(config: Config) -> list[Cost]:
             seconds=SLOWER_THAN_FLOOR * floor + 60,
         ),
         Cost(stage="tables", disk_bytes=1e6, host_bytes=HOST_BYTES["torch"], seconds=10),
+        Cost(
+            stage="figures",
+            disk_bytes=2e7,
+            host_bytes=HOST_BYTES["torch"],
+            gpu_bytes=max(evaluate(config, name).gpu_bytes for name in config.runs),
+            seconds=FIGURES_SECONDS_PER_RUN * len(config.runs),
+        ),
+        Cost(stage="report", disk_bytes=2e7, host_bytes=HOST_BYTES["torch"], seconds=10),
+        Cost(stage="publish", disk_bytes=2e7, host_bytes=HOST_BYTES["torch"], seconds=60),
     ]
 
 

@@ -218,10 +218,11 @@ sys.exit(main(sys.argv[2:]))
 @pytest.mark.parametrize("save_seconds", ["0", ""], ids=["a state", "the net"])
 def test_a_full_disk_is_one_sentence(project: Path, save_seconds: str) -> None:
     """Where a saved state or the net doesn't fit, the training exits with 1, and leaves nothing half-written."""
+    environment = processes.environment(FCN_SAVE_SECONDS=save_seconds)  # coverage's own file wouldn't fit, either
     ended = subprocess.run(
         [sys.executable, "-c", LIMITED, "30000", "train", tiny.COARSE],
         cwd=project,
-        env=processes.environment(FCN_SAVE_SECONDS=save_seconds),
+        env={name: value for name, value in environment.items() if not name.startswith("COVERAGE")},
         capture_output=True,
         text=True,
         check=False,
@@ -294,7 +295,7 @@ def test_an_interrupt_ends_with_130(project: Path) -> None:
     """Ctrl-C in a stage that saves nothing exits with 130 and leaves what was there before."""
     before = (project / "data/tiny/weights/vgg16-sample.pt").read_bytes()
     values = tiny.params()
-    values["weights"]["vgg16-sample"]["training"]["iterations"] = 1500  # with a line after each 300
+    values["weights"]["vgg16-sample"]["training"]["iterations"] = 6000  # with a line after each 1200
     tiny.write(project, values)
     process = processes.start(processes.fcn("weights", "vgg16-sample"), project)
     processes.until(lambda: "iteration" in (project / "err").read_text(), doing="work")

@@ -120,7 +120,7 @@ def test_a_trainer_leaves_with_its_starter(project: Path, undisturbed: dict[str,
 def test_every_stage_leaves_with_its_starter(project: Path) -> None:
     """An orphan leaves while it still imports, or in a stage that saves nothing, and nothing half-written stays."""
     values = tiny.params()
-    values["weights"]["vgg16-sample"]["training"]["iterations"] = 1500  # with a line after each 300
+    values["weights"]["vgg16-sample"]["training"]["iterations"] = 6000  # with a line after each 1200
     tiny.write(project, values)
     before = (project / "data/tiny/weights/vgg16-sample.pt").read_bytes()
     program = STARTER.replace("train", "weights")
