@@ -1,0 +1,115 @@
+"""One stage as a child process: its output in the log, its device, its end with ours."""
+
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_GRACE_SECONDS = 60.0
+
+
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+
+class StageFailed(RuntimeError):
+    """A stage ended with an exit code other than 0."""
+
+
+class Children:
+    """The running children: so that a cancelled flow ends them, each with all that it started."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, command: Sequence[str], *, environment: dict[str, str], logger: Logger) -> None:
+        """Run `command` in a process group of its own and log what it says.
+
+        Raises StageFailed, with its last lines, for an exit code other than 0.
+        """
+        with self._lock:
+            if self._closed:
+                raise StageFailed("not started: the flow is being stopped")
+            child = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+            self._running.add(child)
+        last: list[str] = []
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if text := line.rstrip():
+                    logger.info("%s", text)
+                    last = [*last[-9:], text]
+            code = child.wait()
+        finally:
+            with self._lock:
+                self._running.discard(child)
+        if code != 0:
+            raise StageFailed(
+                f"{' '.join(command[1:])} ended with exit code {code}; its last lines:\n" + "\n".join(last)
+            )
+
+    def stop(self) -> None:
+        """Ask every child to save and leave, and after a while make it; none is started any more."""
+        with self._lock:
+            self._closed = True
+            running = list(self._running)
+        for child in running:
+            _signal(child, signal.SIGTERM)
+        for child in running:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_GRACE_SECONDS)
+            _signal(child, signal.SIGKILL)  # the group may outlive its first process
+
+
+def _signal(child: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+class Devices:
+    """The GPUs that trainings may use, one each; without any, trainings share the CPU."""
+
+    def __init__(self, gpus: Sequence[int]) -> None:
+        self._free: queue.Queue[int] | None = queue.Queue() if gpus else None
+        for gpu in gpus:
+            assert self._free is not None
+            self._free.put(gpu)
+
+    @contextmanager
+    def one(self) -> Iterator[dict[str, str]]:
+        """The environment that names a free GPU, once there is one."""
+        if self._free is None:
+            yield {}
+            return
+        gpu = self._free.get()
+        try:
+            yield {"CUDA_VISIBLE_DEVICES": str(gpu)}
+        finally:
+            self._free.put(gpu)
+
+
+def repro(address: str, *, force: bool) -> list[str]:
+    """The command that brings one stage up to date, whoever else holds DVC's locks for a moment."""
+    options = ["--force"] if force else []
+    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *options, address]
+
+
+def environment() -> dict[str, str]:
+    """Ours, with this interpreter first on PATH: the graph's commands say `python`."""
+    folder = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": os.pathsep.join([folder, os.environ.get("PATH", "")]), "DVC_NO_ANALYTICS": "1"}

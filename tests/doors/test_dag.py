@@ -1,0 +1,57 @@
+"""The flows' view of the graph is DVC's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fcn.errors import InputError
+from flows import dag
+from tests.doors.conftest import STAGES, Project
+
+# DVC reads a value of its trie library in a way that the library wants to give up.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+
+
+def test_the_profiles_are_the_root_and_the_folders_below_profiles(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile is a folder with a dvc.yaml, and the root is the sample."""
+    monkeypatch.chdir(repository)
+    folders = {path.parent.name for path in repository.glob("profiles/*/dvc.yaml")}
+    assert set(dag.profiles()) == {"sample", *folders}
+    assert dag.pipeline("paper") == "profiles/paper/dvc.yaml"
+    with pytest.raises(InputError, match="profile 'papre' is unknown; there are sample, paper"):
+        dag.pipeline("papre")
+
+
+def test_the_sample_s_graph_is_whole_and_ordered(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stage comes after those that it needs, and a staged net needs its parent."""
+    monkeypatch.chdir(repository)
+    stages = dag.stages("sample")
+    seen: set[str] = set()
+    for stage in stages:
+        assert stage.needs <= seen, stage
+        seen.add(stage.address)
+    by_name = {stage.name: stage for stage in stages}
+    assert "train@voc-fcn16s-vgg16" in by_name["train@voc-fcn8s-vgg16"].needs
+    assert not any(stage.address.startswith("profiles/") for stage in stages)
+
+
+def test_every_profile_has_the_same_kinds_of_stages(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph is one: a profile changes the names behind the @, never the kinds."""
+    monkeypatch.chdir(repository)
+    kinds = {profile: {stage.name.partition("@")[0] for stage in dag.stages(profile)} for profile in dag.profiles()}
+    assert len(set(map(frozenset, kinds.values()))) == 1, kinds
+
+
+def test_what_needs_a_stale_stage_is_stale(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing built: all is stale. All built: nothing is. One changed: it and all that need it are."""
+    folder = project(dict(STAGES))
+    monkeypatch.chdir(folder)
+    assert dag.stale("sample") == {"a", "b", "c", "end"}
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], check=True, capture_output=True)
+    assert dag.stale("sample") == set()
+    (folder / "b.txt").write_text("changed", encoding="utf-8")
+    assert dag.stale("sample") == {"b", "c", "end"}

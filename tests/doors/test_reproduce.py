@@ -1,0 +1,121 @@
+"""The flow runs DVC's stages as tasks: in order, side by side, to a true end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from tests.doors.conftest import STAGES, Project
+
+pytestmark = pytest.mark.slow  # each flow starts a Prefect server of its own
+
+_RUN = [sys.executable, "-m", "flows.reproduce"]
+
+
+def _flow(folder: Path, environment: dict[str, str], *options: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*_RUN, *options], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def _lock(folder: Path) -> object:
+    return yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
+
+
+def test_both_doors_leave_the_same_lock(
+    project: Project, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """`python -m flows.reproduce` and `dvc repro`, each from nothing, leave one dvc.lock as data; again: nothing."""
+    folder = project(dict(STAGES))
+    first = _flow(folder, environment)
+    assert first.returncode == 0, first.stdout + first.stderr
+    by_flow = _lock(folder)
+    for name in ("a.txt", "b.txt", "c.txt", "end.txt", "dvc.lock"):
+        (folder / name).unlink()
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=folder, env=environment, check=True)
+    assert _lock(folder) == by_flow
+    again = _flow(folder, environment)
+    assert again.returncode == 0
+    assert "4 stages, 0 stale" in again.stdout + again.stderr
+
+
+def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, environment: dict[str, str]) -> None:
+    """What doesn't need the failed stage is done, the flow ends with an error that names it, its words are logged."""
+    broken = {**STAGES["b"], "cmd": "echo no such luck; exit 3"}
+    folder = project({**STAGES, "b": broken})
+    ended = _flow(folder, environment)
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 1
+    assert "no such luck" in said
+    assert "3 of 4 stages did not end well" in said
+    assert (folder / "a.txt").exists()
+    assert not (folder / "end.txt").exists()
+
+
+def test_an_interrupted_flow_leaves_no_child(project: Project, environment: dict[str, str]) -> None:
+    """Ctrl-C ends the flow, DVC and the stage's own process, and the next run goes on."""
+    sleeper = {"cmd": "python -c \"import time; open('started', 'w'); time.sleep(300)\"", "outs": ["slept.txt"]}
+    folder = project({"sleeper": sleeper})
+    quiet = subprocess.DEVNULL
+    flow = subprocess.Popen(_RUN, cwd=folder, env=environment, stdout=quiet, stderr=quiet)
+    try:
+        _wait_for(lambda: (folder / "started").exists(), seconds=120)
+        children = psutil.Process(flow.pid).children(recursive=True)
+        assert any("time.sleep" in " ".join(child.cmdline()) for child in children)
+        os.kill(flow.pid, signal.SIGINT)
+        flow.wait(120)
+    finally:
+        flow.kill()
+    assert flow.returncode != 0
+    _wait_for(lambda: not any(_alive(child) for child in children), seconds=30)
+
+
+_MEET = """
+import sys, time
+from pathlib import Path
+
+me, other = sys.argv[1:]
+Path(f"{me}.here").touch()
+end = time.monotonic() + 120
+while not Path(f"{other}.here").exists():
+    if time.monotonic() > end:
+        sys.exit("the other never came")
+    time.sleep(0.05)
+Path(f"{me}.txt").touch()
+"""
+
+
+def test_independent_stages_run_side_by_side(project: Project, environment: dict[str, str]) -> None:
+    """Two stages that don't need each other are at work at the same time where the cores allow."""
+    stages = {
+        me: {"cmd": f"python meet.py {me} {other}", "outs": [f"{me}.txt"]} for me, other in (("x", "y"), ("y", "x"))
+    }
+    folder = project(dict(stages))
+    (folder / "meet.py").write_text(_MEET, encoding="utf-8")
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    (folder / "params.yaml").write_text(yaml.safe_dump({**params, "threads": 1}), encoding="utf-8")
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("one core: nothing runs side by side here")
+    ended = _flow(folder, environment)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait_for(condition: "object", *, seconds: float) -> None:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it didn't come to that in time"
+        time.sleep(0.2)
