@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import types
@@ -22,6 +23,8 @@ RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
 def pytest_configure() -> None:
     """Give torch one thread, here and in subprocesses: threads change the order of sums, and cores are shared."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+    # A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests interrupt some of theirs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("fcn", deadline=None)  # a slow machine is not a failure
     settings.load_profile("fcn")
     if "torch" in sys.modules:
