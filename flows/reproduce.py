@@ -27,7 +27,7 @@ def run_stage(name: str, address: str, *, children: Children, devices: Devices, 
         logger.info("%s is up to date", name)
         return "kept"
     with devices.one() if name.startswith(("train@", "evaluate@")) else Devices(()).one() as device:
-        children.run(repro(address, force=force), environment={**environment(), **device}, logger=logger)
+        children.run(repro(address, force=force), environment={**environment(), **device}, hear=logger.info)
     return "done"
 
 

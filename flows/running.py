@@ -1,20 +1,16 @@
 """One stage as a child process: its output in the log, its device, its end with ours."""
 
-import logging
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _GRACE_SECONDS = 60.0
-
-
-Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 class StageFailed(RuntimeError):
@@ -29,8 +25,8 @@ class Children:
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, command: Sequence[str], *, environment: dict[str, str], logger: Logger) -> None:
-        """Run `command` in a process group of its own and log what it says.
+    def run(self, command: Sequence[str], *, environment: dict[str, str], hear: Callable[[str], None]) -> None:
+        """Run `command` in a process group of its own; `hear` gets every line that it says.
 
         Raises StageFailed, with its last lines, for an exit code other than 0.
         """
@@ -52,7 +48,7 @@ class Children:
             assert child.stdout is not None
             for line in child.stdout:
                 if text := line.rstrip():
-                    logger.info("%s", text)
+                    hear(text)
                     last = [*last[-9:], text]
             code = child.wait()
         finally:
