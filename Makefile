@@ -46,7 +46,7 @@ $(PEER): requirements-peer.lock $(INSTALLED)
 	@touch $@
 
 # The newest versions that pyproject.toml allows, as they install together; HELD are moved by hand, once all tests passed.
-HELD := torch==2.14.1 torchvision==0.29.1 dvc==3.67.1 prefect==3.8.8 mlflow==3.17.2
+HELD := torch==2.14.1 torchvision==0.29.1 'dvc[s3,ssh]==3.67.1' prefect==3.8.8 mlflow==3.17.2
 lock:
 	@$(find_python); "$$python" -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --progress-bar off '.[dev]' $(HELD)
