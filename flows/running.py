@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_GRACE_SECONDS = 60.0
+from flows.guardian import GRACE_SECONDS
+
+_PATIENCE_SECONDS = GRACE_SECONDS + 10.0
 
 
 class StageFailed(RuntimeError):
@@ -18,7 +20,7 @@ class StageFailed(RuntimeError):
 
 
 class Children:
-    """The running children: so that a cancelled flow ends them, each with all that it started."""
+    """The running children: each ends, with all that it started, when the flow is stopped or dies."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[str]] = set()
@@ -26,7 +28,7 @@ class Children:
         self._closed = False
 
     def run(self, command: Sequence[str], *, environment: dict[str, str], hear: Callable[[str], None]) -> None:
-        """Run `command` in a process group of its own; `hear` gets every line that it says.
+        """Run `command` in a session of its own; `hear` gets every line that it says.
 
         Raises StageFailed, with its last lines, for an exit code other than 0.
         """
@@ -34,29 +36,31 @@ class Children:
             if self._closed:
                 raise StageFailed("not started: the flow is being stopped")
             child = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "flows.guardian", *command],
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # says nothing; that it is closed tells the guardian that we are gone
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                errors="replace",
                 start_new_session=True,
             )
             self._running.add(child)
         last: list[str] = []
         try:
-            assert child.stdout is not None
-            for line in child.stdout:
-                if text := line.rstrip():
-                    hear(text)
-                    last = [*last[-9:], text]
-            code = child.wait()
+            with child:
+                assert child.stdout is not None
+                for line in child.stdout:
+                    if text := line.rstrip():
+                        hear(text)
+                        last = [*last[-9:], text]
         finally:
             with self._lock:
                 self._running.discard(child)
-        if code != 0:
+        if child.returncode != 0:
+            said = "\n".join(last)
             raise StageFailed(
-                f"{' '.join(command[1:])} ended with exit code {code}; its last lines:\n" + "\n".join(last)
+                f"{' '.join(command[1:])} ended with exit code {child.returncode}; its last lines:\n{said}"
             )
 
     def stop(self) -> None:
@@ -65,16 +69,14 @@ class Children:
             self._closed = True
             running = list(self._running)
         for child in running:
-            _signal(child, signal.SIGTERM)
+            assert child.stdin is not None
+            child.stdin.close()
         for child in running:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(_GRACE_SECONDS)
-            _signal(child, signal.SIGKILL)  # the group may outlive its first process
-
-
-def _signal(child: "subprocess.Popen[str]", number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
+            try:
+                child.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:  # its guardian was killed, or can't end it
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
 
 
 class Devices:
