@@ -7,6 +7,7 @@ The scores, the papers' tables that have a number of ours, the report as Markdow
 
 import argparse
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -35,7 +36,9 @@ def export(data: Path, target: Path) -> int:
             if "rows" in table and is_filled(table):
                 for suffix in ("json", "md"):
                     shutil.copyfile(file.with_suffix(f".{suffix}"), folder / f"{file.stem}.{suffix}")
-        shutil.copyfile(data / "report/report.md", folder / "report.md")
+        report = (data / "report/report.md").read_text(encoding="utf-8")
+        local = re.compile(r"^## In MLflow\n.*?(?=^## )", re.DOTALL | re.MULTILINE)  # links into the data folder
+        (folder / "report.md").write_text(local.sub("", report), encoding="utf-8")
         for file in sorted((data / "report/figures").glob("*.png")):
             _in_few_colours(file, folder / "figures" / file.name)
         index = json.loads((data / "figures/index.json").read_text(encoding="utf-8"))

@@ -5,18 +5,23 @@ import errno
 import importlib
 import os
 import pkgutil
+import resource
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from fcn import commands, stages
-from fcn.config import load
+from fcn.config import Config, load
 from fcn.errors import InputError, StageFailure
+from fcn.stages.places import Places, write_json
 
 _NOT_STAGES = {"places"}
 _NOT_COMMANDS = {"pictures"}
+# A training counts over all its starts, by itself; the last two are made of what the others took.
+_WITHOUT_COST = {"train", "report", "publish"}
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -62,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command in command_names():
             importlib.import_module(f"fcn.commands.{options.command}").run(config, options)
         else:
-            importlib.import_module(f"fcn.stages.{options.command}").run(config, options.name)
+            _run_stage(config, options.command, name=options.name)
     except InputError as error:
         return _say(error, 2, traceback=options.traceback)
     except StageFailure as error:
@@ -80,6 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 128 + signal.SIGINT
     return 0
+
+
+def _run_stage(config: Config, stage: str, *, name: str | None) -> None:
+    """Run it, and write down what it took."""
+    began = time.monotonic()
+    importlib.import_module(f"fcn.stages.{stage}").run(config, name)
+    if stage not in _WITHOUT_COST:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        cost = {"seconds": round(time.monotonic() - began, 1), "peak_memory_bytes": peak}
+        write_json(Places(config).stage_cost(stage, name), cost)
 
 
 def _say(error: Exception, code: int, *, traceback: bool) -> int:

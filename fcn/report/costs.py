@@ -1,7 +1,7 @@
 """What it took: the machines, the time, the memory and the disk."""
 
 from fcn.report import texts
-from fcn.report.document import Grid, Section
+from fcn.report.document import Fold, Grid, Item, Section
 from fcn.report.material import Json, Material
 
 
@@ -28,13 +28,23 @@ def section(material: Material) -> Section:
         note="Peak memory: of the GPU where the device is one, else of the whole process. Forward pass: mean of its "
         f"trials, one image of {timing['side_px']}x{timing['side_px']} px.",
     )
+    stages = Grid(
+        title="Time and memory of each stage",
+        head=["stage", "took", "seconds", "peak memory"],
+        lines=[
+            [name, texts.duration(cost["seconds"]), f"{cost['seconds']:.1f}", texts.size(cost["peak_memory_bytes"])]
+            for name, cost in material.stages.items()
+        ],
+        note="As it was run last, of the process; trainings are above, and this page can’t know what it takes itself.",
+    )
     disk = Grid(
         title="Disk",
         head=["below data/" + material.config.profile, "files", "size"],
         lines=[[item.path, f"{item.files:,}", texts.size(item.bytes)] for item in material.disk],
         note="DVC’s cache holds each file once, and shares it with data/ where the file system can.",
     )
-    return Section(key="cost", title="Environment, time, memory, disk", items=[environment, runs, disk])
+    items: list[Item] = [environment, runs, Fold(title=stages.title, items=[stages]), disk]
+    return Section(key="cost", title="Environment, time, memory, disk", items=items)
 
 
 def _cost_line(name: str, cost: Json, timing: Json) -> list[str]:

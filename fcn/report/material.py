@@ -22,9 +22,10 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The JSON files below data/<profile>, by run, table or source; `views` are addresses by title, if there are any.
+    """The JSON files below data/<profile>, by run, table or source.
 
-    `scores` is tables/scores.json, `tables` the papers' tables by key, `figures` the index of the figures.
+    `scores` is tables/scores.json, `tables` the papers' tables by key, `figures` the index of the figures, `cost` what
+    the trainings took, `stages` what DVC's other stages did, by their names there. `views` are addresses by title.
     """
 
     config: Config
@@ -33,6 +34,7 @@ class Material:
     figures: Json
     classes: Mapping[str, Json]
     cost: Mapping[str, Json]
+    stages: Mapping[str, Json]
     timing: Json
     audit: Mapping[str, Json]
     splits: Json

@@ -35,6 +35,7 @@ def document(material: Material) -> Document:
         _departures(material),
         costs.section(material),
         data.section(material),
+        _mlflow(material),
         _rebuild(material),
     ]
     return Document(
@@ -219,7 +220,12 @@ def _rebuild(material: Material) -> Section:
         (f"python -m fcn report --params {params}", "this page alone, from the files that are there"),
         ("make ui", "opens MLflow, with an experiment for each table and one run a row"),
     ]
-    items: list[Item] = [Commands(lines=commands)]
-    if material.views:
-        items.append(Links(links=[(title, address) for title, address in material.views.items()]))
-    return Section(key="rebuild", title="How to make it again", items=items)
+    return Section(key="rebuild", title="How to make it again", items=[Commands(lines=commands)])
+
+
+def _mlflow(material: Material) -> Section:
+    words = (
+        "Each table is an experiment there, one run a row. “make ui” starts MLflow; the links work on the machine that "
+        "published, beside this page."
+    )
+    return Section(key="mlflow", title="In MLflow", items=[Text(text=words), Links(links=list(material.views.items()))])

@@ -79,6 +79,10 @@ class Places:
         """What a training took: seconds, memory, machine."""
         return self.data / "cost" / f"{run}.json"
 
+    def stage_cost(self, stage: str, name: str | None) -> Path:
+        """What another stage took, under the name that DVC has for it."""
+        return self.data / "cost" / f"{stage if name is None else f'{stage}@{name}'}.json"
+
     def histogram(self, run: str) -> Path:
         """A run's confusion histogram on its val list, K K int64, rows = truth."""
         return self.data / "histograms" / f"{run}.npy"
@@ -110,6 +114,11 @@ class Places:
     def report(self) -> Path:
         """report.html, which is whole in itself, and report.md with the figures beside it."""
         return self.data / "report"
+
+    @property
+    def views(self) -> Path:
+        """A page an experiment that leads on to its view in MLflow; the report links to them."""
+        return self.data / "views"
 
     @property
     def published(self) -> Path:

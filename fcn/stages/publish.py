@@ -18,9 +18,9 @@ import yaml
 from fcn.config import Config
 from fcn.errors import InputError, StageFailure
 from fcn.paper.table import every
-from fcn.publishing import origin, pages, printed, trainings, views
+from fcn.publishing import origin, pages, printed, redirects, trainings, views
 from fcn.publishing.ledger import Entry, Experiment, Upload
-from fcn.stages.places import Places, read_json, write_json
+from fcn.stages.places import Places, read_json, whole_folder, write_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,7 +43,7 @@ _QUIET = {
 
 
 def run(config: Config, name: str | None) -> None:
-    """Write published.json, and into MLflow what it says.
+    """Write published.json, into MLflow what it says, and a page that leads there for each experiment.
 
     Environment: MLFLOW_TRACKING_URI (without it mlflow.db in the project's root) and MLflow's own for its credentials;
     PREFECT__FLOW_RUN_ID, which Prefect sets in a flow run's process, becomes a tag.
@@ -61,8 +61,12 @@ def run(config: Config, name: str | None) -> None:
     write_json(Places(config).published, {"profile": config.profile, "experiments": rows})
     served = uri.startswith("http")
     print("In MLflow:" if served else "In MLflow, which `make ui` starts:")
-    for item in experiments:
-        print(f"  {item.name}: {views.link(uri.rstrip('/') if served else UI, ids[item.name])}")
+    with whole_folder(Places(config).views) as folder:
+        for item in experiments:
+            address = views.link(uri.rstrip("/") if served else UI, ids[item.name])
+            page = redirects.page(item.title, address=address)
+            (folder / redirects.file_name(item.name)).write_text(page, encoding="utf-8")
+            print(f"  {item.name}: {address}")
 
 
 def wanted(config: Config) -> list[Experiment]:

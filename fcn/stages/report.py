@@ -8,6 +8,8 @@ from typing import Any
 
 from fcn.config import Config
 from fcn.errors import InputError
+from fcn.paper.table import every
+from fcn.publishing import printed, redirects
 from fcn.report.html import html
 from fcn.report.markdown import markdown
 from fcn.report.material import Disk, Material
@@ -35,8 +37,8 @@ def run(config: Config, name: str | None) -> None:
     print(f"The report is {places.report / 'report.html'}; the same in Markdown is beside it.")
 
 
-def material(config: Config, *, views: Mapping[str, str] | None = None) -> Material:
-    """Read what the report of a profile is made of. `views` are addresses of the MLflow views by title."""
+def material(config: Config) -> Material:
+    """Read what the report of a profile is made of."""
     places = Places(config)
     tables = {file.stem: _json(file) for file in sorted(existing(places.tables).glob("*.json"))}
     return Material(
@@ -46,12 +48,37 @@ def material(config: Config, *, views: Mapping[str, str] | None = None) -> Mater
         figures=read_json(places.figures / "index.json"),
         classes={run: _json(file) for run in config.runs if (file := places.classes(run)).exists()},
         cost={run: _json(file) for run in config.runs if (file := places.cost(run)).exists()},
+        stages=_stages(config, places),
         timing=read_json(places.timing),
         audit={source: read_json(places.audit(source)) for source in config.sources},
         splits=read_json(places.audit("splits")),
         disk=_disk(places),
-        views=views or {},
+        views=_views(tables),
     )
+
+
+def _views(tables: Mapping[str, Any]) -> dict[str, str]:
+    """What `publish` makes of these tables, by title: pages that it writes, for MLflow's own addresses come last."""
+    shown = [
+        (f"{table.paper}, {table.number}: {table.title}", printed.short_name(table))
+        for key, table in every().items()
+        if not table.beside and key in tables and printed.is_filled(tables[key])
+    ]
+    shown += [("Every training", "trainings"), ("The report, and whole tables", "report")]
+    return {title: f"../views/{redirects.file_name(name)}" for title, name in shown}
+
+
+def _stages(config: Config, places: Places) -> dict[str, Any]:
+    """What the stages before the report took, trainings excepted, in the graph's order."""
+    named = [
+        *((stage, source) for stage in ("archives", "raw", "labels") for source in config.sources),
+        ("splits", None),
+        *(("weights", entry) for entry in config.weights),
+        *(("evaluate", run) for run in config.runs),
+        *((stage, None) for stage in ("timing", "tables", "figures")),
+    ]
+    files = [places.stage_cost(stage, name) for stage, name in named]
+    return {file.stem: _json(file) for file in files if file.exists()}
 
 
 def _json(file: Path) -> Any:

@@ -12,10 +12,8 @@ import pytest
 
 from fcn.cli import main
 from fcn.config import load
-from fcn.report.html import html
-from fcn.report.markdown import markdown
-from fcn.report.pages import document
-from fcn.stages.report import material
+from fcn.publishing import redirects
+from fcn.stages.publish import wanted
 from tests.report.project import RUNS, inside
 from tests.report.reading import Table, html_tables, markdown_tables, parsed, words
 
@@ -123,6 +121,14 @@ def test_every_other_table_is_of_the_files(project: Path, data: Path, tables: di
         amount, unit = memory.split()
         assert float(amount) == pytest.approx(costs[run]["peak_memory_bytes"] / UNITS[unit], abs=0.05)
         assert forward == format(1000 * read(data / "timing.json")["runs"][run]["seconds_per_image"], ".1f")
+    stages = {line[0]: line for line in tables.pop("Time and memory of each stage")[1:]}
+    assert set(stages) == {file.stem for file in (data / "cost").iterdir()} - set(RUNS)
+    assert {"archives@voc2012", "splits", f"evaluate@{RUNS[0]}", "tables"} <= set(stages)
+    for stage, _, seconds, memory in stages.values():
+        cost = read(data / f"cost/{stage}.json")
+        assert float(seconds) == pytest.approx(cost["seconds"], abs=0.05)
+        amount, unit = memory.split()
+        assert float(amount) == pytest.approx(cost["peak_memory_bytes"] / UNITS[unit], abs=0.05)
     environment = tables.pop("Environment")
     assert environment[1][1:] == [str(costs[RUNS[0]][key]) for key in ("device", "threads", "torch")]
     assert environment[2][1:] == [str(read(data / "timing.json")[key]) for key in ("device", "threads", "torch")]
@@ -196,8 +202,8 @@ def test_the_page_needs_nothing_but_itself(data: Path) -> None:
         assert picture.get("src", "").startswith("data:image/")
         assert picture.get("alt")
         assert int(picture.get("width", 0)) > 0
-    for link in root.iter("a"):
-        assert link.get("href", "").removeprefix("#") in ids
+    inner = [link.get("href", "") for link in root.iter("a") if not link.get("href", "").startswith("../views/")]
+    assert {link.removeprefix("#") for link in inner} <= set(ids)
     assert not list(root.iter("link"))
     assert all("src" not in script.attrib for script in root.iter("script"))
     text = re.sub(r'src="data:[^"]*"', "", page.read_text(encoding="utf-8"))
@@ -239,16 +245,14 @@ def test_the_same_files_give_the_same_report(project: Path, tmp_path: Path) -> N
         assert (tmp_path / "again" / path).read_bytes() == (project / path).read_bytes()
 
 
-def test_views_stand_in_the_report_once_they_are_known(project: Path) -> None:
-    """Addresses of MLflow views are links in both forms; text from outside is escaped."""
-    address = "http://127.0.0.1:5000/#/experiments/7?a=1&b=2"
+def test_every_experiment_of_mlflow_has_its_link(project: Path, data: Path) -> None:
+    """Both forms link to the page of each experiment that `publish` makes of these files, and to no other."""
     with inside(project):
-        content = document(material(load(Path("params.yaml")), views={"CVPR <Table> 2": address}))
-        images = {path.relative_to("data/sample/figures").as_posix(): path.read_bytes()
-                  for path in Path("data/sample/figures").rglob("*.*")}  # fmt: skip
-    page = html(content, images=images)
-    assert '<a href="http://127.0.0.1:5000/#/experiments/7?a=1&amp;b=2">CVPR &lt;Table&gt; 2</a>' in page
-    assert f"- [CVPR <Table> 2]({address})" in markdown(content, figures="figures")
+        expected = [f"../views/{redirects.file_name(item.name)}" for item in wanted(load(Path("params.yaml")))]
+    assert len(expected) > 2
+    page, text = ((data / "report" / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    assert re.findall(r'href="(\.\./[^"]*)"', page) == expected
+    assert re.findall(r"\]\((\.\./[^)]*)\)", text) == expected
 
 
 def test_what_is_missing_is_named(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
