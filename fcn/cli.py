@@ -36,7 +36,8 @@ def command_names() -> list[str]:
 
 
 def _modules(package: ModuleType, *, but: set[str]) -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name not in but)
+    found = pkgutil.iter_modules(package.__path__)
+    return sorted(module.name for module in found if not module.ispkg and module.name not in but)
 
 
 def _parser() -> argparse.ArgumentParser:

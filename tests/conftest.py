@@ -17,7 +17,7 @@ from hypothesis import settings
 from tests.training import tiny, tracing, workspace
 
 ROOT = Path(__file__).resolve().parent.parent
-RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
+RunFcn = Callable[[Sequence[str | Path], Path], "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure() -> None:
@@ -62,7 +62,7 @@ def shared() -> Path:
 def run_fcn() -> RunFcn:
     """Call `python -m fcn ARGUMENTS` in a folder, as DVC does, and return what came of it."""
 
-    def run(arguments: Sequence[str], cwd: Path) -> "subprocess.CompletedProcess[str]":
+    def run(arguments: Sequence[str | Path], cwd: Path) -> "subprocess.CompletedProcess[str]":
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "fcn", *map(str, arguments)]
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)

@@ -27,12 +27,13 @@ class Picture:
     stem: str
 
 
-def find(given: Sequence[str]) -> list[Picture]:
+def find(given: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """Every picture that was named: files and URLs as they are, of folders all with a picture's suffix, in order.
 
-    Raises InputError for a path that isn't there and for a folder without pictures.
+    And what is wrong with the rest: paths that aren't there, and folders without pictures.
     """
     found: list[Picture] = []
+    wrong: list[str] = []
     for where in given:
         if _is_url(where):
             found.append(Picture(where=where, stem=Path(unquote(urlsplit(where).path)).stem or "picture"))
@@ -41,14 +42,14 @@ def find(given: Sequence[str]) -> list[Picture]:
         if path.is_dir():
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
             if not files:
-                raise InputError(f"{path} holds no pictures; looked for {', '.join(sorted(_SUFFIXES))}")
+                wrong.append(f"{path} holds no pictures; looked for {', '.join(sorted(_SUFFIXES))}")
             for file in files:
                 found.append(Picture(where=str(file), stem="-".join(file.relative_to(path).with_suffix("").parts)))
         elif path.exists():
             found.append(Picture(where=where, stem=path.stem))
         else:
-            raise InputError(f"{path}: no such file or folder")
-    return list(_with_own_stems(found))
+            wrong.append(f"{path}: no such file or folder")
+    return list(_with_own_stems(found)), wrong
 
 
 def _with_own_stems(found: Sequence[Picture]) -> Iterator[Picture]:

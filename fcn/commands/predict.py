@@ -32,13 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Config, options: argparse.Namespace) -> None:
     """Write, for every picture, STEM.png (palette), STEM-overlay.png and STEM.json (class shares).
 
-    A picture that can't be read is said and passed over; the exit code is then 2.
+    What can't be read or isn't there is said and passed over; the exit code is then 2.
     """
     if options.max_side is not None and options.max_side < 32:
         raise InputError(f"--max-side is {options.max_side}; 32 px is the least that makes sense")
-    found = pictures.find(options.pictures)
-    predictor = _Predictor(_net_file(options.net, config))
-    failed = []
+    found, failed = pictures.find(options.pictures)
+    for problem in failed:
+        print(f"error: {problem}", file=sys.stderr)
+    asked = len(found) + len(failed)
+    net = _net_file(options.net, config)
+    if not found:
+        raise InputError("there is no picture to segment; give files, folders or URLs")
+    predictor = _Predictor(net)
     for picture in tqdm(found, desc="predict", unit="picture", disable=not sys.stderr.isatty() or len(found) == 1):
         try:
             image = pictures.read(picture)
@@ -49,10 +54,11 @@ def run(config: Config, options: argparse.Namespace) -> None:
             continue
         _write(options.out, picture.stem, image=image, label=label, names=predictor.names, where=picture.where)
         tqdm.write(f"{picture.where}: {_shares_text(label, predictor.names)} -> {options.out / picture.stem}.png")
-    if len(found) > len(failed):
+    if asked > len(failed):
         _write_legend(options.out / "legend.png", predictor.names)
     if failed:
-        raise InputError(f"{len(failed)} of {len(found)} pictures could not be segmented; results are in {options.out}")
+        rest = f"; the others' results are in {options.out}" if asked > len(failed) else ""
+        raise InputError(f"{len(failed)} of {asked} could not be segmented{rest}")
 
 
 def _net_file(net: str, config: Config) -> Path:
