@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pictures", nargs="+", help="files, folders or URLs")
     parser.add_argument("--out", type=Path, default=Path("predictions"), help="folder for the results")
     parser.add_argument(
-        "--max-side", type=int, default=None, metavar="PX", help="shrink larger pictures to this side for the network"
+        "--max-side",
+        type=int,
+        default=None,
+        metavar="PX",
+        help="shrink larger pictures to this side for the network; VOC's, on which it learned, have 500",
     )
 
 
