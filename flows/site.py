@@ -1,0 +1,240 @@
+"""`make worker`: Prefect's server, pools, deployments and workers on one machine, until Ctrl-C.
+
+For a first try, and for a machine of one's own. On a site each of these runs by itself: see docs/orchestration.md.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.states import Cancelling
+from prefect.workers.process import ProcessWorker
+
+from fcn.errors import InputError, StageFailure
+from flows import automations
+from flows.guardian import GRACE_SECONDS
+from flows.running import environment
+
+FOLDER = Path(".resume/worker")
+_START_SECONDS = 180.0
+_POLL_SECONDS = 0.5
+_PREFECT = [sys.executable, "-m", "prefect"]
+
+
+def main() -> None:
+    """Start server, pools, deployments and workers here, and end them with Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m flows.site", description=main.__doc__)
+    parser.add_argument("--port", type=int, default=4200, help="where the server is to listen, if one is started")
+    options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    try:
+        with _alone(), ExitStack() as started:
+            _serve(started, port=options.port)
+    except (InputError, StageFailure) as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+def _serve(started: ExitStack, *, port: int) -> None:
+    """All steps; what `started` holds ends in the reverse order, so that the server hears of the workers' end."""
+    api, own = _api(port)
+    if own:
+        server = started.enter_context(
+            _process([*_PREFECT, "server", "start", "--port", str(_port(api))], log="server")
+        )
+        _until_healthy(api, server)
+    with temporary_settings({PREFECT_API_URL: api}):
+        variables = {**environment(), "PREFECT_API_URL": api, "PREFECT_CLIENT_MAX_RETRIES": "8"}
+        with get_client(sync_client=True) as client:
+            for pool in ("cpu", "gpu"):
+                _make_pool(client, pool)
+        _deploy(variables)
+        _say(automations.install())
+        pools = ["cpu", "gpu"] if _gpu_is_visible() else ["cpu"]
+        workers = [started.enter_context(_worker(pool, variables)) for pool in pools]
+        _explain(api, pools=pools)
+        while all(worker.poll() is None for worker in workers) and not (own and server.poll() is not None):
+            time.sleep(_POLL_SECONDS)
+    raise StageFailure(f"the server or a worker has ended by itself; the server's words are in {FOLDER}/server.log")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold this clone's lock, which the kernel takes back from whoever dies."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            running = f"`make worker` already runs for this clone, as process {lock.read().strip()}"
+            raise InputError(f"{running}: use that one, or end it with Ctrl-C first") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def _api(port: int) -> tuple[str, bool]:
+    """The address of the API, and whether its server is ours to start: where none is named, or a local one is down."""
+    named = get_current_settings().api.url
+    if named is not None and _is_healthy(named):
+        return named, False
+    if named is not None and urlsplit(named).hostname not in ("127.0.0.1", "localhost"):
+        raise StageFailure(
+            f"PREFECT_API_URL is {named}, which doesn't answer: start that server, or unset the variable"
+        )
+    api = named or f"http://127.0.0.1:{port}/api"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", _port(api)))
+        except OSError as error:
+            how = "choose another: make worker PORT=4201"
+            if _is_healthy(api):
+                how = f"a Prefect server listens there: to use it, set PREFECT_API_URL={api}; or {how}"
+            raise InputError(f"port {_port(api)} can't be used ({error.strerror}); {how}") from None
+    return api, True
+
+
+def _port(api: str) -> int:
+    return urlsplit(api).port or 80
+
+
+def _is_healthy(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/health", timeout=10).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _is_healthy(api):
+        if server.poll() is not None or time.monotonic() > deadline:
+            said = (FOLDER / "server.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:]
+            raise StageFailure("\n".join(["the Prefect server didn't start; its last words:", *said]))
+        time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _process(
+    command: Sequence[str], *, log: str | None = None, variables: dict[str, str] | None = None
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """A process that ends with this one, also when that is killed; at the end of the block it is asked to."""
+    with ExitStack() as files:
+        out = files.enter_context((FOLDER / f"{log}.log").open("wb")) if log else None
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.guardian", *command],
+            env=variables or environment(),
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT if log else None,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+@contextmanager
+def _worker(pool: str, variables: dict[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
+    """A worker of a pool, for one flow run at a time, because all of them work in this clone.
+
+    Its runs are cancelled before it ends: it would kill them, and they stay Running until their heartbeats are missed.
+    """
+    with _process([*_PREFECT, "worker", "start", "--pool", pool, "--limit", "1"], variables=variables) as worker:
+        try:
+            yield worker
+        finally:
+            _cancel(worker)
+
+
+def _cancel(worker: "subprocess.Popen[bytes]") -> None:
+    runs = _runs(worker)
+    with suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
+        for run in runs:
+            client.set_flow_run_state(run, Cancelling())
+    deadline = time.monotonic() + GRACE_SECONDS
+    while _runs(worker) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+
+
+def _runs(worker: "subprocess.Popen[bytes]") -> set[str]:
+    """The flow runs whose processes a worker has started."""
+    found = set()
+    with suppress(psutil.Error):
+        for process in psutil.Process(worker.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                found.add(process.environ().get("PREFECT__FLOW_RUN_ID", ""))
+    return found - {""}
+
+
+def _make_pool(client: SyncPrefectClient, name: str) -> None:
+    try:
+        client.read_work_pool(name)
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+
+
+def _deploy(variables: dict[str, str]) -> None:
+    command = [*_PREFECT, "--no-prompt", "deploy", "--all"]
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, start_new_session=True)
+    if ended.returncode != 0:
+        raise StageFailure(f"`prefect deploy --all` failed:\n{ended.stdout}{ended.stderr}")
+
+
+def _gpu_is_visible() -> bool:
+    """Whether there is a CUDA device, found out without torch, which takes seconds to import."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return listed.returncode == 0 and "GPU " in listed.stdout
+
+
+def _explain(api: str, *, pools: Sequence[str]) -> None:
+    waits = "" if "gpu" in pools else "; no GPU is visible here, so what is deployed to the pool gpu waits"
+    _say(f"Prefect: {api.removesuffix('/api')}   workers: {' and '.join(pools)}{waits}")
+    _say("In another terminal, in this folder:")
+    _say(f"  export PREFECT_API_URL={api}")
+    _say(f"  {Path(sys.executable).parent / 'prefect'} deployment run reproduce/sample --watch")
+    _say("Ctrl-C ends all of it; what was trained until then is kept.")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Unwind, so that everything started is ended; once is enough, for a second signal would cut that short."""
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(again, signal.SIG_IGN)
+    _say("ending: what is at work saves and leaves ...")
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()
