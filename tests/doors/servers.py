@@ -188,10 +188,10 @@ class Site:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self._started.clear()
-        for process in psutil.process_iter():  # engines are sessions of their own
+        for left in psutil.process_iter():  # engines are sessions of their own
             with contextlib.suppress(psutil.Error):
-                if process.environ().get("PREFECT_HOME") == str(self._home):
-                    process.kill()
+                if left.environ().get("PREFECT_HOME") == str(self._home):
+                    left.kill()
 
     def _online(self, pool: str) -> set[str]:
         answer = requests.post(f"{self.api}/work_pools/{pool}/workers/filter", json={}, timeout=60)
