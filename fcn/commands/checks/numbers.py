@@ -105,7 +105,7 @@ def is_shown(text: str | None, value: float | None) -> bool:
     if value is None or text is None:
         return value is None and text in (None, "", "-", "not run")
     match = re.fullmatch(r"([+-]?[\d,]*)(?:\.(\d+))?(e[+-]?\d+)?", text.strip().rstrip("†"))
-    if match is None or not text:
+    if match is None or not any(letter.isdigit() for letter in text):
         return False
     shown = float(match.group().replace(",", ""))
     return abs(shown - value) <= 0.5 * 10.0 ** -len(match[2] or "") + _CLOSE

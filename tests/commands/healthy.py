@@ -1,0 +1,79 @@
+"""A small project in which everything agrees: made-up results, and the report, MLflow and DVC that tell the same."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from fcn.config import Config
+from fcn.stages.places import Places, write_json
+from tests.conftest import RunFcn
+from tests.publishing import results
+
+# DVC's part is small: who made which results, and in which order.
+STAGES = {
+    "evaluate": {"outs": ["data/sample/scores", "data/sample/timing.json"]},
+    "tables": {"deps": ["data/sample/scores", "data/sample/timing.json"], "outs": ["data/sample/tables"]},
+    "report": {"deps": ["data/sample/tables"], "outs": ["data/sample/report"]},
+}
+
+
+def make(root: Path, repository: Path, run_fcn: RunFcn) -> None:
+    """Fill `root`: results of every run, two of the papers' tables, the report, MLflow, and DVC's lock and cache."""
+    config = results.make(root, repository)
+    results.only(root, config, "cvpr_table2", "pami_table3")
+    shutil.rmtree(root / Places(config).report)
+    _what_a_report_needs(root, config)
+    for stage in ("report", "publish"):
+        ended = run_fcn([stage], root)
+        assert ended.returncode == 0, ended.stderr
+    (root / "dvc.lock").unlink()
+    stages = {name: {"cmd": f"python -m fcn {name}", **stage} for name, stage in STAGES.items()}
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+    shutil.copy(repository / "pyproject.toml", root)
+    for command in (["git", "init", "-q"], [*DVC, "init", "-q"], [*DVC, "commit", "-f", "-q"]):
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+
+
+DVC = [sys.executable, "-m", "dvc"]
+
+
+def _what_a_report_needs(root: Path, config: Config) -> None:
+    places = Places(config)
+    write_json(root / places.figures / "index.json", {"figures": [], "switches": []})
+    seen = {"labels": 3, "void_share": 0.05, "class_share": {"cat": 0.5}}
+    seen |= {"width_min": 100, "width_max": 160, "height_min": 100, "height_max": 120}
+    for source in config.sources:
+        write_json(root / places.audit(source), seen)
+    counted = {name: {"count": 3, "sha256": "0" * 64} for name in config.lists}
+    write_json(root / places.audit("splits"), {**counted, "disjoint": {"a, b": True}})
+    for room in ("archives", "raw", "labels", "weights", "nets"):
+        (root / places.data / room).mkdir(parents=True, exist_ok=True)
+
+
+def database(root: Path) -> str:
+    """MLflow's address of the project's database."""
+    return f"sqlite:///{root}/mlflow.db"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Put a file with other text in the place of one: what DVC has made is read-only, and linked to its cache."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path} has no {old!r}"
+    path.unlink()
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def lines(path: Path) -> dict[str, str]:
+    """Rows of the first table in Markdown whose first cell is a run's name, by it."""
+    found = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| voc-")]
+    return {line.split("|")[1].strip(): line for line in found}
+
+
+def score(root: Path, run: str) -> float:
+    """A run's mean IU in percent."""
+    scores = json.loads((root / "data/sample/scores" / f"{run}.json").read_text(encoding="utf-8"))
+    return 100 * float(scores["mean_iu"])

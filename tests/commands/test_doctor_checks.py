@@ -1,0 +1,111 @@
+"""doctor's parts by themselves: mirrors, disk, locks, and numbers as pages show them."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from fcn.commands.checks import finding, locks, machine, mirrors, numbers, printed_page
+from fcn.config import load
+from fcn.paper.downloads import DOWNLOADS
+from tests.conftest import ROOT
+
+
+class _Mirror(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        """Answer with the code that the path asks for."""
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    """A server whose answer is the number in the path."""
+    server = HTTPServer(("127.0.0.1", 0), _Mirror)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_mirrors_are_asked(mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address that answers is enough; where none does it is a warning, with each address's answer."""
+    config = load(ROOT / "profiles/paper/params.yaml")
+    monkeypatch.chdir(tmp_path)
+    for name, entry in list(DOWNLOADS.items()):
+        urls = (f"{mirror}/404", f"{mirror}/200") if name == "sbd" else (f"{mirror}/503", "http://127.0.0.1:9/x")
+        monkeypatch.setitem(DOWNLOADS, name, type(entry)(file=entry.file, urls=urls, source="here", md5="0"))
+    found = {item.name: item for item in mirrors.check(config)}
+    assert found["mirrors: sbd"].state == "ok"
+    assert {item.state for name, item in found.items() if name != "mirrors: sbd"} == {"warning"}
+    assert "HTTP 503" in found["mirrors: voc2012"].said
+    assert "ConnectionError" in found["mirrors: voc2012"].said
+
+
+def test_the_disk_needed_is_that_of_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the paper's profile needs is near the 38.5 GB of docs/paper-plan.md, and the sample's below one."""
+    monkeypatch.chdir(tmp_path)
+    whole = machine.still_needed(load(ROOT / "profiles/paper/params.yaml"))
+    assert 30e9 < whole < 50e9
+    assert machine.still_needed(load(ROOT / "params.yaml")) < 1e9
+
+
+def test_numbers_as_pages_show_them() -> None:
+    """A text shows a number as far as its decimals go."""
+    assert numbers.is_shown("59.8", 59.836)
+    assert not numbers.is_shown("59.8", 59.86)
+    assert numbers.is_shown("134,346", 134346)
+    assert numbers.is_shown("+1.3", 1.3376)
+    assert numbers.is_shown("-36.6", -36.559)
+    assert numbers.is_shown("60.0†", 60)
+    assert not numbers.is_shown("-", 1.0)
+    assert not numbers.is_shown("", 1.0)
+    assert not numbers.is_shown(None, 0.0)
+    assert numbers.is_shown("-", None)
+
+
+def test_tables_of_both_pages_are_read_alike() -> None:
+    """A table reads the same from HTML, where heads stand above several columns, and from Markdown."""
+    page = (
+        "<table><caption><span>A &amp; B</span></caption><thead>"
+        "<tr><td colspan='2'></td><td colspan='3'>mean IU</td></tr>"
+        "<tr><th>row</th><th>our run</th><th>printed</th><th>ours</th><th>diff.</th></tr></thead>"
+        "<tbody><tr><th>FCN-8s</th><td>x</td><td>62.7</td><td>59.8</td><td>-2.9</td></tr></tbody></table>"
+    )
+    text = "### A & B\n\n| row | our run | mean IU | ours | difference |\n| --- | --- | ---: | ---: | ---: |\n"
+    text += "| FCN-8s | x | 62.7 | 59.8 | -2.9 |\n"
+    for shown in (printed_page.in_html(page)["A & B"], printed_page.in_markdown(text)["A & B"]):
+        assert [shown.cell("FCN-8s", "mean IU", beyond=step) for step in range(3)] == ["62.7", "59.8", "-2.9"]
+        assert shown.cell("FCN-8s", "mean acc.") is None
+        assert shown.cell("FCN-4s", "mean IU") is None
+
+
+def test_words() -> None:
+    """Long lists are cut with their count, and ages have the unit that suits them."""
+    assert finding.some(["a", "b"]) == "a, b"
+    assert finding.some(list("abcdef"), most=2) == "a, b and 4 more"
+    assert finding.age(30) == "30 seconds"
+    assert finding.age(3 * 86400) == "3 days"
+
+
+def test_a_lock_that_is_held(tmp_path: Path) -> None:
+    """A lock counts as held while a process holds it, and not for the number that a dead one has left in it."""
+    path = tmp_path / "lock"
+    path.write_text(" 1\n")
+    assert not locks.held(path)
+    script = f"import fcntl, time; file = open({str(path)!r}); fcntl.flock(file, fcntl.LOCK_EX)"
+    script += "; print(1, flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert locks.held(path)
+        holder.kill()
