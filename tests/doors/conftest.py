@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.conftest import ROOT
+from tests.doors.servers import Site, site
 
 # a and b are independent, c needs both, train@x needs a, and `end` needs all.
 STAGES = {
@@ -19,6 +20,47 @@ STAGES = {
     "c": {"cmd": "cat a.txt b.txt > c.txt", "deps": ["a.txt", "b.txt"], "outs": ["c.txt"]},
     "end": {"cmd": "cat c.txt > end.txt", "deps": ["c.txt"], "outs": ["end.txt"]},
 }
+
+
+def sliced(**changed: str) -> dict[str, object]:
+    """The shape of ours in quick stages: a run, one that starts from it, and one on its own; `train_one="exit 3"`."""
+    says = "printf '{run}: 4 iterations of 2 from 8 images\\n{run}: iteration 4 of 4, 8 images, loss 0.5\\n'"
+    trained = {"one": "weights.txt", "two": "net-one.txt", "other": "weights.txt"}
+    training = {
+        run: {
+            "init": init,
+            "cmd": changed.get(f"train_{run}", f"{says.format(run=run)}; cat {init} data.txt > net-{run}.txt"),
+        }
+        for run, init in trained.items()
+    }
+    weights = changed.get("weights_net", "echo weights > weights.txt")
+    publishing = "cat scores/* > tables.txt; printf %s $PREFECT__FLOW_RUN_ID > flow_run.txt"
+    return {
+        "archives": {
+            "foreach": {"data": {"cmd": changed.get("archives_data", "echo data > data.txt")}},
+            "do": {"cmd": "${item.cmd}", "params": ["seed"], "outs": ["${key}.txt"]},
+        },
+        "weights": {
+            "foreach": {"net": {"cmd": weights}},
+            "do": {"cmd": "${item.cmd}", "params": ["seed"], "outs": ["weights.txt"]},
+        },
+        "train": {
+            "foreach": training,
+            "do": {"cmd": "${item.cmd}", "deps": ["${item.init}", "data.txt"], "outs": ["net-${key}.txt"]},
+        },
+        "evaluate": {
+            "foreach": list(trained),
+            "do": {
+                "cmd": "mkdir -p scores; wc -c net-${item}.txt > scores/${item}.txt",
+                "deps": ["net-${item}.txt"],
+                "outs": ["scores/${item}.txt"],
+            },
+        },
+        "timing": {"cmd": "echo 1 > timing.txt", "params": ["seed"], "outs": ["timing.txt"]},
+        "tables": {"cmd": publishing, "deps": ["scores", "timing.txt"], "outs": ["tables.txt"]},
+    }
+
+
 Project = Callable[[dict[str, object]], Path]
 
 
@@ -43,9 +85,22 @@ def project(tmp_path: Path) -> Project:
     return make
 
 
+@pytest.fixture(scope="session")
+def prefect_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A real Prefect server for all tests that only ask what it was told."""
+    home = tmp_path_factory.mktemp("site")
+    with site(home, quiet(home)) as made:
+        yield made
+
+
 @pytest.fixture
 def environment(prefect_home: Path) -> dict[str, str]:
     """The environment of a subprocess that runs a flow without a server, and without calling home."""
+    return quiet(prefect_home)
+
+
+def quiet(prefect_home: Path) -> dict[str, str]:
+    """An environment in which nothing of this machine's Prefect counts, and nothing calls home."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return {
         **kept,
