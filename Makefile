@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: reproduce ui test check lock
+.PHONY: reproduce ui worker test check lock
 reproduce: $(INSTALLED)
 	$(BIN)/dvc repro
 	@sed -n '/^# /,/^Percent/p' data/sample/tables/scores.md
@@ -24,6 +24,11 @@ PORT ?= 5000
 ui: $(INSTALLED)
 	@test -e mlflow.db || MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT) --workers 1
+
+# Prefect's server, pools, deployments and workers here, until Ctrl-C. `make worker PORT=4201` where 4200 is taken.
+worker: PORT = 4200
+worker: $(INSTALLED)
+	@exec $(BIN)/python -m flows.site --port $(PORT)
 
 test: check $(PEER)
 	$(BIN)/python -m pytest --cov=fcn --cov-report=term:skip-covered
