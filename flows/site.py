@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 import psutil
@@ -34,6 +35,7 @@ from flows.running import environment
 FOLDER = Path(".resume/worker")
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.5
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PREFECT = [sys.executable, "-m", "prefect"]
 
 
@@ -42,8 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flows.site", description=main.__doc__)
     parser.add_argument("--port", type=int, default=4200, help="where the server is to listen, if one is started")
     options = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    for number in _ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has SIGHUP
+            signal.signal(number, _leave)
     try:
         with _alone(), ExitStack() as started:
             _serve(started, port=options.port)
@@ -171,10 +174,12 @@ def _worker(pool: str, variables: dict[str, str]) -> "Iterator[subprocess.Popen[
 
 
 def _cancel(worker: "subprocess.Popen[bytes]") -> None:
-    runs = _runs(worker)
-    with suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
-        for run in runs:
-            client.set_flow_run_state(run, Cancelling())
+    try:
+        with get_client(sync_client=True) as client:
+            for run in _runs(worker):
+                client.set_flow_run_state(UUID(run), Cancelling())
+    except (httpx.HTTPError, ObjectNotFound):  # nobody hears of it: what is at work ends with the worker
+        return
     deadline = time.monotonic() + GRACE_SECONDS
     while _runs(worker) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -230,9 +235,10 @@ def _say(line: str) -> None:
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     """Unwind, so that everything started is ended; once is enough, for a second signal would cut that short."""
-    for again in (signal.SIGINT, signal.SIGTERM):
+    for again in _ENDS:
         signal.signal(again, signal.SIG_IGN)
-    _say("ending: what is at work saves and leaves ...")
+    with suppress(OSError):  # the terminal was closed
+        _say("ending: what is at work saves and leaves ...")
     sys.exit(128 + number)
 
 
