@@ -17,11 +17,21 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Pictures that a run saw: what they were for, where they lie, and the hash of them."""
+
+    name: str
+    digest: str
+    path: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One run of MLflow, known by its name within its experiment.
 
     `curves` are (step, value) by metric, `texts` artifacts by file name, `table` columns for MLflow's log_table.
-    `seconds` is how long the work took that the run stands for.
+    `seconds` is how long the work took that the run stands for. `origin` are tags that join the run to what made it.
     """
 
     name: str
@@ -29,6 +39,8 @@ class Entry:
     metrics: Mapping[str, float] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
+    datasets: Sequence[Dataset] = ()
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     uploads: Sequence[Upload] = ()
@@ -37,8 +49,12 @@ class Entry:
 
     @property
     def digest(self) -> str:
-        """A hash of all that the run holds; uploads count by their content and name, not by where they lie."""
+        """A hash of all that the run holds; uploads count by their content and name, not by where they lie.
+
+        Where it comes from doesn't count: the same results, made again, are the same run.
+        """
         held = asdict(self)
+        del held["origin"], held["datasets"]
         held["uploads"] = sorted((item.folder, item.path.name, item.md5) for item in self.uploads)
         return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16]
 

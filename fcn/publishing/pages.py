@@ -13,18 +13,24 @@ def experiment(
     *,
     files: Mapping[str, Sequence[Upload]],
     report: Sequence[Upload],
-    mark: Mapping[str, str],
+    origin: Mapping[str, str],
     profile: str,
 ) -> Experiment:
     """One run for the report with what belongs to all runs, then one a filled table; `files` are a table's by key."""
     entries = [
-        Entry(name="report", tags={"row": place(0), "what": "report, figures and scores", **mark}, uploads=report)
+        Entry(
+            name="report",
+            tags={"row": place(0), "what": "report, figures and scores"},
+            origin=origin,
+            uploads=report,
+        )
     ]
     for index, (key, (table, found)) in enumerate(tables.items(), start=1):
         entries.append(
             Entry(
                 name=short_name(table),
-                tags={"row": place(index), "what": table.title, **mark},
+                tags={"row": place(index), "what": table.title},
+                origin=origin,
                 uploads=files.get(key, ()),
                 table=columns_of(found, items=table.columns),
             )

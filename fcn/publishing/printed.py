@@ -18,11 +18,11 @@ def short_name(table: Table) -> str:
 
 
 def experiment(
-    table: Table, found: Mapping[str, Any], *, marks: Mapping[str, Mapping[str, str]], profile: str
+    table: Table, found: Mapping[str, Any], *, origins: Mapping[str, Mapping[str, str]], profile: str
 ) -> Experiment:
-    """A printed table's experiment, from its file. `marks` are tags by run: where its numbers come from."""
+    """A printed table's experiment, from its file. `origins` are tags by run, "" for rows without one."""
     rows = [
-        _entry(row, index, note=_row_note(row, found), mark=marks.get(row["run"] or "", {}))
+        _entry(row, index, note=_row_note(row, found), origin=origins[row["run"] or ""])
         for index, row in enumerate(found["rows"])
     ]
     columns = [metric(name) for item in table.columns for name in names(item)]
@@ -46,7 +46,7 @@ def columns_of(found: Mapping[str, Any], *, items: Sequence[str]) -> dict[str, l
 
     MLflow's page takes a dot in the name of such a column for a path and shows nothing there: `paper mean_iu`.
     """
-    rows = [_entry(row, index, note="", mark={}) for index, row in enumerate(found["rows"])]
+    rows = [_entry(row, index, note="", origin={}) for index, row in enumerate(found["rows"])]
     table: dict[str, list[str | float | None]] = {"row": [row.name for row in rows]}
     for item in items:
         for name in names(item):
@@ -54,7 +54,7 @@ def columns_of(found: Mapping[str, Any], *, items: Sequence[str]) -> dict[str, l
     return {**table, "run": [row.tags["run"] for row in rows]}
 
 
-def _entry(row: Mapping[str, Any], index: int, *, note: str, mark: Mapping[str, str]) -> Entry:
+def _entry(row: Mapping[str, Any], index: int, *, note: str, origin: Mapping[str, str]) -> Entry:
     metrics: dict[str, float] = {}
     for item, cell in row["cells"].items():
         ours, paper, difference = names(item)
@@ -62,10 +62,10 @@ def _entry(row: Mapping[str, Any], index: int, *, note: str, mark: Mapping[str, 
         if cell["ours"] is not None:
             metrics[ours], metrics[difference] = rounded(cell["ours"]), rounded(cell["difference"])
     unconfirmed = [METRICS[item] for item, cell in row["cells"].items() if not cell["confirmed"]]
-    tags = {"row": place(index), "run": row["run"] or ("not run" if row["not_run"] else "-"), **mark}
+    tags = {"row": place(index), "run": row["run"] or ("not run" if row["not_run"] else "-")}
     if unconfirmed:
         tags["unconfirmed"] = "all" if len(unconfirmed) == len(row["cells"]) else ", ".join(unconfirmed)
-    return Entry(name=row["row"], note=note, metrics=metrics, tags=tags)
+    return Entry(name=row["row"], note=note, metrics=metrics, tags=tags, origin=origin)
 
 
 def _row_note(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:

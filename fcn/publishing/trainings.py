@@ -1,14 +1,15 @@
 """The trainings as an experiment: settings, loss curve, scores, cost, and what lies beside them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fcn.config import Config
-from fcn.publishing.ledger import Entry, Experiment, Upload, View, about, metric, param, place, rounded, tag
+from fcn.publishing.ledger import Dataset, Entry, Experiment, Upload, View, about, metric, param, place, rounded, tag
 
 _SCORES = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu", "background_mean_iu", "forward_ms")
 _COST = ("seconds", "peak_memory_gib")
+ENVIRONMENT = ("device", "threads", "torch", "python", "settings")  # of a training's cost; the last is a hash
 _SETTINGS = ("train.list", "val.list", "init", "stride", "skips", "solver.iterations", "solver.batch", "solver.rate")
 
 
@@ -23,28 +24,53 @@ class Results:
     classes: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     confusion: Sequence[Sequence[int]] = ()
     figures: Sequence[Upload] = ()
+    checkpoint: Mapping[str, str] = field(default_factory=dict)
 
 
-def experiment(config: Config, results: Mapping[str, Results], *, marks: Mapping[str, Mapping[str, str]]) -> Experiment:
-    """One run a training that has results, in the profile's order. `marks` are tags by run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a training was made of and by: tags, and the pictures."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    datasets: Sequence[Dataset] = ()
+
+
+def experiment(config: Config, results: Mapping[str, Results], *, origins: Mapping[str, Origin]) -> Experiment:
+    """One run a training that has results, in the profile's order."""
     scores, cost = [metric(name) for name in _SCORES[:4]], [metric(name) for name in _COST]
     columns = [*scores, *cost, *map(param, _SETTINGS), tag("device"), tag("departures")]
     return Experiment(
-        name=f"{config.profile} / trainings",
+        name=title(config),
         title="Every training, and how it came out",
         note=f"{about(config.profile)}\n\nScores are in percent, on the val list. Checkpoints stay with DVC: the tags "
         "`checkpoint` and `checkpoint.md5` say which. A run's artifacts are its classes, its confusion histogram (rows "
         "are the truth), its departures from the paper and its figures.",
         view=View(columns=columns, order_by=tag("row")),
-        entries=[
-            _entry(config, name, place(index), results[name], mark=marks.get(name, {}))
-            for index, name in enumerate(config.runs)
-            if name in results
-        ],
+        entries=[_entry(config, name, results[name], origin=origins[name]) for name in config.runs if name in results],
     )
 
 
-def _entry(config: Config, name: str, row: str, found: Results, *, mark: Mapping[str, str]) -> Entry:
+def title(config: Config) -> str:
+    """The experiment's name."""
+    return f"{config.profile} / trainings"
+
+
+def begun(config: Config, name: str, *, environment: Mapping[str, str], origin: Origin) -> Entry:
+    """A training's entry when it starts: all but its results."""
+    return Entry(
+        name=name,
+        params=settings(config, name),
+        tags={"profile": config.profile, "run": name, "row": place(list(config.runs).index(name)), **environment},
+        origin=_origin_tags(origin),
+        datasets=origin.datasets,
+    )
+
+
+def _origin_tags(origin: Origin) -> dict[str, str]:
+    return {**origin.tags, **{f"data.{item.path.rpartition('/')[2]}": item.digest for item in origin.datasets}}
+
+
+def _entry(config: Config, name: str, found: Results, *, origin: Origin) -> Entry:
     numbers = found.score.get("numbers", {})
     metrics = {item: rounded(numbers[item]) for item in _SCORES if numbers.get(item) is not None}
     if found.cost:
@@ -52,13 +78,13 @@ def _entry(config: Config, name: str, row: str, found: Results, *, mark: Mapping
         metrics["peak_memory_gib"] = rounded(found.cost["peak_memory_bytes"] / 2**30, digits=2)
     if found.score.get("parameters"):
         metrics["parameters"] = float(found.score["parameters"])
-    environment = {key: str(found.cost[key]) for key in ("device", "threads", "torch") if key in found.cost}
+    environment = {key: str(found.cost[key]) for key in ENVIRONMENT if key in found.cost}
+    start = begun(config, name, environment=environment, origin=origin)
     named = ", ".join(item["name"] for item in found.departures) or "none"
-    return Entry(
-        name=name,
+    return replace(
+        start,
         metrics=metrics,
-        params=settings(config, name),
-        tags={"row": row, "departures": named, **environment, **mark},
+        tags={**start.tags, "departures": named, **found.checkpoint},
         curves={
             key: [(int(point["iteration"]), point[key]) for point in found.history] for key in _curves(found.history)
         },

@@ -10,7 +10,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from fcn.lifeline import Lifeline, lifeline
 from fcn.nets import checkpoint
 from fcn.nets.build import build, start
 from fcn.nets.fcn import FCN
+from fcn.publishing.feed import KILLED, Feed
 from fcn.stages.places import Places, existing, whole_file, write_json
 from fcn.training import resume
 from fcn.training.batches import Batches
@@ -41,7 +42,8 @@ _LINE_SECONDS = 30.0
 def run(config: Config, name: str | None) -> None:
     """Write nets/<name>.pt, history/<name>.jsonl and cost/<name>.json.
 
-    Environment: FCN_DEVICE (cuda or cpu), FCN_WORKERS (loader processes), FCN_SAVE_SECONDS (between saved states).
+    Environment: FCN_DEVICE (cuda or cpu), FCN_WORKERS (loader processes), FCN_SAVE_SECONDS (between saved states),
+    MLFLOW_TRACKING_URI (where a companion process logs the training while it goes on; without it nobody does).
     """
     if name is None:
         raise InputError(f"train needs a run's name; there are {', '.join(config.runs)}")
@@ -50,7 +52,8 @@ def run(config: Config, name: str | None) -> None:
     origin = existing(places.init(settings.init))
     files = list_files(config, settings.train)
     device, workers = chosen_device(), _workers()
-    folder = places.resume(name, _settings_hash(config, settings, origin=origin, files=files))
+    settings_hash = _settings_hash(config, settings, origin=origin, files=files)
+    folder = places.resume(name, settings_hash)
     with lifeline() as line, _only_one(folder, line):
         torch.manual_seed(config.seed)
         backbone = config.backbones[settings.backbone]
@@ -69,44 +72,47 @@ def run(config: Config, name: str | None) -> None:
             mirror=settings.mirror,
             jitter=settings.jitter,
         )
-        observer = _Observer(name=name, solver=solver, folder=folder, line=line)
-        try:
-            progress = train(
-                net,
-                batches,
-                solver=solver,
-                seed=config.seed,
-                device=device,
-                workers=workers,
-                observer=observer,
-                saved=saved,
+        environment = _environment(device, settings_hash)
+        with _feed(config, name, environment=environment, resumed=saved) as feed:
+            observer = _Observer(name=name, solver=solver, folder=folder, line=line, feed=feed)
+            try:
+                progress = train(
+                    net,
+                    batches,
+                    solver=solver,
+                    seed=config.seed,
+                    device=device,
+                    workers=workers,
+                    observer=observer,
+                    saved=saved,
+                )
+            except Interrupted as stop:
+                feed.end(KILLED)
+                message = f"{name}: {stop} ({line.reason}); the same command goes on from there"
+                raise StageFailure(message, exit_code=line.exit_code) from None
+            except Diverged as error:
+                raise StageFailure(f"{name}: {error}. The last good state is kept in {folder}") from None
+            finally:
+                observer.bar.close()
+            finished = checkpoint.Checkpoint(
+                kind="fcn",
+                backbone=backbone,
+                classes=config.classes,
+                net={
+                    "stride": settings.stride,
+                    "skips": settings.skips,
+                    "pad": settings.pad,
+                    "upsampling": settings.upsampling,
+                },
+                preprocessing=start_from.preprocessing,
+                state=net.state_dict(),
+                provenance={"run": name, "init": settings.init, "profile": config.profile},
             )
-        except Interrupted as stop:
-            message = f"{name}: {stop} ({line.reason}); the same command goes on from there"
-            raise StageFailure(message, exit_code=line.exit_code) from None
-        except Diverged as error:
-            raise StageFailure(f"{name}: {error}. The last good state is kept in {folder}") from None
-        finally:
-            observer.bar.close()
-        finished = checkpoint.Checkpoint(
-            kind="fcn",
-            backbone=backbone,
-            classes=config.classes,
-            net={
-                "stride": settings.stride,
-                "skips": settings.skips,
-                "pad": settings.pad,
-                "upsampling": settings.upsampling,
-            },
-            preprocessing=start_from.preprocessing,
-            state=net.state_dict(),
-            provenance={"run": name, "init": settings.init, "profile": config.profile},
-        )
-        with whole_file(places.history(name)) as part:
-            part.write_text("".join(json.dumps(row) + "\n" for row in progress.history), encoding="utf-8")
-        write_json(places.cost(name), _cost(progress, device=device))
-        with whole_file(places.net(name)) as part:
-            checkpoint.save(finished, part)
+            with whole_file(places.history(name)) as part:
+                part.write_text("".join(json.dumps(row) + "\n" for row in progress.history), encoding="utf-8")
+            write_json(places.cost(name), {**_cost(progress, device=device), **environment})
+            with whole_file(places.net(name)) as part:
+                checkpoint.save(finished, part)
         shutil.rmtree(folder, ignore_errors=True)  # while the lock is held: who waits for it begins a folder of its own
 
 
@@ -238,11 +244,40 @@ def _cost(progress: resume.Progress, *, device: torch.device) -> dict[str, objec
     return {
         "seconds": round(progress.seconds, 1),
         "peak_memory_bytes": peak,
+        "pieces_per_pass": progress.split,
+    }
+
+
+def _environment(device: torch.device, settings_hash: str) -> dict[str, object]:
+    """Where a training runs, and the name of what it depends on: by this its run in MLflow is known again."""
+    gpu = device.type == "cuda"
+    return {
         "device": torch.cuda.get_device_name(device) if gpu else platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "pieces_per_pass": progress.split,
+        "python": platform.python_version(),
+        "settings": settings_hash,
     }
+
+
+def _feed(
+    config: Config,
+    name: str,
+    *,
+    environment: Mapping[str, object],
+    resumed: tuple[resume.Progress, object, object] | None,
+) -> Feed:
+    """The companion that logs to MLflow, where one is named; it hears of the rows before a restart again."""
+    command = ["-m", "fcn", "follow", "--params", str(config.params)]
+    texts = {key: str(value) for key, value in environment.items()}
+    feed = Feed(
+        command if os.environ.get("MLFLOW_TRACKING_URI") else None,
+        head={"run": name, "environment": texts},
+        warn=lambda message: tqdm.write(f"{name}: warning: {message}", file=sys.stderr),
+    )
+    for row in [] if resumed is None else resumed[0].history:
+        feed.row(row)
+    return feed
 
 
 @dataclass(kw_only=True)
@@ -253,6 +288,7 @@ class _Observer:
     solver: Solver
     folder: Path
     line: Lifeline
+    feed: Feed
     bar: "tqdm[Never]" = field(init=False)
     saved_at: float = field(default_factory=time.monotonic)
     said_at: float = field(default_factory=time.monotonic)
@@ -262,6 +298,7 @@ class _Observer:
         self.bar = tqdm(total=self.solver.iterations, desc=self.name, unit="it", disable=not sys.stderr.isatty())
 
     def report(self, row: dict[str, float]) -> None:
+        self.feed.row(row)
         self.bar.n = int(row["iteration"])
         self.bar.set_postfix(images=int(row["images"]), loss=f"{row['loss']:.3f}", refresh=True)
         last = row["iteration"] == self.solver.iterations

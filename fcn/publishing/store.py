@@ -1,0 +1,156 @@
+"""MLflow's own side: how its client is made, and what makes an address of it usable."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcn.errors import InputError, StageFailure
+from fcn.publishing import views
+from fcn.publishing.ledger import Experiment
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+DIGEST = "digest"  # "unfinished" until a run is complete
+PROFILE = "profile"
+BATCH = 1000  # MLflow's own limit for one request
+# Read when mlflow is imported. An unreachable server is to be known in seconds, not after minutes of retries.
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+
+
+def connected(uri: str) -> "MlflowClient":
+    """MLflow's client; a database that isn't there is made, so hold the lock of `alone` the first time."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What MLflow's client raises where its server or database doesn't do as it should."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, RequestException, SQLAlchemyError
+
+
+@contextmanager
+def failing_clearly(uri: str) -> Iterator[None]:
+    """Turn MLflow's exceptions into a sentence with the address in it."""
+    try:
+        yield
+    except failures() as error:
+        why = brief(error)
+        advice = "Start that server, set MLFLOW_TRACKING_URI to another, or unset it to use mlflow.db here"
+        if uri.startswith("sqlite:"):
+            advice = f"If the database is damaged or of another version of MLflow, delete {database(uri)}"
+        message = f"MLflow at {uri} could not be filled: {why}. {advice}; the same command then does what is left"
+        raise StageFailure(message) from error
+
+
+def brief(error: Exception) -> str:
+    """What an exception says, on one line that isn't too long."""
+    why = " ".join(str(error).split())
+    return why if len(why) < 300 else f"{why[:300]}..."
+
+
+@contextmanager
+def alone(uri: str, *, patience_seconds: float, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock beside the database, so that two neither create it at once nor fill it twice."""
+    path = database(uri).with_name(f"{database(uri).name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        deadline, said = time.monotonic() + patience_seconds, False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    message = f"another publish holds {path}; wait for it, or end it and run the same command again"
+                    raise StageFailure(message) from None
+                if not said:
+                    say("waiting for another publish to end")
+                    said = True
+                time.sleep(0.2)
+        yield
+
+
+def database(uri: str) -> Path:
+    """The file of a sqlite database; for servers the default one, whose lock serves them too."""
+    path = Path((uri if uri.startswith("sqlite:") else DEFAULT_URI).partition(":///")[2])
+    if not path.name or path.is_dir():
+        raise InputError(f"MLFLOW_TRACKING_URI is {uri!r}: it lacks a database's file, as in {DEFAULT_URI}")
+    if path.exists() and not _is_sqlite(path):
+        raise InputError(f"{path} is not a database; delete it, publish makes it anew from the files")
+    return path
+
+
+def _is_sqlite(path: Path) -> bool:
+    """Whether the file is a database, or empty as a new one is. MLflow would try for minutes to open another."""
+    with path.open("rb") as file:
+        return file.read(15) in (b"", b"SQLite format 3")
+
+
+def experiment(client: "MlflowClient", wanted: Experiment, *, profile: str, uri: str) -> str:
+    """The id of the experiment of this name, which is made or brought back if need be; it says what it is."""
+    identity = _identity(client, wanted.name, uri=uri)
+    link = views.link("", identity).removeprefix("/")  # the page's own server, whichever that is
+    tags = {
+        PROFILE: profile,
+        "mlflow.note.content": f"{wanted.title} ([as a table]({link})). {wanted.note}",
+        views.TAG: views.state(wanted),
+    }
+    here = client.get_experiment(identity).tags
+    for key, value in tags.items():
+        if here.get(key) != value:
+            client.set_experiment_tag(identity, key, value)
+    return identity
+
+
+def _identity(client: "MlflowClient", name: str, *, uri: str) -> str:
+    """The experiment of this name, made or brought back if need be.
+
+    MLflow writes down where artifacts lie as an absolute path. A database that was moved or copied with the project
+    would still send them to the old place, so its experiments are set aside and made anew.
+    """
+    local = "://" in uri and not uri.startswith(("http", "databricks"))
+    artifacts = database(uri).resolve().with_name("mlartifacts").as_uri() if local else None
+    found = client.get_experiment_by_name(name)
+    if found is not None and artifacts is not None and found.artifact_location != artifacts:
+        client.rename_experiment(found.experiment_id, f"{name} ({found.experiment_id}, artifacts elsewhere)")
+        if found.lifecycle_stage == "active":
+            client.delete_experiment(found.experiment_id)
+        found = None
+    if found is None:
+        return str(client.create_experiment(name, artifact_location=artifacts))
+    if found.lifecycle_stage != "active":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def runs(client: "MlflowClient", identity: str) -> "list[Run]":
+    """All of the experiment's runs that aren't deleted, the newest first."""
+    found: list[Run] = []
+    token = None
+    while token is None or token:
+        page = client.search_runs([identity], max_results=BATCH, page_token=token)
+        found += page
+        token = page.token or ""
+    return found
+
+
+def steps(client: "MlflowClient", run: str, keys: Iterator[str] | list[str]) -> set[tuple[str, int]]:
+    """Which steps of these curves a run has."""
+    return {(key, point.step) for key in keys for point in client.get_metric_history(run, key)}

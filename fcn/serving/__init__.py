@@ -1,0 +1,1 @@
+"""What MLflow loads as a model, outside of this project's command line."""
