@@ -6,16 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 from flows.guardian import GRACE_SECONDS
+from flows.lifeline import watch_worker
 
 _PATIENCE_SECONDS = GRACE_SECONDS + 10.0
-_POLL_SECONDS = 1.0
 
 
 class StageFailed(RuntimeError):
@@ -26,7 +24,7 @@ class Children:
     """The running children: each ends, with all that it started, when the flow is stopped or dies."""
 
     def __init__(self) -> None:
-        end_with_worker()
+        watch_worker()
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -81,25 +79,6 @@ class Children:
             except subprocess.TimeoutExpired:  # its guardian was killed, or can't end it
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
-
-
-@cache  # one watch a process, however many flows run in it
-def end_with_worker() -> None:
-    """In a process that a Prefect worker started: end as by SIGTERM, and say so to the server, when the worker dies.
-
-    Without its worker a flow run can't be cancelled, and Prefect ends it at the next line that it logs.
-    """
-    if "PREFECT__FLOW_RUN_ID" in os.environ:
-        threading.Thread(target=_watch_worker, args=(os.getppid(),), daemon=True, name="worker").start()
-
-
-def _watch_worker(worker: int) -> None:
-    while os.getppid() == worker:
-        time.sleep(_POLL_SECONDS)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout.fileno(), sys.stderr.fileno()):  # pipes to the worker, at which the last words would fail
-        os.dup2(nowhere, stream)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Devices:
