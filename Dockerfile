@@ -8,20 +8,20 @@ FROM nvidia/cuda:13.0.3-base-rockylinux9
 RUN dnf install -y --setopt=install_weak_deps=False python3.11 python3.11-pip git procps-ng && dnf clean all
 
 ARG UID=1000
-RUN useradd --uid ${UID} --create-home worker
+RUN useradd --uid ${UID} --create-home --home-dir /worker worker
 USER worker
 
-ENV PATH=/home/worker/venv/bin:$PATH \
+ENV PATH=/worker/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DO_NOT_TRACK=1 \
     DVC_NO_ANALYTICS=1 \
     MLFLOW_DISABLE_TELEMETRY=true \
     PREFECT_SERVER_ANALYTICS_ENABLED=false
-COPY requirements.lock /home/worker/
-RUN python3.11 -m venv /home/worker/venv \
- && pip install --no-cache-dir -r /home/worker/requirements.lock \
+COPY requirements.lock /worker/
+RUN python3.11 -m venv /worker/venv \
+ && pip install --no-cache-dir -r /worker/requirements.lock \
  && git config --global --add safe.directory '*' \
- && mkdir /home/worker/artifacts
+ && mkdir /worker/artifacts
 
 # Ended by SIGTERM, which cancels what is at work and lets a training save.
 WORKDIR /project
