@@ -58,7 +58,7 @@ def _page(config: Config, files: Files, name: str, read: Callable[[str], dict[st
         return Finding(name=f"ledger: {name}", state="warning", said=f"can't be read: {error}", do="`dvc repro report`")
     pairs = list(_pairs(files, shown))
     wrong = [
-        f"{where}: {text or 'nothing'}, the files have {value}"
+        f"{where}: {text or 'nothing'}, the files have {'nothing' if value is None else f'{value:.6g}'}"
         for where, text, value in pairs
         if not is_shown(text, value)
     ]

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from fcn.commands.checks.finding import Finding, age, some
 from fcn.config import Config
@@ -14,6 +16,8 @@ from fcn.config import Config
 _SILENT = timedelta(seconds=540)  # three heartbeats of the slowest kind, as the shipped automation waits
 _SECONDS = 10.0
 _NAME = "prefect runs"
+# A busy server on sqlite says 503 now and then, and Prefect's own client asks again too.
+_AGAIN = Retry(total=4, connect=0, read=0, status_forcelist=[429, 502, 503], backoff_factor=0.3, allowed_methods=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +30,13 @@ class Server:
 
     def ask(self, path: str, **body: object) -> Any:
         """POST `body`; raises requests.RequestException, also for an answer that is no JSON."""
-        answer = requests.post(
-            f"{self.url}/{path}", json=body, headers=dict(self.headers), auth=self.auth, timeout=_SECONDS
-        )
-        answer.raise_for_status()
-        return answer.json()
+        with requests.Session() as session:
+            session.mount("http", HTTPAdapter(max_retries=_AGAIN))
+            answer = session.post(
+                f"{self.url}/{path}", json=body, headers=dict(self.headers), auth=self.auth, timeout=_SECONDS
+            )
+            answer.raise_for_status()
+            return answer.json()
 
 
 def server() -> Server | None:
