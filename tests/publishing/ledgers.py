@@ -94,10 +94,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(root: Path, *, port: int) -> Iterator[str]:
-    """A real `mlflow server` on `server.db` in `root`; yields its address, then kills it with all that it started."""
+def server(root: Path, *, port: int, store: str | None = None) -> Iterator[str]:
+    """A real `mlflow server` on a database, or on `server.db` in `root`.
+
+    Yields its address, then kills it with all that it started.
+    """
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{root / 'server.db'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store or f"sqlite:///{root / 'server.db'}",
+    ]
     command += ["--artifacts-destination", str(root / "kept"), "--port", str(port), "--workers", "1"]
     with (root / "server.log").open("wb") as log:
         process = subprocess.Popen(

@@ -1,0 +1,165 @@
+"""A training that was logged while it went on has one run: publish completes that, over every kind of MLflow."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fcn.config import Config, load
+from fcn.stages.places import Places, read_json, write_json
+from tests import postgres
+from tests.conftest import RunFcn
+from tests.publishing import ledgers, results
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# The deprecations are MLflow's own doing, in the client that these tests read with.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+RUN = "voc-fcn8s-vgg16"
+SETTINGS = "0123456789ab"
+PATIENCE_SECONDS = 300.0
+
+
+@pytest.fixture(scope="module")
+def results_once(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """A project with results, of which one training knows the hash of its settings, as trainings do."""
+    root = tmp_path_factory.mktemp("results")
+    config = results.make(root, repository)
+    results.only(root, config, "cvpr_table2")
+    path = root / Places(config).cost(RUN)
+    write_json(path, {**read_json(path), "settings": SETTINGS})
+    return root
+
+
+@pytest.fixture(params=["a file", "a server", "a server on Postgres"])
+def world(
+    request: pytest.FixtureRequest, results_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Path, "MlflowClient"]]:
+    """A project's root, and a client of the MLflow that its processes are pointed to."""
+    root = Path(shutil.copytree(results_once, tmp_path / "project"))
+    if request.param == "a file":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+        yield root, ledgers.client(ledgers.sqlite(root))
+    elif request.param == "a server":
+        with ledgers.server(tmp_path, port=ledgers.free_port()) as address:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            yield root, ledgers.client(address)
+    else:
+        if (reason := postgres.available()) is not None:
+            pytest.skip(reason)
+        with (
+            postgres.database("mlflow") as database,
+            ledgers.server(tmp_path, port=ledgers.free_port(), store=database) as address,
+        ):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            yield root, ledgers.client(address)
+
+
+def follow(root: Path, repository: Path, rows: list[dict[str, float]]) -> "subprocess.Popen[str]":
+    """A companion that was told of a training and of rows, and hears on."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fcn", "follow"],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    environment = {"device": "a CPU", "threads": "1", "torch": "2", "settings": SETTINGS}
+    now = time.time_ns() // 1_000_000
+    for line in ({"run": RUN, "environment": environment, "at": now}, *({**row, "at": now} for row in rows)):
+        process.stdin.write(json.dumps(line) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def runs(client: "MlflowClient") -> "list[Run]":
+    """The runs of that training."""
+    experiment = client.get_experiment_by_name("sample / trainings")
+    found = [] if experiment is None else client.search_runs([experiment.experiment_id])
+    return [run for run in found if run.info.run_name == RUN]
+
+
+def points(client: "MlflowClient") -> dict[str, dict[str, list[int]]]:
+    """Every step of every metric of every training, those that stand twice twice."""
+    return {
+        str(run.info.run_name): {
+            key: sorted(point.step for point in client.get_metric_history(run.info.run_id, key))
+            for key in run.data.metrics
+        }
+        for run in ledgers.held(client)["sample / trainings"]
+    }
+
+
+def history(root: Path, config: Config) -> list[dict[str, float]]:
+    lines = (root / Places(config).history(RUN)).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("end", ["finished", "cut off"])
+def test_publish_completes_the_trainings_run(
+    world: tuple[Path, "MlflowClient"], repository: Path, run_fcn: RunFcn, end: str
+) -> None:
+    """The run that a companion made, whole or cut off in the middle, is the published one; no step stands twice.
+
+    Published again, every run has its id and every metric its steps.
+    """
+    root, client = world
+    rows = history(root, load(root / "params.yaml"))
+    told = rows if end == "finished" else rows[: len(rows) // 2]
+    companion = follow(root, repository, told)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (mine := runs(client)) or "loss" not in mine[0].data.metrics:
+        assert companion.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    if end == "finished":
+        companion.communicate('{"end": "FINISHED"}\n')
+        assert companion.returncode == 0
+    else:
+        companion.send_signal(signal.SIGKILL)
+        companion.communicate()
+    (before,) = runs(client)
+    assert before.info.status == ("FINISHED" if end == "finished" else "RUNNING")
+    assert run_fcn(["publish"], root).returncode == 0
+    identities = ledgers.complete(client, root)
+    assert identities["sample / trainings"][RUN] == before.info.run_id
+    found = points(client)
+    assert found[RUN]["loss"] == found[RUN]["rate"] == [row["iteration"] for row in rows]
+    assert all(len(set(steps)) == len(steps) for keys in found.values() for steps in keys.values())
+    after = client.get_run(before.info.run_id)
+    assert {"mean_iu", "system/system_memory_usage_percentage"} <= set(after.data.metrics)
+    assert after.data.tags["dvc.stage"] == f"train@{RUN}, evaluate@{RUN}"
+    assert {item.path for item in client.list_artifacts(before.info.run_id)} >= {"confusion.csv", "figures"}
+    assert run_fcn(["publish"], root).returncode == 0
+    assert ledgers.complete(client, root) == identities
+    assert points(client) == found
+
+
+def test_another_training_is_left_alone(world: tuple[Path, "MlflowClient"], repository: Path, run_fcn: RunFcn) -> None:
+    """A run of other settings, still going on, is neither taken over nor ended; the files' training has its own."""
+    root, client = world
+    config = load(root / "params.yaml")
+    path = root / Places(config).cost(RUN)
+    write_json(path, {**read_json(path), "settings": "another"})
+    companion = follow(root, repository, history(root, config)[:3])
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (mine := runs(client)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert run_fcn(["publish"], root).returncode == 0
+    assert client.get_run(mine[0].info.run_id).info.status == "RUNNING"
+    assert sorted(run.data.tags["settings"] for run in runs(client)) == sorted([SETTINGS, "another"])
+    companion.communicate()  # which closes its input, as a trainer's death does
+    assert client.get_run(mine[0].info.run_id).info.status == "KILLED"
