@@ -98,6 +98,7 @@ def walk(command: Sequence[str], *, folder: Path) -> Walk:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, tempfile.TemporaryFile() as log:
         environment = {**kept, "PATH": path, "PREFECT_HOME": scratch, "DVC_NO_ANALYTICS": "1"}
+        environment["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "600"  # a slow start is measured, no error
         if not (folder / "fcn").exists():
             environment["PYTHONPATH"] = str(ROOT)
         began, clock = time.monotonic(), time.time()

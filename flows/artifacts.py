@@ -79,10 +79,13 @@ def _table(name: str, rows: list[dict[str, Any]], about: str) -> str:
 
 
 def _pictures(data: Path, profile: str) -> list[str]:
-    made = []
+    index, made = data / "figures" / "index.json", []
+    figures = json.loads(index.read_text(encoding="utf-8"))["figures"] if index.exists() else []
+    captions = {figure["file"]: f"**{figure['title']}**. {figure['caption']} " for figure in figures}
     for path in sorted(data.glob("figures/charts/*.png")):
         name = key(profile, "figure", path.stem)
-        create_image_artifact(_preview(path), key=name, description=f"`{path}`")
+        caption = captions.get(path.relative_to(index.parent).as_posix(), "")
+        create_image_artifact(_preview(path), key=name, description=f"{caption}`{path}`")
         made.append(name)
     return made
 
@@ -93,8 +96,8 @@ def _preview(path: Path) -> str:
         picture = image.convert("RGB")
     picture.thumbnail((_WIDTH_PX, _WIDTH_PX * 4))
     file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    picture.save(file, "WEBP", quality=85)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _report(data: Path, profile: str) -> list[str]:

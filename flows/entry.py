@@ -46,7 +46,7 @@ def start(flow: Flow[..., State[Any]]) -> None:
         _leave(error)
     except (httpx.HTTPError, RuntimeError) as error:  # Prefect's own, for a server that is away or doesn't start
         where = os.environ.get("PREFECT_API_URL", "started for this run")
-        _leave(f"the Prefect server ({where}) could not be used: {error}. What ended well is kept")
+        _leave(f"the Prefect server ({where}) could not be used: {str(error).rstrip('.')}. What ended well is kept")
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
         sys.exit(130)

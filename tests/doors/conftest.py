@@ -108,7 +108,7 @@ def quiet(prefect_home: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PREFECT_HOME": str(prefect_home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
         "DO_NOT_TRACK": "1",
         "DVC_NO_ANALYTICS": "1",
     }

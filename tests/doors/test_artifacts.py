@@ -31,6 +31,8 @@ def _with_results(folder: Path, repository: Path, *, profile: str = "sample") ->
         if path.stem != "figures":
             shutil.copy(path, data / "tables")
     shutil.copytree(repository / _RESULTS / "figures", data / "figures" / "charts")
+    index = {"figures": [{"file": "charts/mean-iu.png", "title": "Mean IU", "caption": "Higher is better."}]}
+    (data / "figures" / "index.json").write_text(json.dumps(index), encoding="utf-8")
     (data / "report").mkdir()
     (data / "report" / "report.html").write_text("<h1>all of it</h1>", encoding="utf-8")
     return data
@@ -91,8 +93,9 @@ def test_results_are_artifacts_with_the_files_numbers(project: Project, prefect_
     pictures = sorted(path.stem for path in data.glob("figures/charts/*.png"))
     for stem in pictures:
         address = shown[key("sample", "figure", stem)]["data"]
-        picture = Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,"))))
+        picture = Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/webp;base64,"))))
         assert picture.width <= 1200
+    assert "**Mean IU**. Higher is better." in shown["sample-figure-mean-iu"]["description"]
     assert str((data / "report" / "report.html").resolve()) in shown["sample-report"]["data"]
 
     assert _report(folder, prefect_site).returncode == 0

@@ -12,15 +12,16 @@ import pytest
 import yaml
 
 from tests.doors.conftest import STAGES, Project
+from tests.doors.servers import Site
 
-pytestmark = pytest.mark.slow  # each flow starts a Prefect server of its own
+pytestmark = pytest.mark.slow  # whole flows
 
 _RUN = [sys.executable, "-m", "flows.reproduce"]
 
 
 def _flow(folder: Path, environment: dict[str, str], *options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*_RUN, *options], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        [*_RUN, *options], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=900
     )
 
 
@@ -31,7 +32,10 @@ def _lock(folder: Path) -> object:
 def test_both_doors_leave_the_same_lock(
     project: Project, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """`python -m flows.reproduce` and `dvc repro`, each from nothing, leave one dvc.lock as data; again: nothing."""
+    """`python -m flows.reproduce` and `dvc repro`, each from nothing, leave one dvc.lock as data; again: nothing.
+
+    The flow has no server but the one that it starts and ends itself.
+    """
     folder = project(dict(STAGES))
     first = _flow(folder, environment)
     assert first.returncode == 0, first.stdout + first.stderr
@@ -45,11 +49,11 @@ def test_both_doors_leave_the_same_lock(
     assert "4 stages, 0 stale" in again.stdout + again.stderr
 
 
-def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, environment: dict[str, str]) -> None:
+def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, prefect_site: Site) -> None:
     """What doesn't need the failed stage is done, the flow ends with an error that names it, its words are logged."""
     broken = {**STAGES["b"], "cmd": "echo no such luck; exit 3"}
     folder = project({**STAGES, "b": broken})
-    ended = _flow(folder, environment)
+    ended = _flow(folder, prefect_site.environment)
     said = ended.stdout + ended.stderr
     assert ended.returncode == 1
     assert "no such luck" in said
@@ -58,22 +62,22 @@ def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, envi
     assert not (folder / "end.txt").exists()
 
 
-def test_an_interrupted_flow_leaves_no_child(project: Project, environment: dict[str, str]) -> None:
+def test_an_interrupted_flow_leaves_no_child(project: Project, prefect_site: Site) -> None:
     """Ctrl-C ends the flow, DVC and the stage's own process, and the next run goes on."""
     sleeper = {"cmd": "python -c \"import time; open('started', 'w'); time.sleep(300)\"", "outs": ["slept.txt"]}
     folder = project({"sleeper": sleeper})
     quiet = subprocess.DEVNULL
-    flow = subprocess.Popen(_RUN, cwd=folder, env=environment, stdout=quiet, stderr=quiet)
+    flow = subprocess.Popen(_RUN, cwd=folder, env=prefect_site.environment, stdout=quiet, stderr=quiet)
     try:
-        _wait_for(lambda: (folder / "started").exists(), seconds=120)
+        _wait_for(lambda: (folder / "started").exists(), seconds=600)
         children = psutil.Process(flow.pid).children(recursive=True)
         assert any("time.sleep" in " ".join(child.cmdline()) for child in children)
         os.kill(flow.pid, signal.SIGINT)
-        flow.wait(120)
+        flow.wait(300)
     finally:
         flow.kill()
     assert flow.returncode != 0
-    _wait_for(lambda: not any(_alive(child) for child in children), seconds=30)
+    _wait_for(lambda: not any(_alive(child) for child in children), seconds=120)
 
 
 _MEET = """
@@ -82,7 +86,7 @@ from pathlib import Path
 
 me, other = sys.argv[1:]
 Path(f"{me}.here").touch()
-end = time.monotonic() + 120
+end = time.monotonic() + 600
 while not Path(f"{other}.here").exists():
     if time.monotonic() > end:
         sys.exit("the other never came")
@@ -91,7 +95,7 @@ Path(f"{me}.txt").touch()
 """
 
 
-def test_independent_stages_run_side_by_side(project: Project, environment: dict[str, str]) -> None:
+def test_independent_stages_run_side_by_side(project: Project, prefect_site: Site) -> None:
     """Two stages that don't need each other are at work at the same time where the cores allow."""
     stages = {
         me: {"cmd": f"python meet.py {me} {other}", "outs": [f"{me}.txt"]} for me, other in (("x", "y"), ("y", "x"))
@@ -102,7 +106,7 @@ def test_independent_stages_run_side_by_side(project: Project, environment: dict
     (folder / "params.yaml").write_text(yaml.safe_dump({**params, "threads": 1}), encoding="utf-8")
     if (os.cpu_count() or 1) < 2:
         pytest.skip("one core: nothing runs side by side here")
-    ended = _flow(folder, environment)
+    ended = _flow(folder, prefect_site.environment)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
