@@ -60,10 +60,15 @@ def world(
             pytest.skip(reason)
         with (
             postgres.database("mlflow") as database,
-            ledgers.server(tmp_path, port=ledgers.free_port(), store=database) as address,
+            ledgers.server(tmp_path, port=ledgers.free_port(), store=_by_psycopg2(database)) as address,
         ):
             monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
             yield root, ledgers.client(address)
+
+
+def _by_psycopg2(database: str) -> str:
+    """The address with the driver that is installed; SQLAlchemy takes another one unless it is named."""
+    return database.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
 def follow(root: Path, repository: Path, rows: list[dict[str, float]]) -> "subprocess.Popen[str]":
