@@ -31,7 +31,7 @@ def evaluate(
         without: names of stages that are left out, with all that needs them.
 
     """
-    how = Manner(profile=profile, force=force, gpus=gpus or (), keep_going=keep_going)
+    how = Manner(profile=profile, gpus=gpus or (), keep_going=keep_going)
     return outcome(lambda: walk(plan("evaluate", profile=profile, runs=runs, force=force, without=without), how=how))
 
 

@@ -29,7 +29,7 @@ def prepare(
         without: names of stages that are left out, with all that needs them.
 
     """
-    how = Manner(profile=profile, force=force, keep_going=keep_going)
+    how = Manner(profile=profile, keep_going=keep_going)
     return outcome(lambda: walk(plan("prepare", profile=profile, runs=runs, force=force, without=without), how=how))
 
 

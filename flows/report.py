@@ -32,7 +32,7 @@ def report(
         without: names of stages that are left out, with all that needs them.
 
     """
-    how = Manner(profile=profile, force=force, gpus=gpus or (), keep_going=keep_going)
+    how = Manner(profile=profile, gpus=gpus or (), keep_going=keep_going)
     ended = outcome(lambda: walk(plan("report", profile=profile, runs=runs, force=force, without=without), how=how))
     show_results(profile, return_state=True)  # also what is there of an unfinished report; a view fails nothing
     return ended

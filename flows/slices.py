@@ -20,12 +20,13 @@ NAMES = (*KINDS, "report")
 class Plan:
     """What a slice has to do, needed stages first.
 
-    `stages` are the slice's own and the stale ones that they need, `fresh` the addresses of those that only have to
-    be shown, `left_out` the names of own stages that need one which was left out.
+    `stages` are the slice's own and the stale ones that they need; by address, `fresh` only have to be shown, and
+    `forced` are run whatever DVC thinks. `left_out` are the names of own stages that need one which was left out.
     """
 
     stages: Sequence[Stage]
     fresh: frozenset[str]
+    forced: frozenset[str]
     left_out: Sequence[str]
 
 
@@ -57,9 +58,11 @@ def plan(
     out = _with_all_that_need(graph, {stage.address for stage in graph if stage.name in without})
     wanted = {stage.address for stage in own} - out
     taken = wanted | _needed(graph, wanted, among=stale)
+    forced = frozenset(wanted if force else ())
     return Plan(
         stages=[stage for stage in graph if stage.address in taken],
-        fresh=frozenset(taken - stale - (wanted if force else set())),
+        fresh=frozenset(taken - stale - forced),
+        forced=forced,
         left_out=[stage.name for stage in own if stage.address in out and stage.name not in without],
     )
 

@@ -43,7 +43,6 @@ def train(
     """
     how = Manner(
         profile=profile,
-        force=force,
         gpus=gpus or (),
         keep_going=keep_going,
         fetch=exchange or only_fetch,

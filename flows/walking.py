@@ -45,7 +45,6 @@ class Manner:
     """
 
     profile: str
-    force: bool = False
     gpus: Sequence[int] = ()
     keep_going: bool = True
     fetch: bool = False
@@ -80,6 +79,7 @@ def walk(plan: Plan, *, how: Manner) -> None:
                     "name": stage.name,
                     "address": stage.address,
                     "fresh": stage.address in plan.fresh,
+                    "force": stage.address in plan.forced,
                     "how": how,
                     "children": children,
                     "devices": devices,
@@ -105,7 +105,15 @@ def walk(plan: Plan, *, how: Manner) -> None:
 
 @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
 def run_stage(
-    name: str, address: str, *, fresh: bool, how: Manner, children: Children, devices: Devices, outermost: str
+    name: str,
+    address: str,
+    *,
+    fresh: bool,
+    force: bool,
+    how: Manner,
+    children: Children,
+    devices: Devices,
+    outermost: str,
 ) -> State[Any]:
     """Bring one stage up to date; the state's name says whether it was run, restored from a cache or kept."""
     logger = get_run_logger()
@@ -127,10 +135,10 @@ def run_stage(
         with (devices if kind in ON_DEVICE else Devices(())).one() as device:
             # Prefect sets it in a worker's process; what publishes reads it, also where there is no worker.
             variables = {**environment(), **device, "PREFECT__FLOW_RUN_ID": outermost}
-            if how.fetch:
+            if how.fetch and not force:
                 fetch = exchange.restore(address, remote=how.remote, must=how.only_fetch)
                 children.run(fetch, environment=variables, hear=logger.info)
-            children.run(repro(address, force=how.force), environment=variables, hear=hear)
+            children.run(repro(address, force=force), environment=variables, hear=hear)
     except StageFailed as error:
         if kind == "archives":  # raised, so that Prefect tries again
             raise

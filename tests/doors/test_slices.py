@@ -63,6 +63,7 @@ def test_a_slice_is_its_own_stages_and_the_stale_ones_that_they_need(
     trainings = {"train@one", "train@two", "train@other"}
     assert _names(_plan("train")) == {"archives@data", "weights@net", *trainings}
     assert _plan("train").fresh == frozenset()
+    assert _plan("train", force=True).forced == trainings  # and what they need is done as DVC thinks right
     subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], check=True, capture_output=True)
     assert _names(_plan("train")) == trainings
     assert _plan("train").fresh == trainings
