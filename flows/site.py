@@ -174,15 +174,15 @@ def _worker(pool: str, variables: dict[str, str]) -> "Iterator[subprocess.Popen[
 
 
 def _cancel(worker: "subprocess.Popen[bytes]") -> None:
-    try:
-        with get_client(sync_client=True) as client:
-            for run in _runs(worker):
-                client.set_flow_run_state(UUID(run), Cancelling())
-    except (httpx.HTTPError, ObjectNotFound):  # nobody hears of it: what is at work ends with the worker
-        return
+    """Cancel a worker's runs, and give them time until they are, and have said so."""
+    runs = {UUID(run) for run in _runs(worker)}
     deadline = time.monotonic() + GRACE_SECONDS
-    while _runs(worker) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
+    with suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
+        for run in runs:
+            client.set_flow_run_state(run, Cancelling())
+        while runs and time.monotonic() < deadline:
+            runs = {run for run in runs if not (state := client.read_flow_run(run).state) or not state.is_final()}
+            time.sleep(_POLL_SECONDS)
 
 
 def _runs(worker: "subprocess.Popen[bytes]") -> set[str]:

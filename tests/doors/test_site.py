@@ -1,0 +1,144 @@
+"""`make worker`: one command from nothing to a run, and nothing left of it after Ctrl-C."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.doors import resumable
+from tests.doors.conftest import Project, quiet
+from tests.doors.resumable import Training
+from tests.doors.servers import Site, free_port, until
+
+pytestmark = pytest.mark.slow  # servers, workers, runs
+
+_LAST_WORD = "Ctrl-C ends all of it"
+_SITE = [sys.executable, "-m", "flows.site"]
+
+
+class Home(Site):
+    """What `python -m flows.site` starts in a project's folder, seen from outside."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        super().__init__(home, quiet(home))
+        self.folder = folder
+        del self.environment["PREFECT_API_URL"]
+
+    def begin(self) -> "subprocess.Popen[bytes]":
+        """Start it, and wait for its last word."""
+        before = self.said().count(_LAST_WORD)
+        process = self.start([*_SITE, "--port", str(self.port)], cwd=self.folder)
+        until(lambda: self.said().count(_LAST_WORD) > before, doing="the site is up", explain=self.said)
+        return process
+
+    def call(self, *options: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """Call it where it should end by itself."""
+        command, environment = [*_SITE, *options], self.environment | more
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def alive(self) -> list[str]:
+        """The commands of all living processes of this home, whatever their parent or session."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get("PREFECT_HOME") == self.environment["PREFECT_HOME"]
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(f"{process.pid} {' '.join(process.cmdline())}")
+            except psutil.Error:
+                continue
+        return found
+
+    def until_nothing_is_alive(self) -> None:
+        """Wait until none of its processes is left."""
+        until(lambda: not self.alive(), doing="nothing is alive", explain=lambda: "\n".join(self.alive()))
+
+
+@pytest.fixture
+def training(project: Project) -> Training:
+    """A project with a training that is held in its middle."""
+    return resumable.make(project)
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory, training: Training) -> Iterator[Home]:
+    """A home in which nothing runs yet, and nothing runs afterwards."""
+    made = Home(tmp_path_factory.mktemp("home"), training.folder)
+    yield made
+    made.end()
+
+
+def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Training) -> None:
+    """Deployments, automation and worker are there and a run is done; Ctrl-C cancels the next and leaves nothing."""
+    process = home.begin()
+    names = {deployment["name"] for deployment in home.ask("post", "deployments/filter")}
+    assert names == {"sample", "gpu", "cpu"}
+    assert len(home.ask("post", "automations/filter")) == 1
+    said = home.said()
+    assert f"export PREFECT_API_URL={home.api}" in said
+    assert "deployment run reproduce/sample --watch" in said
+    first = home.run()
+    training.until_held(home)
+
+    second = home.call("--port", str(free_port()))
+    assert second.returncode == 2
+    assert re.fullmatch(r"error: `make worker` already runs for this clone, as process \d+: .*\n", second.stderr)
+
+    process.send_signal(signal.SIGINT)
+    assert process.wait(180) == 128 + signal.SIGINT
+    home.until_nothing_is_alive()
+    assert training.iterations
+
+    training.release()
+    again = home.begin()
+    assert home.state(first) == "Cancelled", home.said()  # the server's data outlived it
+    home.until_state(home.run(), "Completed")
+    assert training.whole
+    again.terminate()
+    assert again.wait(180) == 128 + signal.SIGTERM
+    home.until_nothing_is_alive()
+
+
+def test_a_killed_site_leaves_nothing(home: Home, training: Training) -> None:
+    """After kill -9 of the command itself, server, worker, run and stage end all the same."""
+    process = home.begin()
+    home.run()
+    training.until_held(home)
+    process.kill()
+    home.until_nothing_is_alive()
+
+
+def test_a_taken_port_is_one_sentence(home: Home) -> None:
+    """A port that somebody listens on: one line that says so and what to do, and nothing is started."""
+    with socket.create_server(("127.0.0.1", home.port)):
+        ended = home.call("--port", str(home.port))
+    assert ended.returncode == 2
+    assert re.fullmatch(
+        rf"error: port {home.port} can't be used \(Address already in use\); .*PORT=4201\n", ended.stderr
+    )
+
+
+def test_a_named_server_is_used(prefect_site: Site, home: Home) -> None:
+    """With PREFECT_API_URL of a server that answers, none is started, and that one knows the pools."""
+    home.environment["PREFECT_API_URL"] = prefect_site.api
+    process = home.begin()
+    assert not [command for command in home.alive() if "server start" in command]
+    assert prefect_site.ask("get", "deployments/name/train/gpu")["work_pool_name"] == "gpu"
+    process.terminate()
+    assert process.wait(180) == 128 + signal.SIGTERM
+    home.until_nothing_is_alive()
+
+
+def test_a_named_server_that_is_away_is_one_sentence(home: Home) -> None:
+    """PREFECT_API_URL names another machine that doesn't answer: one line, and nothing is started."""
+    ended = home.call(PREFECT_API_URL="http://prefect.invalid:4200/api")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: PREFECT_API_URL is http://prefect.invalid:4200/api, which doesn't answer")
+    assert ended.stderr.count("\n") == 1
