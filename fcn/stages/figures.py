@@ -26,7 +26,7 @@ from fcn.stages.train import chosen_device, list_files
 
 
 def run(config: Config, name: str | None) -> None:
-    """Write figures/charts/*.png, which are DVC plots, the layers in figures/layers/, and figures/index.json.
+    """Write figures/charts/*.png and figures/curves/*.csv, which are DVC plots, figures/layers/ and figures/index.json.
 
     Environment: FCN_DEVICE.
     """
@@ -39,6 +39,8 @@ def run(config: Config, name: str | None) -> None:
     hists = {run: np.load(places.histogram(run)) for run in scored}
     found = groups(config, scored)
     with lifeline() as line, whole_folder(places.figures) as folder:
+        for room in ("charts", "curves", "layers"):  # DVC wants each of them, also where it stays empty
+            (folder / room).mkdir()
         gallery = Gallery(config, folder)
         nets = {run: places.net(run) for run in scored}
         answers = Answers(nets, device=chosen_device(), go_on=lambda: _alive(line))
@@ -55,6 +57,7 @@ def run(config: Config, name: str | None) -> None:
         history = {run: rows for run in scored if (rows := _history(places.history(run)))}
         if history:
             results.losses(gallery, history)
+            _curves(folder / "curves", history)
         for group in leading(found):
             results.classes(gallery, group, hists)
         results.confusion(gallery, hists)
@@ -72,6 +75,13 @@ def _history(file: Path) -> list[tuple[float, float]]:
     """Iteration and loss of each recorded row."""
     rows: list[Any] = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
     return [(row["iteration"], row["loss"]) for row in rows]
+
+
+def _curves(folder: Path, history: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """The losses again, as `dvc plots` can read them."""
+    for run, rows in history.items():
+        lines = [f"{iteration:.0f},{loss:.6g}" for iteration, loss in rows]
+        (folder / f"{run}.csv").write_text("\n".join(["iteration,loss", *lines, ""]), encoding="utf-8")
 
 
 def _files(config: Config, ref: ListRef) -> dict[str, tuple[Path, Path]]:

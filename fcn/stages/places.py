@@ -47,7 +47,7 @@ class Places:
         return self.data / "labels" / source
 
     def audit(self, name: str) -> Path:
-        """Metric file of a label audit or of the splits' proofs."""
+        """Counts of a label audit, or the splits' counts and proofs."""
         return self.data / "audit" / f"{name}.json"
 
     @property
@@ -107,7 +107,7 @@ class Places:
 
     @property
     def figures(self) -> Path:
-        """Figures in charts/, their pictures one by one in layers/, and index.json with what each of them shows."""
+        """Figures in charts/, pictures one by one in layers/, losses in curves/, what figures show in index.json."""
         return self.data / "figures"
 
     @property

@@ -50,13 +50,6 @@ def test_the_main_rows_have_a_run() -> None:
     assert [PAPER.runs[row.runs[0]].regime for row in rows] == regimes
 
 
-def test_the_graph_is_the_projects() -> None:
-    """The profile's dvc.yaml is a link to the only graph."""
-    link = ROOT / "profiles/paper/dvc.yaml"
-    assert link.is_symlink()
-    assert link.resolve() == ROOT / "dvc.yaml"
-
-
 def test_the_plan_is_as_generated() -> None:
     """docs/paper-plan.md is what benchmarks/paper_plan.py prints, and has a line for every stage of the graph."""
     made = run([sys.executable, "-m", "benchmarks.paper_plan"], cwd=ROOT, capture_output=True, text=True, check=True)
