@@ -111,7 +111,7 @@ def about(profile: str) -> str:
     """What a reader of this profile's numbers has to know first."""
     if profile == "sample":
         return (
-            "Profile `sample`: generated scenes, networks an eighth as wide or less, minutes of training. Its numbers are a "
-            "miniature's, not the papers': read their order, not their height."
+            "Profile `sample`: generated scenes, networks an eighth as wide or less, minutes of training. Its numbers "
+            "are a miniature's, not the papers': read their order, not their height."
         )
     return f"Profile `{profile}`."
