@@ -57,7 +57,8 @@ def stages(run_fcn: RunFcn, project: Path) -> Callable[..., str]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """All files of a folder."""
-    return {name: (folder / name).read_bytes() for name in tiny.tree(folder)}
+    names = [name for name in tiny.tree(folder) if not name.startswith("cost/")]  # times differ from run to run
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 def test_from_archives_to_lists(project: Path, stages: Callable[..., str]) -> None:
@@ -193,7 +194,7 @@ def test_a_cut_archive_stops_the_stage(project: Path, stages: Callable[..., str]
     path = project / "sbd.tgz"
     path.write_bytes(path.read_bytes()[:-1000])
     assert "sbd.tgz: damaged or cut off" in stages(["archives", "sbd-tiny"], ["raw", "sbd-tiny"], code=2)
-    assert tiny.tree(project / "data" / "tiny") == ["archives/sbd-tiny/manifest.json"]
+    assert list(contents(project / "data" / "tiny")) == ["archives/sbd-tiny/manifest.json"]
 
 
 def test_a_climbing_member_stops_the_stage(project: Path, stages: Callable[..., str]) -> None:
@@ -201,7 +202,7 @@ def test_a_climbing_member_stops_the_stage(project: Path, stages: Callable[..., 
     tiny.pack(project / "sbd.tgz", {**tiny.sbd(), f"{tiny.SBD}img/../../../../../../evil.jpg": b"x"})
     message = stages(["archives", "sbd-tiny"], ["raw", "sbd-tiny"], code=2)
     assert "evil.jpg leads out of the folder" in message
-    assert tiny.tree(project / "data" / "tiny") == ["archives/sbd-tiny/manifest.json"]
+    assert list(contents(project / "data" / "tiny")) == ["archives/sbd-tiny/manifest.json"]
     assert not list(project.parent.rglob("evil.jpg"))
 
 
