@@ -317,7 +317,7 @@ def test_a_full_disk_stops_extraction(
     assert code == 1, errors
     assert words in errors
     assert "Traceback" not in errors
-    assert held == ["tiny/archives/sbd-tiny/manifest.json"]
+    assert [name for name in held if "/cost/" not in name] == ["tiny/archives/sbd-tiny/manifest.json"]
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare, of util-linux, to make a small disk")
