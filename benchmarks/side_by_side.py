@@ -41,10 +41,11 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """How long a command took: all of it, and until its first stage began."""
+    """How long a command took, all of it and until its first stage began, and what else the cores had to do then."""
 
     seconds: float
     before_first: float
+    load: float
 
 
 def sleeps(config: Config, *, seconds: float) -> dict[str, Sleep]:
@@ -111,7 +112,7 @@ def walk(command: Sequence[str], *, folder: Path) -> Walk:
             sys.exit(f"error: {' '.join(command)} failed:\n{log.read().decode(errors='replace')[-3000:]}")
     begun = folder / "begun"
     first = min(map(float, begun.read_text(encoding="utf-8").split())) if begun.exists() else clock
-    return Walk(seconds=seconds, before_first=first - clock)
+    return Walk(seconds=seconds, before_first=first - clock, load=os.getloadavg()[1])
 
 
 def simulate(devices: Sequence[int], *, seconds: float) -> str:
@@ -139,10 +140,11 @@ def simulate(devices: Sequence[int], *, seconds: float) -> str:
         "",
         "*Bound* is what no order of the stages could beat: the longest chain of stages that need each other "
         f"({longest:.0f} s here), or all sleep spread evenly, whichever is more. *Before the first stage* is Python, "
-        "and for the flow a Prefect server of its own, started with it.",
+        "and for the flow a Prefect server of its own, started with it. *Load* is the machine's average over the five "
+        "minutes before the end; sleeping adds nothing to it.",
         "",
-        "| | wall (s) | before the first stage (s) | bound (s) | wall / bound | `dvc repro` / wall |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| | wall (s) | before the first stage (s) | bound (s) | wall / bound | `dvc repro` / wall | load |",
+        "|---|---:|---:|---:|---:|---:|---:|",
         _line("`dvc repro`", repro, bound=asleep, repro=repro),
     ]
     for count, flow in flows.items():
@@ -154,7 +156,7 @@ def simulate(devices: Sequence[int], *, seconds: float) -> str:
 def _line(name: str, walked: Walk, *, bound: float, repro: Walk) -> str:
     return (
         f"| {name} | {walked.seconds:.0f} | {walked.before_first:.1f} | {bound:.0f} | {walked.seconds / bound:.2f} "
-        f"| {repro.seconds / walked.seconds:.2f} |"
+        f"| {repro.seconds / walked.seconds:.2f} | {walked.load:.1f} |"
     )
 
 
@@ -186,8 +188,7 @@ def _lock(folder: Path) -> str:
 
 
 def _machine() -> str:
-    load_now = ", ".join(f"{load_average:.1f}" for load_average in os.getloadavg())
-    return f"{os.cpu_count()} cores ({platform.machine()}), load averages {load_now} at the end"
+    return f"{os.cpu_count()} cores ({platform.machine()})"
 
 
 def main() -> None:
