@@ -33,7 +33,8 @@ def _scores(data: Path, profile: str) -> list[str]:
         return []
     found = json.loads(path.read_text(encoding="utf-8"))
     rows = [
-        {"run": row["run"], "val list": row["val"], "images": row["images"], **row["numbers"]}
+        {"run": row["run"], "val list": row["val"], "images": row["images"]}
+        | {name: _short(value) for name, value in row["numbers"].items()}
         | {"parameters": row["parameters"]}
         for row in found["scores"]
     ]
@@ -60,16 +61,21 @@ def _tables(data: Path, profile: str) -> list[str]:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of a filled table: for each metric the printed number, ours and the difference, as the file has them."""
+    """A row of a filled table: for each metric the printed number, ours and the difference."""
     absent = "not run" if row["not_run"] else ""
     line = {"row": row["row"], "run": row["run"] or absent}
     for metric, cell in row["cells"].items():
         line |= {
             f"{metric} printed": cell["paper"],
-            f"{metric} ours": cell["ours"],
-            f"{metric} difference": cell["difference"],
+            f"{metric} ours": _short(cell["ours"]),
+            f"{metric} difference": _short(cell["difference"]),
         }
     return line
+
+
+def _short(value: float | None) -> float | None:
+    """The file's number to two decimals, because Prefect's pages show all that there are."""
+    return None if value is None else round(value, 2)
 
 
 def _table(name: str, rows: list[dict[str, Any]], about: str) -> str:

@@ -22,7 +22,7 @@ _PUBLISH = (
     "delete the runs that differ in MLflow, then `python -m fcn publish`: it fills what is missing from the files"
 )
 _SCORES = {"background_mean_iu": "all background", "forward_ms": "forward (ms)"}
-_ROUNDED, _EXACT = 0.05 + 1e-6, 1e-6  # MLflow has one decimal, Prefect all
+_ONE_DECIMAL, _TWO_DECIMALS = 0.05 + 1e-6, 0.005 + 1e-6  # of MLflow and of Prefect
 
 
 def check(config: Config) -> list[Finding]:
@@ -98,7 +98,7 @@ def _mlflow(config: Config, files: Files) -> Finding:
         count += 1
         run = ours.get((experiment, row))
         text = None if run is None else run.metrics.get(metric)
-        if text is None or abs(text - value) > _ROUNDED:
+        if text is None or abs(text - value) > _ONE_DECIMAL:
             what = "nothing" if text is None else f"{text:g}"
             wrong.append(f"{prefix}{experiment}, {row}, {metric}: {what}, the files have {value:.4g}")
     return _finding("MLflow", wrong, count=count, do=_PUBLISH)
@@ -158,7 +158,7 @@ def _prefect(config: Config, files: Files) -> Finding:
             continue
         count += 1
         found = shown[key].get(row, {}).get(column)
-        if found is None or abs(float(found) - value) > _EXACT:
+        if found is None or abs(float(found) - value) > _TWO_DECIMALS:
             wrong.append(f"artifact {key}, {row}, {column}: {found}, the files have {value:.4g}")
     if not count:
         said = f"no tables of profile {config.profile} among the artifacts at {prefect.url}"
