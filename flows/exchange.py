@@ -5,9 +5,12 @@ import sys
 
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # DVC ships no types
 from dvc.stage.cache import RunCacheNotFoundError  # type: ignore[import-untyped]
+from dvc_data.hashfile.hash_info import HashInfo
 
 from fcn.errors import InputError, StageFailure
 from flows import dag
+
+RESTORED = "restored"  # what `restore` says where it did
 
 
 def push(profile: str, *, remote: str | None) -> list[str]:
@@ -54,11 +57,22 @@ def _history(remote: str | None) -> None:
 
 
 def _restore(address: str, *, remote: str | None, must: bool) -> None:
+    """Restore what dvc.lock names; where the remote lacks that, what the history has for the same inputs.
+
+    A clone may come with a dvc.lock of another machine, whose results, times among them, never were on this remote.
+    """
     with dag.opened(remote=remote) as repo:
         (stage,) = repo.stage.collect(address)
         try:
             with repo.lock:
-                repo.stage_cache.restore(stage, pull=True)
+                try:
+                    repo.stage_cache.restore(stage, pull=True)
+                except RunCacheNotFoundError:
+                    for out in stage.outs:
+                        out.hash_info = HashInfo()
+                    repo.stage_cache.restore(stage, pull=True)
+            repo.commit(address, force=True)  # into dvc.lock, which `dvc repro` would believe rather than the history
+            print(f"{RESTORED} {address}")  # noqa: T201
         except RunCacheNotFoundError:
             found = "the remote has no result of it for the inputs that lie here"
         except DvcException as error:

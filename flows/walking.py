@@ -127,7 +127,7 @@ def run_stage(
     def hear(line: str) -> None:
         logger.info("%s", line)
         seen["run"] += line.startswith("Running stage ")
-        seen["restored"] += " is cached - skipping run" in line
+        seen["restored"] += line == f"{exchange.RESTORED} {address}" or " is cached - skipping run" in line
         if progress is not None:
             progress.hear(line)
 
@@ -137,7 +137,7 @@ def run_stage(
             variables = {**environment(), **device, "PREFECT__FLOW_RUN_ID": outermost}
             if how.fetch and not force:
                 fetch = exchange.restore(address, remote=how.remote, must=how.only_fetch)
-                children.run(fetch, environment=variables, hear=logger.info)
+                children.run(fetch, environment=variables, hear=hear)
             children.run(repro(address, force=force), environment=variables, hear=hear)
     except StageFailed as error:
         if kind == "archives":  # raised, so that Prefect tries again

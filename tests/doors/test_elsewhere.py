@@ -189,6 +189,20 @@ def test_trainings_run_there_and_are_restored_here(two: Two) -> None:
     assert two.ran() == []
 
 
+def test_a_lock_of_results_that_are_nowhere_is_no_obstacle(two: Two) -> None:
+    """Where dvc.lock names a result that the remote lacks, the one that it has for the same inputs is restored."""
+    lock = yaml.safe_load((two.here / "dvc.lock").read_text(encoding="utf-8"))
+    lock["stages"]["train@one"]["outs"][0]["md5"] = "0" * 32
+    (two.here / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    shutil.rmtree(two.here / ".dvc/cache/runs")
+    (two.here / "net-one.txt").unlink()
+    for command in (["flows.exchange", "history"], ["flows.exchange", "restore", "--must", "train@one"]):
+        subprocess.run([sys.executable, "-m", *command], cwd=two.here, env=two.site.environment, check=True)
+    assert "Running stage" not in _dvc(two, two.here, "repro", "--single-item", "train@one")
+    assert _lock(two.here)["train@one"] == _lock(two.there)["train@one"]
+    assert two.ran() == []
+
+
 def _dvc(two: Two, clone: Path, *arguments: str) -> str:
     ended = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
