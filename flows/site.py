@@ -63,18 +63,19 @@ def _serve(started: ExitStack, *, port: int) -> None:
             _process([*_PREFECT, "server", "start", "--port", str(_port(api))], log="server")
         )
         _until_healthy(api, server)
-    with temporary_settings({PREFECT_API_URL: api}):
-        variables = {**environment(), "PREFECT_API_URL": api, "PREFECT_CLIENT_MAX_RETRIES": "8"}
-        with get_client(sync_client=True) as client:
-            for pool in ("cpu", "gpu"):
-                _make_pool(client, pool)
-        _deploy(variables)
-        _say(automations.install())
-        pools = ["cpu", "gpu"] if _gpu_is_visible() else ["cpu"]
-        workers = [started.enter_context(_worker(pool, variables)) for pool in pools]
-        _explain(api, pools=pools)
-        while all(worker.poll() is None for worker in workers) and not (own and server.poll() is not None):
-            time.sleep(_POLL_SECONDS)
+    # Until the workers have ended, whose runs are cancelled at this server.
+    started.enter_context(temporary_settings({PREFECT_API_URL: api}))
+    variables = {**environment(), "PREFECT_API_URL": api, "PREFECT_CLIENT_MAX_RETRIES": "8"}
+    with get_client(sync_client=True) as client:
+        for pool in ("cpu", "gpu"):
+            _make_pool(client, pool)
+    _deploy(variables)
+    _say(automations.install())
+    pools = ["cpu", "gpu"] if _gpu_is_visible() else ["cpu"]
+    workers = [started.enter_context(_worker(pool, variables)) for pool in pools]
+    _explain(api, pools=pools)
+    while all(worker.poll() is None for worker in workers) and not (own and server.poll() is not None):
+        time.sleep(_POLL_SECONDS)
     raise StageFailure(f"the server or a worker has ended by itself; the server's words are in {FOLDER}/server.log")
 
 

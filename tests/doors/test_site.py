@@ -99,6 +99,7 @@ def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Train
     training.release()
     again = home.begin()
     assert home.state(first) == "Cancelled", home.said()  # the server's data outlived it
+    assert "temporary server" not in home.said()  # it was this site's own server that was told
     home.until_state(home.run(), "Completed")
     assert training.whole
     again.terminate()
