@@ -9,8 +9,9 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import requests
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from fcn.datasets.modes import rgb
 from fcn.errors import InputError, StageFailure
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
@@ -72,25 +73,13 @@ def read(picture: Picture) -> NDArray[np.uint8]:
             if image.width * image.height > _MOST_PIXELS:
                 size = f"{image.width} x {image.height}"
                 raise InputError(f"{picture.where} has {size} px; {_MOST_PIXELS:,} are allowed: shrink it first")
-            return _rgb(ImageOps.exif_transpose(image))
+            return rgb(image)
     except UnidentifiedImageError:
         raise InputError(f"{picture.where} is not a picture that Pillow knows ({_start(source)})") from None
     except (SyntaxError, OSError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{picture.where} can't be read as a picture: {error}") from None
-
-
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # convert() would clip these at 255
-        values = np.asarray(image, dtype=np.float64)
-        low, high = float(values.min()), float(values.max())
-        image = Image.fromarray(((values - low) * (255 / max(high - low, 1))).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image)
-    return np.array(image.convert("RGB"))
 
 
 def _is_url(where: str) -> bool:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from fcn.datasets import labels
+from fcn.datasets.modes import rgb
 from fcn.datasets.voc import CLASSES
 from fcn.errors import InputError
 
@@ -98,7 +99,7 @@ def picture(item: Any) -> NDArray[np.uint8]:
     if isinstance(item, bytes | bytearray):
         try:
             with Image.open(io.BytesIO(item)) as image:
-                return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+                return rgb(image)
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise InputError(f"bytes that start with {bytes(item[:8])!r} are no picture: {error}") from None
     values = np.asarray(item)

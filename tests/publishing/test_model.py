@@ -23,6 +23,7 @@ from fcn.config import load
 from fcn.nets import checkpoint
 from fcn.nets.build import build, trained
 from fcn.nets.preprocessing import Preprocessing
+from fcn.publishing.segmenter import picture
 from fcn.stages.places import Places
 from tests.conftest import RunFcn
 from tests.publishing import ledgers, results
@@ -130,6 +131,15 @@ def predict(root: Path, repository: Path) -> "subprocess.CompletedProcess[str]":
     command = ["mlflow", "models", "predict", "-m", MODEL, "-i", "question.json", "--env-manager", "local"]
     env = environment(root, repository)
     return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
+
+
+def test_pictures_are_read_as_predict_reads_them() -> None:
+    """What is transparent is white to the model, too, and not whatever colour hides below."""
+    image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
+    image.putpixel((1, 0), (0, 0, 0, 0))
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    assert picture(file.getvalue()).tolist() == [[[255, 0, 0], [255, 255, 255]]]
 
 
 def test_the_command_predicts(published: Path, repository: Path) -> None:
