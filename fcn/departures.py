@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fcn.config import Config, ListRef, Run, Solver, Weights
+from fcn.config import Classifier, Config, ListRef, Weights
 from fcn.errors import InputError
 from fcn.paper import protocol
 from fcn.paper.protocol import Experiment, Fact, PublishedList, Recipe
@@ -34,7 +34,7 @@ def departures(config: Config, run_name: str) -> list[Departure]:
 
     Raises InputError for departures that have no reason in the profile's `departures:`.
     """
-    found = _differences(config, config.run(run_name))
+    found = _differences(config, run_name)
     missing = [item for item in found if item.name not in config.departures]
     if missing:
         raise InputError(_ask_for_reasons(config, {item.name: (run_name, item) for item in missing}))
@@ -50,8 +50,8 @@ def check(config: Config) -> None:
     Raises InputError otherwise.
     """
     found: dict[str, tuple[str, _Difference]] = {}
-    for run_name, run in config.runs.items():
-        for item in _differences(config, run):
+    for run_name in config.runs:
+        for item in _differences(config, run_name):
             found.setdefault(item.name, (run_name, item))
     missing = {name: where for name, where in found.items() if name not in config.departures}
     if missing:
@@ -75,26 +75,35 @@ def _ask_for_reasons(config: Config, missing: dict[str, tuple[str, _Difference]]
     return f"{config.params}: departures from the papers without a reason: {shown}; write {lines} under `departures:`"
 
 
-def _differences(config: Config, run: Run) -> list[_Difference]:
-    solver, experiment = config.solvers[run.solver], _experiment(config, run)
-    found = [*_network(config, run), *_list("val-list", config, run.val, experiment.val)]
-    if solver.iterations > 0:
-        found += _list("train-list", config, run.train, experiment.train) + _settings(config, run, solver)
-    elif _first_weights(config, run)[1].kind == "pytorch_fcn":
+def _differences(config: Config, name: str) -> list[_Difference]:
+    run, experiment = config.run(name), _experiment(config, name)
+    found = [*_network(config, name), *_list("val-list", config, run.val, experiment.val)]
+    if config.recipe(name).iterations > 0:
+        found += _list("train-list", config, run.train, experiment.train) + _settings(config, name)
+    elif _is_whole_net(_first_weights(config, name)[1]):
         return found  # the authors' own net, scored as it is: its training is theirs
-    return [*found, *_start(config, run), *_length(config, run, solver)]
+    return [*found, *_start(config, name), *_length(config, name)]
 
 
-def _recipe(config: Config, run: Run) -> Recipe:
-    architecture = config.backbones[run.backbone].architecture
+def _is_whole_net(start: Weights | Classifier) -> bool:
+    return isinstance(start, Weights) and start.kind == "pytorch_fcn"
+
+
+def _published(config: Config, name: str) -> Recipe:
+    net = config.net(name)
     return protocol.recipe(
-        run.regime, architecture=architecture, stride=run.stride, skips=run.skips, trained=run.trained
+        config.run(name).regime,
+        architecture=net.backbone.architecture,
+        stride=net.stride,
+        at_once=config.at_once(name),
+        trained=config.recipe(name).trained,
     )
 
 
-def _network(config: Config, run: Run) -> list[_Difference]:
+def _network(config: Config, name: str) -> list[_Difference]:
     """The shape of the network."""
-    backbone, recipe = config.backbones[run.backbone], _recipe(config, run)
+    net, recipe = config.net(name), _published(config, name)
+    backbone = net.backbone
     classifier = protocol.CLASSIFIERS.get(backbone.architecture)
     if classifier is None:
         published = ", ".join(item.name for item in protocol.CLASSIFIERS.values())
@@ -102,74 +111,79 @@ def _network(config: Config, run: Run) -> list[_Difference]:
     found = []
     if classifier.torchvision_differs:
         found.append(_Difference(name="architecture", published=classifier.name, ours=classifier.torchvision_differs))
-    facts = [
+    scales = protocol.AT_ONCE_SCALES if config.at_once(name) else protocol.UNSCALED
+    return [
+        *found,
         *_compared("input", classifier.input_px, backbone.input_px),
         *(_compared("fc", classifier.fc, backbone.fc) if classifier.fc is not None else []),
         *_compared("dropout", classifier.dropout, backbone.dropout),
         *_compared("width", recipe.width, backbone.width),
-        *_compared("pad", recipe.pad, run.pad),
+        *_compared("pad", recipe.pad, net.pad),
+        *_compared("skip-scales", scales, tuple(net.scales.get(tap, 1.0) for tap in net.taps)),
     ]
-    if run.skips == "atonce-unscaled":
-        facts.append(_Difference(name="skip-scales", published="pool4 x 0.01, pool3 x 0.0001", ours="1"))
-    return found + facts
 
 
-def _first_weights(config: Config, run: Run) -> tuple[str, Weights]:
+def _first_weights(config: Config, name: str) -> tuple[str, Weights | Classifier]:
     """The weights that the run's chain starts from, by name."""
-    while run.parent is not None:
-        run = config.runs[run.parent]
-    name = run.init.partition("/")[2]
-    return name, config.weights[name]
+    while (parent := config.run(name).parent) is not None:
+        name = parent
+    start = config.run(name).init.partition("/")[2]
+    return start, config.weights[start] if start in config.weights else config.classifiers[start]
 
 
-def _start(config: Config, run: Run) -> list[_Difference]:
+def _start(config: Config, name: str) -> list[_Difference]:
     """Pretrained weights, and what the run takes over."""
     found = []
-    name, entry = _first_weights(config, run)
-    classifier = protocol.CLASSIFIERS.get(config.backbones[run.backbone].architecture)
-    held = (
-        classifier is not None
-        and entry.kind in classifier.carried_by
-        and entry.preprocessing == classifier.preprocessing
+    net, parent = config.net(name), config.run(name).parent
+    start, entry = _first_weights(config, name)
+    classifier = protocol.CLASSIFIERS.get(net.backbone.architecture)
+    kind = entry.kind if isinstance(entry, Weights) else "classifier"
+    published_weights = (
+        classifier is not None and kind in classifier.carried_by and entry.preprocessing == classifier.preprocessing
     )
     # Training from scratch is the authors' own comparison; it has no weights to differ in.
-    if entry.kind != "none" and not held:
+    scratch = isinstance(entry, Classifier) and entry.training is None
+    if not scratch and not published_weights:
         published = f"ImageNet: {classifier.name}" if classifier is not None else "ImageNet"
-        ours = f"{name} ({entry.kind}, preprocessing {entry.preprocessing})"
+        ours = f"{start} ({kind}, preprocessing {entry.preprocessing})"
         found.append(_Difference(name="weights", published=published, ours=ours))
-    parent_stride = config.runs[run.parent].stride if run.parent is not None else None
-    staged_from = {32: None, 16: 32, 8: 16}[run.stride] if run.skips == "staged" else None
-    if parent_stride != staged_from:
-        published = f"the {staged_from}s net" if staged_from else "the classifier"
-        found.append(_Difference(name="init", published=published, ours=run.init))
+    coarser = {32: None, 16: 32, 8: 16}[net.stride]
+    if parent is None:
+        # Only the 8s net was published as trained at once.
+        fits = net.stride != 16
+    else:
+        fits = config.net(parent).stride == coarser
+    if not fits:
+        published = f"the {coarser}s net" if coarser else "the classifier"
+        found.append(_Difference(name="init", published=published, ours=config.run(name).init))
     return found
 
 
-def _settings(config: Config, run: Run, solver: Solver) -> list[_Difference]:
+def _settings(config: Config, name: str) -> list[_Difference]:
     """How it trains."""
-    recipe = _recipe(config, run)
-    upsampling = recipe.upsampling
-    if run.stride == 32:
+    published, ours, net = _published(config, name), config.recipe(name), config.net(name)
+    upsampling = published.upsampling
+    if net.stride == 32:
         # Without a skip there is nothing before the final upsampling, so both papers' settings are the same here.
         upsampling = Fact(value="fixed", source=upsampling.source, also=("intermediate",))
     none_said: Fact[object] = Fact(value=None, source=protocol.CVPR_43)
     return [
-        *_compared("batch", recipe.images_per_step, solver.batch * solver.accumulation),
-        *_compared("momentum", recipe.momentum, solver.momentum),
-        *_compared("rate", recipe.rate, solver.rate),
-        *_compared("bias-rate", recipe.bias_rate, solver.bias_rate),
-        *_compared("bias-decay", recipe.bias_decays, False),  # fcn/config.py: biases never decay
-        *_compared("decay", recipe.decay, solver.decay),
-        *_compared("loss", recipe.loss, solver.loss),
-        *_compared("precision", recipe.precision, solver.precision),
-        *_compared("crop", recipe.crop, run.crop),
-        *_compared("mirror", recipe.mirror, run.mirror),
-        *_compared("jitter", recipe.jitter, run.jitter),
-        *_compared("warmup", none_said, solver.warmup or None),
-        *_compared("drop", none_said, solver.drop_at),
-        *_compared("clip", none_said, solver.clip),
-        *_compared("score-rate", Fact(value=1.0, source=protocol.RELEASE), solver.score_rate),
-        *_compared("upsampling", upsampling, run.upsampling),
+        *_compared("batch", published.images_per_step, ours.batch * ours.accumulation),
+        *_compared("momentum", published.momentum, ours.momentum),
+        *_compared("rate", published.rate, ours.rate),
+        *_compared("bias-rate", published.bias_rate, ours.bias_rate),
+        *_compared("bias-decay", published.bias_decays, False),  # fcn/config.py: biases never decay
+        *_compared("decay", published.decay, ours.decay),
+        *_compared("loss", published.loss, ours.loss),
+        *_compared("precision", published.precision, ours.precision),
+        *_compared("crop", published.crop, ours.crop),
+        *_compared("mirror", published.mirror, ours.mirror),
+        *_compared("jitter", published.jitter, ours.jitter),
+        *_compared("warmup", none_said, ours.warmup or None),
+        *_compared("drop", none_said, ours.drop_at),
+        *_compared("clip", none_said, ours.clip),
+        *_compared("score-rate", Fact(value=1.0, source=protocol.RELEASE), ours.score_rate),
+        *_compared("upsampling", upsampling, net.upsampling),
     ]
 
 
@@ -186,34 +200,37 @@ def _words(name: str, value: object) -> str:
         return "not stated" if name == "rate" else "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple):  # what the maps of the skips are multiplied by
+        return ", ".join(f"{pool} x {scale:g}" for pool, scale in zip(("pool4", "pool3"), value, strict=False))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _list(name: str, config: Config, ref: ListRef, published: PublishedList) -> list[_Difference]:
-    ours, source = config.lists[ref.list], config.sources[ref.source]
-    generated = source.kind == "sample"
-    asked = (published.dataset, published.list, published.published, published.images)
-    if not generated and (source.dataset, ours.list, ours.published, ours.expect) == asked:
+    ours, generated = config.lists[ref.list], config.generated(ref.dataset)
+    found = (config.dataset(ref.dataset).format, ours.list, ours.published, ours.expect)
+    if not generated and found == (published.dataset, published.list, published.published, published.images):
         return []
     shown = f"{ref.list}, {ours.expect or 'any number of'} images{' (generated)' if generated else ''}"
     return [_Difference(name=name, published=f"{published.name}, {published.images} images", ours=shown)]
 
 
-def _experiment(config: Config, run: Run) -> Experiment:
-    source = config.sources[run.train.source]
-    return protocol.experiment(run.regime, dataset=source.dataset, images=config.lists[run.train.list].expect)
+def _experiment(config: Config, name: str) -> Experiment:
+    run = config.run(name)
+    return protocol.experiment(
+        run.regime, dataset=config.dataset(run.train.dataset).format, images=config.lists[run.train.list].expect
+    )
 
 
-def _length(config: Config, run: Run, solver: Solver) -> list[_Difference]:
+def _length(config: Config, name: str) -> list[_Difference]:
     """Iterations, against the regime's or, where only epochs are published, against those."""
-    iterations, experiment = _recipe(config, run).iterations, _experiment(config, run)
-    if iterations.value is not None:
-        return _compared("iterations", iterations, solver.iterations)
+    published, experiment = _published(config, name).iterations, _experiment(config, name)
+    ours = config.recipe(name).iterations
+    if published.value is not None:
+        return _compared("iterations", published, ours)
     if experiment.epochs_at_least is None:
-        return [_Difference(name="iterations", published=experiment.duration, ours=str(solver.iterations))]
+        return [_Difference(name="iterations", published=experiment.duration, ours=str(ours))]
     epochs = experiment.epochs_at_least.value
     least = math.ceil(epochs * experiment.train.images / protocol.CVPR.images_per_step.value)
-    if solver.iterations >= least:
+    if ours >= least:
         return []
-    published = f"at least {least} ({epochs} epochs)"
-    return [_Difference(name="iterations", published=published, ours=str(solver.iterations))]
+    return [_Difference(name="iterations", published=f"at least {least} ({epochs} epochs)", ours=str(ours))]

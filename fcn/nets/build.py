@@ -1,61 +1,79 @@
-"""From a run's line of params, or from a checkpoint, to a network."""
+"""What a network starts from, and the network that a trained run's checkpoint holds."""
 
-from typing import Literal, cast
+from dataclasses import dataclass
 
 import torch
 
-from fcn.config import Backbone, Run
+from fcn.config import Net
+from fcn.errors import InputError
 from fcn.nets import backbones
-from fcn.nets.checkpoint import Checkpoint, matching
+from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.nets.surgery import transplant
 
-
-def build(run: Run, *, backbone: Backbone, classes: int) -> FCN:
-    """The run's network, at its random start."""
-    return FCN(backbone, classes=classes, stride=run.stride, skips=run.skips, pad=run.pad, upsampling=run.upsampling)
+_SHAPE_FIELDS = ("architecture", "width", "fc", "input_px")
 
 
-def start(net: FCN, checkpoint: Checkpoint, *, run: Run, backbone: Backbone, where: str) -> list[str]:
-    """Transplant `checkpoint` into the run's net; the names of the tensors that keep their start are returned.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """Names of tensors: which of the net's keep their random or zero start, and which stayed behind."""
+
+    new: list[str]
+    left: list[str]
+
+
+def start(net: FCN, checkpoint: Checkpoint, *, where: str) -> HandOver:
+    """Transplant `checkpoint` into `net`.
 
     A classifier's last layer stays behind. A net with a larger stride hands over all that it has: the new score
     layers start at zero, so that the finer net starts with its parent's predictions (CVPR section 4.2).
+    Raises InputError where the two don't fit, or where something learned would be lost.
     """
-    classes = net.score_fr.out_channels
-    matching(checkpoint, backbone=backbone, classes=classes, upsampling=run.upsampling, where=where)
-    if checkpoint.kind == "fcn":
+    _check_fit(checkpoint, net.net, where=where)
+    if checkpoint.net is not None:
         own = net.state_dict()
-        handed = {name: tensor for name, tensor in checkpoint.state.items() if name in own}
-        if checkpoint.net is not None and checkpoint.net["stride"] != run.stride:
-            handed.pop("upscore.weight", None)  # it upsamples by the parent's stride
-        return transplant(net, handed)
-    renamed = backbones.load(backbone.architecture).FULLY_CONNECTED
+        moved = {name for name in checkpoint.state if _is_last_upsampling(name)}
+        left = moved if checkpoint.net.stride != net.net.stride else set()  # it upsamples by the parent's stride
+        handed = {name: tensor for name, tensor in checkpoint.state.items() if name in own and name not in left}
+        return HandOver(new=transplant(net, handed), left=sorted(checkpoint.state.keys() - handed.keys()))
+    renamed = backbones.load(net.net.backbone.architecture).FULLY_CONNECTED
     trunk = net.trunk.state_dict()
-    state = {}
+    state, left = {}, set()
     for name, tensor in checkpoint.state.items():
         layer, _, kind = name.rpartition(".")
         target = f"{renamed.get(layer, layer)}.{kind}"
         if target in trunk:
             state[target] = tensor
-    return [f"trunk.{name}" for name in transplant(net.trunk, state)]
+        else:
+            left.add(name)
+    kept = [name for name in net.state_dict() if name.startswith("heads.")]
+    return HandOver(new=[*(f"trunk.{name}" for name in transplant(net.trunk, state)), *kept], left=sorted(left))
 
 
 def trained(checkpoint: Checkpoint) -> FCN:
     """The network that a trained run's checkpoint holds, ready to predict."""
-    assert checkpoint.kind == "fcn"
     assert checkpoint.net is not None
-    settings = checkpoint.net
-    pad = settings["pad"]
     with torch.random.fork_rng(devices=[]):  # its random start is overwritten: leave the caller's generator alone
-        net = FCN(
-            checkpoint.backbone,
-            classes=checkpoint.classes,
-            stride=cast(Literal[32, 16, 8], settings["stride"]),
-            skips=cast(Literal["none", "staged", "atonce", "atonce-unscaled"], settings["skips"]),
-            pad=pad if isinstance(pad, int) else "same",
-            upsampling=cast(Literal["fixed", "intermediate", "all"], settings["upsampling"]),
-        )
+        net = FCN(checkpoint.net)
     missing = transplant(net, checkpoint.state)
     assert not missing, missing
     return net.eval()
+
+
+def _is_last_upsampling(name: str) -> bool:
+    return name.endswith(".upscore.weight")
+
+
+def _check_fit(checkpoint: Checkpoint, net: Net, *, where: str) -> None:
+    for field in _SHAPE_FIELDS:
+        found, wanted = getattr(checkpoint.backbone, field), getattr(net.backbone, field)
+        if found != wanted:
+            raise InputError(
+                f"{where} has a backbone with {field} {found}, the run wants {wanted}; "
+                "start from weights of the run's own backbone"
+            )
+    if checkpoint.net is None:
+        return
+    # A foreign file of weights doesn't tell what its skips were scaled by: that is the run's to say.
+    if (problem := net.misfit(checkpoint.net, scaled="run" in checkpoint.provenance)) is not None:
+        raise InputError(f"{where} {problem}")

@@ -7,49 +7,53 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from fcn.config import Backbone
+from fcn import files
+from fcn.config import Backbone, Net
 from fcn.errors import InputError, StageFailure
-from fcn.nets import torch_file
+from fcn.nets import torch_file, version_1
 from fcn.nets.preprocessing import Preprocessing
 
 _FORMAT = "fcn checkpoint"
-_VERSION = 1
-_SHAPE_FIELDS = ("architecture", "width", "fc", "input_px")
+_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a head tells apart: the names of its classes and, for each, red, green and blue."""
+
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Tensors, the network that they fit, and the preprocessing that they were trained with.
+    """Tensors, the network that they fit, and the preprocessing, by input, that they were trained with.
 
-    A "classifier" has torchvision's key names and may lack its last layers, an "fcn" has those of fcn.nets.fcn.
-    `classes` is 0 where a classifier's last layer is missing. `net` holds an FCN's own settings (stride, skips, pad,
-    upsampling), as far as they are known, and is None for a classifier.
+    A classifier has no `net`, and torchvision's key names; it may lack its last layers. An FCN has a `net` and the key
+    names of fcn.nets.fcn. `targets` are its heads' classes; none where a foreign file didn't name them.
     """
 
-    kind: Literal["classifier", "fcn"]
     backbone: Backbone
-    classes: int
-    net: dict[str, int | str] | None
-    preprocessing: Preprocessing
+    net: Net | None
+    targets: Mapping[str, Target]
+    preprocessing: Mapping[str, Preprocessing]
     state: dict[str, Tensor]
-    provenance: dict[str, str]
+    provenance: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _About:
     """What the file says beside its tensors."""
 
-    kind: Literal["classifier", "fcn"]
     backbone: Backbone
-    classes: int
-    net: dict[str, int | str] | None
-    preprocessing: Preprocessing
+    net: Net | None
+    targets: dict[str, Target]
+    preprocessing: dict[str, Preprocessing]
     provenance: dict[str, str]
     digest: str
 
@@ -76,13 +80,12 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     """
     state = {name: _own(tensor) for name, tensor in sorted(checkpoint.state.items())}
     about = _About(
-        kind=checkpoint.kind,
         backbone=checkpoint.backbone,
-        classes=checkpoint.classes,
         net=checkpoint.net,
-        preprocessing=checkpoint.preprocessing,
-        provenance=checkpoint.provenance,
-        digest=_digest(state),
+        targets=dict(checkpoint.targets),
+        preprocessing=dict(checkpoint.preprocessing),
+        provenance=dict(checkpoint.provenance),
+        digest=digest(state),
     )
     # As one string of JSON: pickle would write equal strings differently when they are the same object.
     text = json.dumps(_ABOUT.dump_python(about, mode="json"), sort_keys=True)
@@ -96,9 +99,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
             raise
         writing.flush()
         os.fsync(writing.fileno())
-    with path.open("rb") as reading:
-        found = hashlib.file_digest(reading, "sha256")
-    if found.digest() != writing.sha256.digest():
+    if files.sha256(path) != writing.sha256.hexdigest():
         raise StageFailure(f"{path} reads back other bytes than were written; the disk or its cable may be failing")
 
 
@@ -113,9 +114,11 @@ def load(path: Path) -> Checkpoint:
             f"{path} is a file of torch.save, but not a checkpoint of this project; "
             "a state dict is read by a weights entry of kind state_dict"
         )
+    if content.get("version") == 1:
+        content = version_1.converted(content, path, digest=digest)
     if content.get("version") != _VERSION:
         raise InputError(
-            f"{path} has version {content.get('version')} of the checkpoint format, this code reads {_VERSION}; "
+            f"{path} has version {content.get('version')} of the checkpoint format, this code reads 1 and {_VERSION}; "
             "make it again with `dvc repro`, or use the code that wrote it"
         )
     try:
@@ -123,45 +126,16 @@ def load(path: Path) -> Checkpoint:
     except (KeyError, ValidationError):
         raise InputError(f"{path} doesn't say what its tensors are for; make it again with `dvc repro`") from None
     state: dict[str, Tensor] = content["state"]
-    if _digest(state) != about.digest:
+    if digest(state) != about.digest:
         raise InputError(f"{path} is damaged: its tensors are not those that were written; make or fetch it again")
     return Checkpoint(
-        kind=about.kind,
         backbone=about.backbone,
-        classes=about.classes,
         net=about.net,
+        targets=about.targets,
         preprocessing=about.preprocessing,
         state=state,
         provenance=about.provenance,
     )
-
-
-def matching(
-    checkpoint: Checkpoint, *, backbone: Backbone, classes: int, upsampling: str, where: str = "the checkpoint"
-) -> None:
-    """Raise InputError unless a net of this backbone, class count and upsampling can start from `checkpoint`.
-
-    A classifier's class count is its own: its last layer is not taken over.
-    """
-    for field in _SHAPE_FIELDS:
-        found, wanted = getattr(checkpoint.backbone, field), getattr(backbone, field)
-        if found != wanted:
-            raise InputError(
-                f"{where} has a backbone with {field} {found}, the run wants {wanted}; "
-                "start from weights of the run's own backbone"
-            )
-    if checkpoint.kind == "classifier":
-        return
-    if checkpoint.classes != classes:
-        raise InputError(
-            f"{where} has {checkpoint.classes} classes, the run wants {classes}; start from weights/NAME instead"
-        )
-    learned = [name for name in checkpoint.state if name.startswith("upscore")]
-    if learned and upsampling == "fixed":
-        raise InputError(
-            f"{where} has learned upsampling ({', '.join(learned)}), the run's is fixed; "
-            f"write upsampling: {(checkpoint.net or {}).get('upsampling', 'all')}"
-        )
 
 
 def _own(tensor: Tensor) -> Tensor:
@@ -169,10 +143,10 @@ def _own(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", memory_format=torch.contiguous_format, copy=True)
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
+def digest(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, types, shapes and bytes: torch.load doesn't notice a flipped bit."""
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for name, tensor in sorted(state.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

@@ -1,73 +1,49 @@
-"""The fully convolutional network, for every backbone and stride (CVPR section 4, figure 3)."""
+"""The fully convolutional network, for every backbone, stride and number of heads (CVPR section 4, figure 3)."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from fcn.config import Backbone
+from fcn.config import Net
 from fcn.nets import backbones
 from fcn.nets.geometry import IMAGE, Geometry, crop_offset
+from fcn.nets.trunk import Trunk
 from fcn.nets.upsampling import Upsampling
 
-# What the at-once nets multiply pool4 and pool3 by before they score them (reference release, voc-fcn8s-atonce).
-AT_ONCE_SCALES = {16: 0.01, 8: 0.0001}
 
+class Head(nn.Module):
+    """One target's scores: score layers over the trunk's maps, summed from coarse to fine, upsampled to the image.
 
-class FCN(nn.Module):
-    """N 3 H W images -> N K H W scores, at any H and W.
-
-    The trunk's last map is scored, upsampled by 2 and summed with the scored map of the next finer stride until
-    `stride` is reached, then upsampled to the image. Every crop offset is derived from the layers' geometry.
+    The trunk's last map is scored, upsampled by 2 and summed with the scored map of the next finer stride until the
+    net's own is reached. Every crop offset is derived from the layers' geometry.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        classes: int,
-        stride: Literal[32, 16, 8],
-        skips: Literal["none", "staged", "atonce", "atonce-unscaled"],
-        pad: int | Literal["same"],
-        upsampling: Literal["fixed", "intermediate", "all"],
-    ) -> None:
+    def __init__(self, trunk: Trunk, net: Net, *, classes: int) -> None:
         super().__init__()
-        architecture = backbones.load(backbone.architecture)
-        classifier = architecture.classifier(
-            width=backbone.width, fc=backbone.fc, input_px=backbone.input_px, classes=2
-        )
-        self.trunk = architecture.trunk(classifier, dropout=backbone.dropout)
-        self.trunk.pad(pad)
-        self.score_fr = _score_layer(self.trunk.channels[32], classes)
-        self.skip_strides = [tap for tap in (16, 8) if tap >= stride]
-        self.scales = {tap: AT_ONCE_SCALES[tap] if skips == "atonce" else 1.0 for tap in self.skip_strides}
+        self.taps = net.taps
+        self.scales = {tap: net.scales.get(tap, 1.0) for tap in net.taps}
+        self.score_fr = _score_layer(trunk.channels[32], classes)
         self.offsets: dict[int, int] = {}
-        grid = self.trunk.geometry(32)
-        for tap in self.skip_strides:
+        grid = trunk.geometry(32)
+        for tap in self.taps:
             name = _skip_name(tap)
-            self.add_module(f"score_{name}", _score_layer(self.trunk.channels[tap], classes))
-            finer = self.trunk.geometry(tap)
-            up, grid = _aligned(grid, finer, classes=classes, factor=2, learned=upsampling != "fixed")
+            self.add_module(f"score_{name}", _score_layer(trunk.channels[tap], classes))
+            finer = trunk.geometry(tap)
+            up, grid = _aligned(grid, finer, classes=classes, factor=2, learned=net.upsampling != "fixed")
             self.add_module(f"upscore_{name}", up)
             self.offsets[tap] = crop_offset(finer, grid)
             grid = grid if self.offsets[tap] >= 0 else finer
-        self.upscore, grid = _aligned(grid, IMAGE, classes=classes, factor=stride, learned=upsampling == "all")
+        self.upscore, grid = _aligned(
+            grid, IMAGE, classes=classes, factor=net.stride, learned=net.upsampling == "all"
+        )
         self.offsets[1] = crop_offset(grid, IMAGE)
-        self.train()  # as every new module is, but for its batch normalisation
 
-    def train(self, mode: bool = True) -> "FCN":
-        """Switch dropout; batch normalisation, where a backbone has it, keeps the classifier's statistics."""
-        super().train(mode)
-        for layer in self.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.eval()
-        return self
-
-    def coarse_scores(self, images: Tensor) -> Tensor:
-        """N 3 H W -> N K h w: the scores on the grid of the net's stride, before the last upsampling."""
-        maps = self.trunk(images)
+    def coarse_scores(self, maps: Mapping[int, Tensor]) -> Tensor:
+        """The trunk's maps by stride -> N K h w: the scores on the grid of the net's stride."""
         scores: Tensor = self.score_fr(maps[32])
-        for tap in self.skip_strides:
+        for tap in self.taps:
             name = _skip_name(tap)
             up, score = self.get_submodule(f"upscore_{name}"), self.get_submodule(f"score_{name}")
             assert isinstance(up, Upsampling)
@@ -80,22 +56,71 @@ class FCN(nn.Module):
             scores = up(scores, offset=above, size=(height, width)) + finer
         return scores
 
-    def forward(self, images: Tensor) -> Tensor:
-        """N 3 H W -> N K H W."""
-        scores: Tensor = self.upscore(
-            self.coarse_scores(images), offset=self.offsets[1], size=(images.shape[2], images.shape[3])
-        )
+    def forward(self, maps: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:
+        """The trunk's maps by stride -> N K *size."""
+        scores: Tensor = self.upscore(self.coarse_scores(maps), offset=self.offsets[1], size=size)
         return scores
+
+
+class FCN(nn.Module):
+    """Images by input, N C H W -> scores by target, N K H W, at any H and W."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+        backbone = net.backbone
+        architecture = backbones.load(backbone.architecture)
+        classifier = architecture.classifier(
+            width=backbone.width, fc=backbone.fc, input_px=backbone.input_px, classes=2
+        )
+        self.trunk = architecture.trunk(classifier, dropout=backbone.dropout)
+        self.trunk.pad(net.pad)
+        self.heads = nn.ModuleDict(
+            {target: Head(self.trunk, net, classes=classes) for target, classes in net.heads.items()}
+        )
+        self.train()  # as every new module is, but for its batch normalisation
+
+    def train(self, mode: bool = True) -> "FCN":
+        """Switch dropout; batch normalisation, where a backbone has it, keeps the classifier's statistics."""
+        super().train(mode)
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
+        return self
+
+    def head(self, target: str) -> Head:
+        """The head of one target."""
+        return cast(Head, self.heads[target])
+
+    def coarse_scores(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Scores on the grid of the net's stride, before the last upsampling: N C H W -> N K h w."""
+        maps = self.trunk(self._channels(inputs))
+        return {target: self.head(target).coarse_scores(maps) for target in self.net.heads}
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """N C H W by input -> N K H W by target."""
+        channels = self._channels(inputs)
+        maps, size = self.trunk(channels), (channels.shape[2], channels.shape[3])
+        return {target: self.head(target)(maps, size) for target in self.net.heads}
+
+    def _channels(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The inputs side by side as channels of the one trunk."""
+        chosen = [inputs[name] for name in self.net.inputs]
+        return chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1)
 
     def on(self, device: torch.device) -> "FCN":
         """The same network on `device`, its convolutions in the memory order that is fastest there."""
         return self.to(device=device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def predict(self, images: Tensor) -> Tensor:
-        """N 3 H W -> N H W uint8: the class of every pixel."""
-        scores: Tensor = self(images)
-        return scores.argmax(1).to(torch.uint8)
+    def predict(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """N C H W by input -> N H W uint8 by target: the class of every pixel."""
+        return {target: scores.argmax(1).to(torch.uint8) for target, scores in self(inputs).items()}
+
+
+def is_score_layer(parameter: str) -> bool:
+    """Whether a parameter, by its name in an FCN, belongs to a score layer."""
+    return parameter.split(".")[-2].startswith("score_")
 
 
 def _skip_name(tap: int) -> str:

@@ -209,12 +209,15 @@ AT_ONCE_RATE = 1e-10
 AT_ONCE_ITERATIONS = 300_000
 RATE_DIVIDED_PER_SKIP = 100
 SKIPS = MappingProxyType({32: 0, 16: 1, 8: 2})
+# What pool4 and pool3 are multiplied by before they are scored.
+AT_ONCE_SCALES = Fact(value=(0.01, 0.0001), source=f"{RELEASE}, voc-fcn8s-atonce", also=((), (0.01,)))
+UNSCALED = Fact(value=(1.0, 1.0), source=RELEASE, also=((), (1.0,)))
 
 
-def recipe(regime: str, *, architecture: str, stride: int, skips: str, trained: str) -> Recipe:
+def recipe(regime: str, *, architecture: str, stride: int, at_once: bool, trained: str) -> Recipe:
     """The published recipe of a network in a regime; its rate or iterations are None where nobody published them."""
     if regime == "cvpr":
-        first = None if skips.startswith("atonce") else CVPR_RATES.get(architecture)
+        first = None if at_once else CVPR_RATES.get(architecture)
         # Rounded: 1e-4 / 100 / 100 is 1.0000000000000002e-08.
         rate = None if first is None else float(f"{first / RATE_DIVIDED_PER_SKIP ** SKIPS[stride]:.6g}")
         return replace(CVPR, rate=Fact(value=rate, source=CVPR_43 if stride == 32 else CVPR_42))
@@ -222,7 +225,7 @@ def recipe(regime: str, *, architecture: str, stride: int, skips: str, trained: 
         return PAMI_ALEXNET if stride == 32 else replace(PAMI, rate=Fact(value=None, source=RELEASE))
     if architecture != "vgg16":
         return replace(PAMI, rate=Fact(value=None, source=RELEASE), iterations=Fact(value=None, source=RELEASE))
-    if skips.startswith("atonce"):
+    if at_once:
         return replace(
             PAMI,
             rate=Fact(value=AT_ONCE_RATE, source=f"{RELEASE}, voc-fcn8s-atonce"),

@@ -1,17 +1,9 @@
-"""Where everything of a profile lies on disk, and how a file comes to lie there whole."""
+"""Where everything of a profile lies on disk."""
 
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fcn.config import Config
-from fcn.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +26,22 @@ class Places:
         """Where an interrupted training finds itself again; outside of DVC for the same reason."""
         return Path(".resume") / self.config.profile / f"{run}-{settings_hash}"
 
-    def archive(self, source: str) -> Path:
-        """Folder of a source's archive and manifest."""
-        return self.data / "archives" / source
+    def code(self, stage: str, name: str | None) -> Path:
+        """The digest of what a stage can run, under the name that DVC has for the stage."""
+        return self.data / "code" / f"{address(stage, name)}.json"
 
-    def raw(self, source: str) -> Path:
-        """A source's extracted files, as its authors laid them out."""
-        return self.data / "raw" / source
+    @property
+    def removed(self) -> Path:
+        """Results of what params.yaml no longer has: DVC doesn't look there, and anybody may delete them."""
+        return self.data / "removed"
 
-    def labels(self, source: str) -> Path:
-        """Palette PNGs `<id>.png` and the source's own lists in `lists/<list>.txt`."""
-        return self.data / "labels" / source
+    def archive(self, name: str) -> Path:
+        """Folder of an archive and its manifest."""
+        return self.data / "archives" / name
+
+    def dataset(self, name: str) -> Path:
+        """`<input>/<id>.*`, palette PNGs `<target>/<id>.png`, its own lists in `lists/<list>.txt`, dataset.json."""
+        return self.data / "datasets" / name
 
     def audit(self, name: str) -> Path:
         """Counts of a label audit, or the splits' counts and proofs."""
@@ -81,24 +78,27 @@ class Places:
 
     def stage_cost(self, stage: str, name: str | None) -> Path:
         """What another stage took, under the name that DVC has for it."""
-        return self.data / "cost" / f"{stage if name is None else f'{stage}@{name}'}.json"
+        return self.data / "cost" / f"{address(stage, name)}.json"
 
-    def histogram(self, run: str) -> Path:
-        """A run's confusion histogram on its val list, K K int64, rows = truth."""
-        return self.data / "histograms" / f"{run}.npy"
+    def histograms(self, run: str) -> Path:
+        """Folder of a run's confusion histograms on its val list, one a target."""
+        return self.data / "histograms" / run
+
+    def histogram(self, run: str, target: str = "semantic") -> Path:
+        """A confusion histogram, K K int64, rows = truth."""
+        return self.histograms(run) / f"{target}.npy"
 
     def classes(self, run: str) -> Path:
-        """A run's metrics class by class."""
+        """A run's metrics by target and class."""
         return self.data / "classes" / f"{run}.json"
 
     def scores(self, run: str) -> Path:
         """A run's metrics over all classes: a small flat DVC metric."""
         return self.data / "scores" / f"{run}.json"
 
-    @property
-    def timing(self) -> Path:
-        """Forward times of all runs' nets."""
-        return self.data / "timing.json"
+    def timing(self, net: str) -> Path:
+        """Forward time of a network."""
+        return self.data / "timing" / f"{net}.json"
 
     @property
     def tables(self) -> Path:
@@ -126,54 +126,6 @@ class Places:
         return self.data / "published.json"
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; on success it is flushed to disk and takes the final name.
-
-    If the body raises, nothing is left behind and what stood at `path` before is untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # an orphan may be writing the same file
-    try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling folder; on success it takes the final name, and an older one goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    part.chmod(0o755)
-    try:
-        yield part
-        if path.exists():
-            shutil.rmtree(path)
-        part.replace(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
-    with whole_file(path) as part:
-        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file that an earlier stage wrote."""
-    return json.loads(existing(path).read_text(encoding="utf-8"))
-
-
-def existing(path: Path) -> Path:
-    """`path`, if it is there.
-
-    Raises InputError saying which stage makes it.
-    """
-    if path.exists():
-        return path
-    raise InputError(f"{path} is missing; it is made by an earlier stage: run `dvc repro`, or `dvc pull` to fetch it")
+def address(stage: str, name: str | None) -> str:
+    """A stage as DVC calls it: `splits`, `train@voc-fcn8s-vgg16`."""
+    return stage if name is None else f"{stage}@{name}"

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 from torch import Tensor
 
-from fcn.config import Backbone
+from fcn.config import Backbone, Net
 from fcn.errors import InputError
 
 
@@ -24,8 +24,8 @@ class Reader(Protocol):
         Names are torchvision's, of the backbone's classifier, or where the file holds an FCN, those of fcn.nets.fcn.
         """
 
-    def net(self, state: Mapping[str, Tensor]) -> dict[str, int | str] | None:
-        """The settings of the FCN that `state` is of; None for a classifier."""
+    def net(self, state: Mapping[str, Tensor], *, backbone: Backbone) -> Net | None:
+        """The FCN that `state` is of; None for a classifier."""
 
 
 def kinds() -> list[str]:

@@ -64,9 +64,9 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
     return fitted(state, shapes=wanted.shapes, may_lack=wanted.fully_connected, where=str(path))
 
 
-def net(state: Mapping[str, Tensor]) -> None:
+def net(state: Mapping[str, Tensor], *, backbone: Backbone) -> None:
     """Not an FCN."""
-    del state
+    del state, backbone
 
 
 def _channels_first(kernel: NDArray[np.float32], *, channels: int, where: str) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fcn.config import Backbone
+from fcn.config import Backbone, Net
 from fcn.errors import InputError
 from fcn.nets import torch_file
 from fcn.nets.fcn import FCN
@@ -32,16 +32,18 @@ _LAYERS = {
     "conv5_3": "trunk.features.28",
     "fc6": "trunk.fc6",
     "fc7": "trunk.fc7",
-    "score_fr": "score_fr",
-    "score_pool4": "score_pool4",
-    "score_pool3": "score_pool3",
-    "upscore2": "upscore_pool4",
-    "upscore_pool4": "upscore_pool3",
-    "upscore": "upscore",
-    "upscore16": "upscore",
-    "upscore8": "upscore",
+    "score_fr": "heads.semantic.score_fr",
+    "score_pool4": "heads.semantic.score_pool4",
+    "score_pool3": "heads.semantic.score_pool3",
+    "upscore2": "heads.semantic.upscore_pool4",
+    "upscore_pool4": "heads.semantic.upscore_pool3",
+    "upscore": "heads.semantic.upscore",
+    "upscore16": "heads.semantic.upscore",
+    "upscore8": "heads.semantic.upscore",
 }
-_LAST_UPSAMPLING = "upscore.weight"
+_HEAD = "heads.semantic"
+_LAST_UPSAMPLING = f"{_HEAD}.upscore.weight"
+_TAPS: dict[int, tuple[Literal[16, 8], ...]] = {32: (), 16: (16,), 8: (16, 8)}
 # Released files keep the deconvolutions that they trained with, in float32.
 _BILINEAR_TOLERANCE = 1e-4
 
@@ -67,27 +69,37 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
         raise InputError(f"{path} lacks score_fr.weight or fc6.weight; it is a part of an FCN, the whole is wanted")
     state = {_our_name(key): tensor for key, tensor in found.items()}
     with torch.device("meta"):
-        net = FCN(
-            backbone,
-            classes=len(state["score_fr.weight"]),
-            stride=_stride(state),
-            skips="none" if _stride(state) == 32 else "staged",
-            pad=100,
-            upsampling="all",
-        )
-    shapes = {name: tensor.shape for name, tensor in net.state_dict().items()}
-    upsampling = {name for name in shapes if name.startswith("upscore")}
+        shapes = {name: x.shape for name, x in FCN(_net(state, backbone=backbone, upsampling="all")).state_dict().items()}
+    upsampling = {name for name in shapes if _is_upsampling(name)}
     whole = fitted(state, shapes=shapes, may_lack=upsampling, where=str(path))
     kept = {"fixed": set(), "intermediate": upsampling - {_LAST_UPSAMPLING}, "all": upsampling}[_upsampling(state)]
     return {name: tensor for name, tensor in whole.items() if name not in upsampling or name in kept}
 
 
-def net(state: Mapping[str, Tensor]) -> dict[str, int | str]:
-    """Stride, padding and upsampling, as the keys tell.
+def net(state: Mapping[str, Tensor], *, backbone: Backbone) -> Net:
+    """Skips and upsampling as the keys tell.
 
     Staged and at-once nets have the same keys: what the skips are scaled by is the run's to say.
     """
-    return {"stride": _stride(state), "pad": 100, "upsampling": _upsampling(state)}
+    return _net(state, backbone=backbone, upsampling=_upsampling(state))
+
+
+def _net(
+    state: Mapping[str, Tensor], *, backbone: Backbone, upsampling: Literal["fixed", "intermediate", "all"]
+) -> Net:
+    classes = len(state[f"{_HEAD}.score_fr.weight"])
+    return Net(
+        backbone=backbone,
+        inputs=("rgb",),
+        heads={"semantic": classes},
+        taps=_TAPS[_stride(state)],
+        pad=100,
+        upsampling=upsampling,
+    )
+
+
+def _is_upsampling(name: str) -> bool:
+    return name.split(".")[-2].startswith("upscore")
 
 
 def _our_name(key: str) -> str:
@@ -96,14 +108,14 @@ def _our_name(key: str) -> str:
 
 
 def _stride(state: Mapping[str, Tensor]) -> Literal[32, 16, 8]:
-    if "score_pool3.weight" in state:
+    if f"{_HEAD}.score_pool3.weight" in state:
         return 8
-    return 16 if "score_pool4.weight" in state else 32
+    return 16 if f"{_HEAD}.score_pool4.weight" in state else 32
 
 
 def _upsampling(state: Mapping[str, Tensor]) -> Literal["fixed", "intermediate", "all"]:
     """Which deconvolutions have moved away from bilinear interpolation."""
-    moved = [name for name, tensor in state.items() if name.startswith("upscore") and not _is_bilinear(tensor)]
+    moved = [name for name, tensor in state.items() if _is_upsampling(name) and not _is_bilinear(tensor)]
     if _LAST_UPSAMPLING in moved:
         return "all"
     return "intermediate" if moved else "fixed"

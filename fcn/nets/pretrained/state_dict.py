@@ -22,6 +22,6 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
     return fitted(state, shapes=wanted.shapes, may_lack=wanted.fully_connected, where=str(path))
 
 
-def net(state: Mapping[str, Tensor]) -> None:
+def net(state: Mapping[str, Tensor], *, backbone: Backbone) -> None:
     """Not an FCN."""
-    del state
+    del state, backbone

@@ -23,6 +23,6 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
     return fitted(state, shapes=layout(backbone, state=state).shapes, may_lack=(), where=str(path))
 
 
-def net(state: Mapping[str, Tensor]) -> None:
+def net(state: Mapping[str, Tensor], *, backbone: Backbone) -> None:
     """Not an FCN."""
-    del state
+    del state, backbone

@@ -1,0 +1,123 @@
+"""Files that are whole or not there, their hashes, and locks on them."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from fcn.errors import InputError
+
+_POLL_SECONDS = 0.2
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path`; on success it is flushed to disk and takes the final name.
+
+    If the body raises, nothing is left behind and what stood at `path` before is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # an orphan may be writing the same file
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling folder; on success it takes the final name, and an older one goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    part.chmod(0o755)
+    try:
+        yield part
+        if path.exists():
+            shutil.rmtree(path)
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote."""
+    return json.loads(existing(path).read_text(encoding="utf-8"))
+
+
+def existing(path: Path) -> Path:
+    """`path`, if it is there.
+
+    Raises InputError saying which stage makes it.
+    """
+    if path.exists():
+        return path
+    raise InputError(f"{path} is missing; it is made by an earlier stage: run `dvc repro`, or `dvc pull` to fetch it")
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size(path: Path) -> tuple[int, int]:
+    """How many files lie at `path`, a file or a folder, and their bytes."""
+    found = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return len(found), sum(file.stat().st_size for file in found)
+
+
+@contextmanager
+def exclusive(
+    path: Path, *, patience_seconds: float = 0.0, waiting: Callable[[], None] = lambda: None
+) -> Iterator[TextIO]:
+    """Hold a lock on the file at `path`, which is made where it is missing; it ends with the process at the latest.
+
+    Whoever holds it is waited for as long as `patience_seconds`; `waiting` is called at each look and may raise.
+    Raises BlockingIOError once the patience is over.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while (lock := _locked(path)) is None:
+        waiting()
+        if time.monotonic() >= deadline:
+            raise BlockingIOError(f"{path} is locked by another process")
+        time.sleep(_POLL_SECONDS)
+    with lock:
+        yield lock
+
+
+def _locked(path: Path) -> TextIO | None:
+    """The lock file, held until it is closed; None where another holds it, or has just removed it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = path.open("a")
+    except FileNotFoundError:  # the folder went between the two lines
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    lock.close()
+    return None
