@@ -1,10 +1,9 @@
 """Stage: score one run on its val list, every image whole and at its own size."""
 
-import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,70 +11,91 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fcn.config import Config
-from fcn.datasets import labels
-from fcn.datasets.pairs import read_image
+from fcn.datasets.samples import Samples
 from fcn.errors import InputError, StageFailure
+from fcn.files import existing, whole_file, whole_folder, write_json
 from fcn.lifeline import Lifeline, lifeline
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
+from fcn.nets.checkpoint import Checkpoint
 from fcn.scoring.histogram import histogram
 from fcn.scoring.metrics import class_metrics, constant_answer, metrics
-from fcn.stages.places import Places, existing, whole_file, write_json
-from fcn.stages.train import chosen_device, list_files
+from fcn.stages.device import chosen_device
+from fcn.stages.places import Places
+
+Histograms = dict[str, NDArray[np.int64]]
 
 
 def run(config: Config, name: str | None) -> None:
-    """Write scores/<name>.json, classes/<name>.json and histograms/<name>.npy. Environment: FCN_DEVICE."""
+    """Write scores/<name>.json, classes/<name>.json and histograms/<name>/<target>.npy. Environment: FCN_DEVICE."""
     if name is None:
         raise InputError(f"evaluate needs a run's name; there are {', '.join(config.runs)}")
     settings, places = config.run(name), Places(config)
-    names = _class_names(config, settings.val.source)
-    files = list_files(config, settings.val)
+    ids = existing(places.split(settings.val.list)).read_text(encoding="utf-8").split()
+    samples = Samples(existing(places.dataset(settings.val.dataset)), ids)
+    saved = checkpoint.load(existing(places.net(name)))
+    _check_classes(saved, samples, name=name, dataset=settings.val.dataset)
     with lifeline() as line:
-        hist = _histogram(existing(places.net(name)), files, classes=config.classes, line=line, title=name)
-    by_class = class_metrics(hist)
-    with whole_file(places.histogram(name)) as part, part.open("wb") as file:
-        np.save(file, hist)
-    write_json(
-        places.classes(name),
-        {
-            names[index]: {"accuracy": _number(by_class.accuracy[index]), "iu": _number(by_class.iu[index])}
-            for index in range(config.classes)
-        },
-    )
-    scores = asdict(metrics(hist))
-    scores["background_mean_iu"] = metrics(constant_answer(hist)).mean_iu
-    write_json(places.scores(name), {**scores, "images": len(files)})
-    print(f"{name}: mean IU {100 * scores['mean_iu']:.1f} on {len(files)} images", file=sys.stderr)
-    if not hist[:, 1:].any():
-        print(f"{name}: warning: the net answers background everywhere", file=sys.stderr)
+        hists = _histograms(saved, samples, line=line, title=name)
+    with whole_folder(places.histograms(name)) as folder:
+        for target, hist in hists.items():
+            with whole_file(folder / f"{target}.npy") as part, part.open("wb") as file:
+                np.save(file, hist)
+    write_json(places.classes(name), {target: _by_class(saved, target, hist) for target, hist in hists.items()})
+    scores: dict[str, Any] = {}
+    for number, (target, hist) in enumerate(hists.items()):
+        facts = samples.facts["targets"][target]
+        found = asdict(metrics(hist, over=facts["average"]))
+        if facts["background"] is not None:
+            constant = constant_answer(hist, answer=facts["background"])
+            found["background_mean_iu"] = metrics(constant, over=facts["average"]).mean_iu
+            if not np.delete(hist, facts["background"], axis=1).any():
+                print(f"{name}: warning: the net answers background everywhere", file=sys.stderr)
+        # The first head's metrics have the papers' plain names, another's its own before them: geometric_pixel_acc.
+        scores |= {key if number == 0 else f"{target}_{key}": value for key, value in found.items()}
+    write_json(places.scores(name), {**scores, "images": len(samples)})
+    print(f"{name}: mean IU {100 * scores['mean_iu']:.1f} on {len(samples)} images", file=sys.stderr)
 
 
-def _class_names(config: Config, source: str) -> Sequence[str]:
-    dataset = config.source(source).dataset
-    names: Sequence[str] = importlib.import_module(f"fcn.datasets.{dataset}").CLASSES
-    if len(names) < config.classes:
-        raise InputError(f"classes is {config.classes}, but {dataset} has {len(names)}; write classes: {len(names)}")
-    return names
+def _check_classes(saved: Checkpoint, samples: Samples, *, name: str, dataset: str) -> None:
+    """Raise InputError where the net was trained to tell apart other classes than the val dataset has."""
+    for target, trained_on in saved.targets.items():
+        facts = samples.facts["targets"].get(target)
+        found = () if facts is None else tuple(facts["classes"])
+        if found != trained_on.classes:
+            raise InputError(
+                f"runs.{name}.val: {dataset} has {len(found)} classes for {target!r}, "
+                f"the net was trained on {len(trained_on.classes)} others ({', '.join(trained_on.classes[:3])}, ...); "
+                "score it on a dataset with the classes that it was trained on"
+            )
 
 
-def _histogram(
-    net_file: Path, files: list[tuple[Path, Path]], *, classes: int, line: Lifeline, title: str
-) -> NDArray[np.int64]:
-    saved = checkpoint.load(net_file)
-    if saved.classes != classes:
-        raise InputError(f"{net_file} has {saved.classes} classes, the profile {classes}; train the run again")
+def _histograms(saved: Checkpoint, samples: Samples, *, line: Lifeline, title: str) -> Histograms:
+    assert saved.net is not None
     device = chosen_device()
     net = trained(saved).on(device)
-    hist = np.zeros((classes, classes), np.int64)
-    for image_file, label_file in tqdm(files, desc=f"{title}: images", unit="image", disable=not sys.stderr.isatty()):
+    hists = {target: np.zeros((classes, classes), np.int64) for target, classes in saved.net.heads.items()}
+    for image_id in tqdm(samples.ids, desc=f"{title}: images", unit="image", disable=not sys.stderr.isatty()):
         if line.cut.is_set():
             message = f"{title}: stopped ({line.reason}); scoring starts anew with the same command"
             raise StageFailure(message, exit_code=line.exit_code)
-        image = saved.preprocessing(read_image(image_file))[None]
-        image = image.to(device, memory_format=torch.channels_last)
-        hist += histogram(labels.read(label_file), net.predict(image)[0].cpu().numpy(), classes=classes)
-    return hist
+        sample = samples.read(image_id)
+        inputs = {
+            key: process(sample.inputs[key])[None].to(device, memory_format=torch.channels_last)
+            for key, process in saved.preprocessing.items()
+        }
+        for target, answer in net.predict(inputs).items():
+            hist = hists[target]
+            hist += histogram(sample.labels[target], answer[0].cpu().numpy(), classes=len(hist))
+    return hists
+
+
+def _by_class(saved: Checkpoint, target: str, hist: NDArray[np.int64]) -> Mapping[str, Mapping[str, float | None]]:
+    found = class_metrics(hist)
+    return {
+        name: {"accuracy": _number(found.accuracy[index]), "iu": _number(found.iu[index])}
+        for index, name in enumerate(saved.targets[target].classes)
+    }
 
 
 def _number(value: np.float64) -> float | None:

@@ -1,42 +1,33 @@
-"""Stage: forward time of every run's network by the papers' protocol, on this machine."""
+"""Stage: forward time of one network by the papers' protocol, on this machine."""
 
 import platform
-import sys
 
 import torch
-from tqdm import tqdm
 
 from fcn.config import Config
-from fcn.nets.build import build
+from fcn.errors import InputError
+from fcn.files import write_json
+from fcn.nets.fcn import FCN
 from fcn.scoring.timing import SIDE_PX, seconds_per_image, summary
-from fcn.stages.places import Places, write_json
-from fcn.stages.train import chosen_device
+from fcn.stages.device import chosen_device
+from fcn.stages.places import Places
 
 
 def run(config: Config, name: str | None) -> None:
-    """Write timing.json: seconds an image for every run. Environment: FCN_DEVICE.
+    """Write timing/<name>.json: seconds an image, parameters, device. Environment: FCN_DEVICE.
 
-    Runs whose nets have the same shape are measured once: trained weights take no other time than random ones.
+    Trained weights take no other time than random ones.
     """
+    if name not in config.nets:
+        raise InputError(f"timing needs a net's name, found {name!r}; there are {', '.join(config.nets)}")
     device = chosen_device()
-    measured: dict[tuple[object, ...], dict[str, float]] = {}
-    runs = {}
-    for run_name, run in tqdm(config.runs.items(), desc="timing", unit="net", disable=not sys.stderr.isatty()):
-        shape = (config.backbones[run.backbone], run.stride, run.skips, run.pad, run.upsampling)
-        if shape not in measured:
-            net = build(run, backbone=config.backbones[run.backbone], classes=config.classes)
-            seconds = summary(seconds_per_image(net, device=device))
-            parameters = sum(parameter.numel() for parameter in net.parameters())
-            measured[shape] = {**seconds, "parameters": parameters}
-        runs[run_name] = measured[shape]
+    net = FCN(config.nets[name])
+    measured = summary(seconds_per_image(net, device=device))
     about = {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "side_px": SIDE_PX,
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
     }
-    write_json(Places(config).timing, {**about, "runs": runs})
-
-
-def _cpu() -> str:
-    return f"CPU ({platform.machine()})"
+    write_json(Places(config).timing(name), {**about, **measured})

@@ -3,7 +3,7 @@
 import hashlib
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Protocol
 
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from fcn.config import Solver
+from fcn.config import Recipe
 from fcn.errors import StageFailure
 from fcn.nets.fcn import FCN
-from fcn.training import watchdog
-from fcn.training.batches import Batches
-from fcn.training.loss import normaliser, summed_loss, valid_pixels
+from fcn.training import losses, watchdog
+from fcn.training.batches import Batch, Batches
+from fcn.training.losses import Loss, valid_pixels
 from fcn.training.optimizer import rate_at, set_rate, sgd
 from fcn.training.resume import Progress
 
@@ -50,7 +50,7 @@ def train(
     net: FCN,
     batches: Batches,
     *,
-    solver: Solver,
+    recipe: Recipe,
     seed: int,
     device: torch.device,
     workers: int,
@@ -64,56 +64,64 @@ def train(
     """
     net.on(device)
     net.train()
-    optimizer = sgd(net, solver)
+    optimizer = sgd(net, recipe)
     progress = Progress(history=[])
     if saved is not None:
         progress, net_state, optimizer_state = saved
         net.load_state_dict(net_state)
         optimizer.load_state_dict(optimizer_state)
-    classes = net.score_fr.out_channels
-    every = max(1, solver.iterations // _REPORTS)
+    objective = losses.load(recipe.loss)
+    every = max(1, recipe.iterations // _REPORTS)
     draws = _draws(
-        batches, range(progress.iteration * solver.accumulation, solver.iterations * solver.accumulation), workers
+        batches, range(progress.iteration * recipe.accumulation, recipe.iterations * recipe.accumulation), workers
     )
     began = time.monotonic() - progress.seconds
     loss_sum, pixels = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
     loss_sum += progress.loss_sum
     pixels += progress.pixels
 
-    while progress.iteration < solver.iterations:
-        rate = rate_at(progress.iteration, solver)
+    while progress.iteration < recipe.iterations:
+        rate = rate_at(progress.iteration, recipe)
         set_rate(optimizer, rate)
-        passes = [next(draws) for _ in range(solver.accumulation)]
+        passes = [next(draws) for _ in range(recipe.accumulation)]
         while True:
+            # Inside the retry: a pass that ran out of memory has drawn dropout already, and the next try has to draw
+            # the same again.
             torch.manual_seed(iteration_seed(seed, progress.iteration))
             try:
                 step_loss, step_pixels, scores = _gradients(
-                    net, passes, optimizer, solver=solver, device=device, split=progress.split
+                    net,
+                    passes,
+                    optimizer,
+                    loss=objective,
+                    recipe=recipe,
+                    device=device,
+                    split=progress.split,
                 )
                 break
             except torch.OutOfMemoryError:
-                progress.split = _finer_split(progress.split, solver)
+                progress.split = _finer_split(progress.split, recipe)
                 torch.cuda.empty_cache()
                 observer.warn(f"out of memory: from here on every pass is cut into {progress.split}")
-        if solver.clip is not None:
-            torch.nn.utils.clip_grad_norm_(net.parameters(), solver.clip)
+        if recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip)
         optimizer.step()
         progress.iteration += 1
         loss_sum += step_loss
         pixels += step_pixels
 
-        if progress.iteration % every == 0 or progress.iteration == solver.iterations:
+        if progress.iteration % every == 0 or progress.iteration == recipe.iterations:
             loss = float(loss_sum) / max(int(pixels), 1)
             watchdog.check_finite(loss, iteration=progress.iteration, rate=rate)
-            done = progress.iteration / solver.iterations
+            done = progress.iteration / recipe.iterations
             foreground = float((scores.argmax(1) > 0).float().mean()) if progress.iteration % (every * 20) == 0 else 1.0
             for warning in (
-                watchdog.stuck(loss, classes=classes, done=done),
+                watchdog.stuck(loss, heads=net.net.heads, done=done),
                 watchdog.all_background(foreground, done=done),
             ):
                 if warning is not None:
                     observer.warn(warning)
-            images = progress.iteration * solver.batch * solver.accumulation
+            images = progress.iteration * recipe.batch * recipe.accumulation
             row = {"iteration": progress.iteration, "images": images, "loss": loss, "rate": rate}
             progress.history.append(row)
             observer.report(row)
@@ -126,58 +134,73 @@ def train(
             watchdog.check_finite(progress.loss_sum, iteration=progress.iteration, rate=rate)
             watchdog.check_weights(net, iteration=progress.iteration, rate=rate)
             observer.save(progress, net, optimizer)
-        if stopping and progress.iteration < solver.iterations:
-            raise Interrupted(f"stopped after iteration {progress.iteration} of {solver.iterations}")
-    watchdog.check_weights(net, iteration=progress.iteration, rate=rate_at(progress.iteration, solver))
+        if stopping and progress.iteration < recipe.iterations:
+            raise Interrupted(f"stopped after iteration {progress.iteration} of {recipe.iterations}")
+    watchdog.check_weights(net, iteration=progress.iteration, rate=rate_at(progress.iteration, recipe))
     progress.seconds = time.monotonic() - began
     return progress
 
 
 def _gradients(
     net: FCN,
-    passes: Sequence[tuple[Tensor, Tensor]],
+    passes: Sequence[Batch],
     optimizer: torch.optim.SGD,
     *,
-    solver: Solver,
+    loss: Loss,
+    recipe: Recipe,
     device: torch.device,
     split: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Leave one step's gradients in the net's parameters; summed loss, valid pixels and the last scores are returned.
+    """Leave one step's gradients in the net's parameters; summed loss, valid pixels and a last map of scores.
 
-    A pass that is cut into `split` pieces gives the same gradients: the normaliser is the whole pass's.
+    A pass that is cut into `split` pieces gives the same gradients: the loss is summed over each piece and only then
+    divided, by the whole pass's normaliser. Heads learn together: their losses add.
     """
     optimizer.zero_grad(set_to_none=True)
     loss_sum = torch.zeros((), device=device)
     pixels = torch.zeros((), dtype=torch.int64, device=device)
     scores = torch.empty(0)
-    for images, labels in passes:
-        images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
-        labels = labels.to(device, non_blocking=True)
-        divisor = normaliser(labels, solver.loss) * solver.accumulation
-        for image_piece, label_piece in zip(images.chunk(split), labels.chunk(split), strict=True):
-            with autocast(device, solver.precision):
-                scores = net(image_piece)
-            loss = summed_loss(scores, label_piece)
-            torch.autograd.backward(loss / divisor)
-            loss_sum += loss.detach()
-        pixels += valid_pixels(labels)
-    return loss_sum, pixels, scores.detach()
+    for images, truths in passes:
+        inputs = {
+            name: image.to(device, non_blocking=True, memory_format=torch.channels_last)
+            for name, image in images.items()
+        }
+        labels = {target: truths[target].to(device, non_blocking=True) for target in net.net.heads}
+        divisors = {target: loss.normaliser(truth) * recipe.accumulation for target, truth in labels.items()}
+        pieces = zip(_pieces(inputs, split), _pieces(labels, split), strict=True)
+        for input_piece, label_piece in pieces:
+            with autocast(device, recipe.precision):
+                found = net(input_piece)
+            parts = {target: loss.summed(found[target], truth) for target, truth in label_piece.items()}
+            torch.autograd.backward([part / divisors[target] for target, part in parts.items()])
+            for part in parts.values():
+                loss_sum += part.detach()
+            scores = next(iter(found.values())).detach()
+        for truth in labels.values():
+            pixels += valid_pixels(truth)
+    return loss_sum, pixels, scores
+
+
+def _pieces(tensors: Mapping[str, Tensor], split: int) -> list[dict[str, Tensor]]:
+    """The same tensors, cut into as many along N."""
+    chunks = [tensor.chunk(split) for tensor in tensors.values()]
+    return [dict(zip(tensors, piece, strict=True)) for piece in zip(*chunks, strict=True)]
 
 
 def autocast(device: torch.device, precision: str) -> "torch.autocast | nullcontext[None]":
-    """bfloat16 where the solver says so; master weights, scores and loss stay float32."""
+    """bfloat16 where the recipe says so; master weights, scores and loss stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
-def _finer_split(split: int, solver: Solver) -> int:
-    if solver.on_oom == "accumulate" and split < solver.batch:
-        return min(split * 2, solver.batch)
+def _finer_split(split: int, recipe: Recipe) -> int:
+    if recipe.on_oom == "accumulate" and split < recipe.batch:
+        return min(split * 2, recipe.batch)
     advice = (
-        "set on_oom: accumulate for this solver, which cuts a pass into pieces and keeps the effective batch"
-        if split < solver.batch
+        "set on_oom: accumulate for this recipe, which cuts a pass into pieces and keeps the effective batch"
+        if split < recipe.batch
         else "train on crops (crop:), or with precision: bfloat16"
     )
-    raise StageFailure(f"out of memory with {solver.batch // split} images in a pass; {advice}")
+    raise StageFailure(f"out of memory with {recipe.batch // split} images in a pass; {advice}")
 
 
 def iteration_seed(seed: int, iteration: int) -> int:
@@ -185,7 +208,7 @@ def iteration_seed(seed: int, iteration: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {iteration}".encode()).digest()[:8], "big") >> 1
 
 
-def _draws(batches: Batches, numbers: range, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _draws(batches: Batches, numbers: range, workers: int) -> Iterator[Batch]:
     loader = DataLoader(
         batches,
         batch_size=None,

@@ -1,6 +1,7 @@
 """What goes wrong silently in training, said aloud."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -26,16 +27,18 @@ def check_weights(net: nn.Module, *, iteration: int, rate: float) -> None:
 def _diverged(what: str, *, iteration: int, rate: float) -> Diverged:
     return Diverged(
         f"{what} after iteration {iteration} at a rate of {rate:g}: the training diverged. "
-        "Lower the solver's rate (summed losses need rates near 1e-10), or set clip"
+        "Lower the recipe's rate (summed losses need rates near 1e-10), or set clip"
     )
 
 
-def stuck(pixel_loss: float, *, classes: int, done: float) -> str | None:
-    """A warning where, a tenth of the way in, every class is still equally likely; else None."""
-    if done < 0.1 or abs(pixel_loss - math.log(classes)) > 0.01:
+def stuck(pixel_loss: float, *, heads: Mapping[str, int], done: float) -> str | None:
+    """A warning where, a tenth of the way in, every class of every head is still equally likely; else None."""
+    chance = sum(math.log(classes) for classes in heads.values()) / len(heads)
+    if done < 0.1 or abs(pixel_loss - chance) > 0.01:
         return None
     return (
-        f"the loss stands at {pixel_loss:.4f} = ln {classes}: nothing is learned. Check that the weights were "
+        f"the loss stands at {pixel_loss:.4f} = {' and '.join(f'ln {classes}' for classes in heads.values())}: "
+        "nothing is learned. Check that the weights were "
         "transplanted, that labels and images belong together, and that the rate isn't far too low"
     )
 

@@ -1,0 +1,212 @@
+"""Stage: write down which code every other stage can run, and set aside results of what is no longer listed."""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import fcn
+from fcn.code_digest import closure
+from fcn.config import Config
+from fcn.errors import InputError
+from fcn.files import whole_folder, write_json
+from fcn.paper.downloads import pin
+from fcn.stages.places import Places, address
+
+# What decides where, when and for whom a stage works, but never what comes of it. The values that fcn.config reads are
+# in the digest themselves.
+NEVER_THE_RESULT = (
+    "fcn.code_digest",
+    "fcn.config",
+    "fcn.errors",
+    "fcn.files",
+    "fcn.lifeline",
+    "fcn.stages.code",
+    "fcn.stages.device",
+    "fcn.stages.observer",
+    "fcn.stages.places",
+)
+_FOLDER = Path(fcn.__file__).parent
+
+
+def run(config: Config, name: str | None) -> None:
+    """Write code/<stage>[@<name>].json for every stage of the graph but this one."""
+    if name is not None:
+        raise InputError(f"code takes no name, found {name!r}; write `python -m fcn code`")
+    places = Places(config)
+    for path in _unlisted(config):
+        target = _set_aside(path, places.removed / path.relative_to(places.data))
+        print(f"code: {path} is of no run, net or dataset in {config.params}: moved to {target}", file=sys.stderr)
+    with whole_folder(places.data / "code") as part:
+        for stage, item in stages(config):
+            write_json(part / f"{address(stage, item)}.json", described(config, stage, item))
+
+
+def stages(config: Config) -> Iterator[tuple[str, str | None]]:
+    """Every stage of the profile's graph but `code`, as dvc.yaml has them: its kind, and of which item it is."""
+    each: Mapping[str, Mapping[str, object]] = {
+        "archives": config.archives,
+        "datasets": config.datasets,
+        "classifiers": config.classifiers,
+        "weights": config.weights,
+        "train": config.runs,
+        "evaluate": config.runs,
+        "timing": config.nets,
+    }
+    for stage, items in each.items():
+        yield from ((stage, item) for item in items)
+    yield from ((stage, None) for stage in ("splits", "tables", "figures", "report", "publish"))
+
+
+def described(config: Config, stage: str, item: str | None) -> dict[str, Any]:
+    """The resolved settings of a stage, and the digests of the modules that it can run with them."""
+    if stage == "archives" and item is not None and config.archive(item).kind == "download":
+        return {"settings": pin(item), "modules": {}}  # its hash says what it is, whatever code fetches it
+    roots, settings = _ROOTS[stage](config, item or "")
+    return {
+        "settings": json.loads(json.dumps(settings, default=asdict)),
+        "modules": closure(roots, folder=_FOLDER, without=NEVER_THE_RESULT),
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in _data_files(roots)},
+    }
+
+
+def _set_aside(path: Path, target: Path) -> Path:
+    """Move a result; an older one of the same name, which was set aside before, goes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        shutil.rmtree(target)
+    return path.replace(target)
+
+
+_Described = tuple[list[str], Any]
+
+
+def _archive(config: Config, item: str) -> _Described:
+    return ["fcn.datasets.sample"], config.archive(item)
+
+
+def _dataset(config: Config, item: str) -> _Described:
+    return ["fcn.stages.datasets", f"fcn.datasets.formats.{config.dataset(item).format}"], None
+
+
+def _splits(config: Config, item: str) -> _Described:
+    return ["fcn.stages.splits"], {"lists": config.lists, "disjoint": config.disjoint}
+
+
+def _classifier(config: Config, item: str) -> _Described:
+    entry = config.classifier(item)
+    return ["fcn.stages.classifiers", _backbone(entry.backbone.architecture)], entry
+
+
+def _weights(config: Config, item: str) -> _Described:
+    entry = config.weights_entry(item)
+    kind = f"fcn.nets.pretrained.{entry.kind}"
+    return ["fcn.stages.weights", kind, _backbone(entry.backbone.architecture)], entry
+
+
+def _train(config: Config, item: str) -> _Described:
+    net, recipe, run = config.net(item), config.recipe(item), config.run(item)
+    settings = {"net": net, "recipe": recipe, "train": run.train, "init": run.init, "seed": run.seed}
+    loss = f"fcn.training.losses.{recipe.loss}"
+    return ["fcn.stages.train", _backbone(net.backbone.architecture), loss], settings
+
+
+def _evaluate(config: Config, item: str) -> _Described:
+    return ["fcn.stages.evaluate", _backbone(config.net(item).backbone.architecture)], None
+
+
+def _timing(config: Config, item: str) -> _Described:
+    net = config.nets[item]
+    return ["fcn.stages.timing", _backbone(net.backbone.architecture)], net
+
+
+def _tables(config: Config, item: str) -> _Described:
+    return ["fcn.stages.tables", *_printed(), *_folder_modules("nets/backbones")], None
+
+
+def _figures(config: Config, item: str) -> _Described:
+    backbones = {_backbone(config.net(run).backbone.architecture) for run in config.runs}
+    return ["fcn.stages.figures", *_printed(), *sorted(backbones)], None
+
+
+def _report(config: Config, item: str) -> _Described:
+    return ["fcn.stages.report", *_printed()], None
+
+
+def _publish(config: Config, item: str) -> _Described:
+    return ["fcn.stages.publish", "fcn.serving.model", *_printed()], None
+
+
+_ROOTS: Mapping[str, Callable[[Config, str], _Described]] = {
+    "archives": _archive,
+    "datasets": _dataset,
+    "splits": _splits,
+    "classifiers": _classifier,
+    "weights": _weights,
+    "train": _train,
+    "evaluate": _evaluate,
+    "timing": _timing,
+    "tables": _tables,
+    "figures": _figures,
+    "report": _report,
+    "publish": _publish,
+}
+
+
+def _backbone(architecture: str) -> str:
+    return f"fcn.nets.backbones.{architecture}"
+
+
+def _printed() -> list[str]:
+    """The printed tables: all modules of their folder."""
+    return _folder_modules("paper")
+
+
+def _folder_modules(folder: str) -> list[str]:
+    found = sorted((_FOLDER / folder).glob("*.py"))
+    return [f"fcn.{folder.replace('/', '.')}.{path.stem}" for path in found if path.stem != "__init__"]
+
+
+def _data_files(roots: list[str]) -> list[Path]:
+    """What lies beside the code of these rooms and is read by it: published lists, printed tables, page templates."""
+    rooms = {"fcn.stages.splits": "paper", "fcn.stages.report": "report", "fcn.stages.tables": "paper"}
+    folders = {rooms[root] for root in roots if root in rooms}
+    if any(root.startswith("fcn.paper.") for root in roots):
+        folders.add("paper")
+    found = (path for folder in folders for path in (_FOLDER / folder).rglob("*") if path.is_file())
+    return sorted(path for path in found if path.suffix not in (".py", ".pyc"))
+
+
+def _unlisted(config: Config) -> list[Path]:
+    """Results of runs, nets, datasets and weights that params.yaml doesn't have."""
+    places = Places(config)
+    runs, nets = set(config.runs), set(config.nets)
+    costs = {address(stage, item) for stage, item in stages(config)} | runs
+    listed = {
+        "archives": set(config.archives),
+        "datasets": set(config.datasets),
+        "audit": {*config.datasets, "splits"},
+        "weights": {*config.weights, *config.classifiers},
+        "nets": runs,
+        "history": runs,
+        "histograms": runs,
+        "classes": runs,
+        "scores": runs,
+        "timing": nets,
+        "cost": costs,
+    }
+    found = []
+    for folder, names in listed.items():
+        inside = sorted((places.data / folder).iterdir()) if (places.data / folder).is_dir() else []
+        found += [path for path in inside if _name(path) not in names and not path.name.startswith(".")]
+    return found
+
+
+def _name(path: Path) -> str:
+    """Of whom a result is: run names may have dots in them."""
+    suffixes = (".pt", ".json", ".jsonl", ".npy")
+    return path.name.removesuffix(path.suffix) if path.suffix in suffixes else path.name

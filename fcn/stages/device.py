@@ -1,0 +1,39 @@
+"""The device that a stage computes on, and how many processes load pictures: what the environment says."""
+
+import os
+import platform
+
+import torch
+
+from fcn.errors import InputError
+
+_MOST_WORKERS = 8
+
+
+def chosen_device() -> torch.device:
+    """FCN_DEVICE, or the GPU where there is one, or the CPU."""
+    wanted = os.environ.get("FCN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted not in ("cuda", "cpu"):
+        raise InputError(f"FCN_DEVICE is {wanted!r}; cuda and cpu are possible, and CUDA_VISIBLE_DEVICES picks a GPU")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "FCN_DEVICE is cuda, but torch sees no GPU here; unset it, or check the driver with nvidia-smi"
+        )
+    return torch.device(wanted)
+
+
+def loader_processes(device: torch.device) -> int:
+    """FCN_WORKERS, or some beside a GPU, or none."""
+    text = os.environ.get("FCN_WORKERS", "")
+    if not text:
+        return min(_MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 0
+    if not text.isdigit():
+        raise InputError(f"FCN_WORKERS is {text!r}; it is the number of loader processes, 0 or more")
+    return int(text)
+
+
+def name(device: torch.device) -> str:
+    """The device as its maker calls it, or the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
