@@ -1,11 +1,9 @@
 """Taking an archive apart: only regular, wanted files, and none outside of the folder."""
 
-import hashlib
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from fcn.datasets import room
 from fcn.errors import InputError
@@ -40,20 +38,6 @@ def extract(archive: Path, folder: Path, *, wanted: Callable[[list[str]], list[s
         room.check(folder, sum(member.size for member in chosen), what=f"the files of {archive.name}")
         for member in chosen:
             _write(tar, member, folder / _name(member), archive)
-
-
-def digest(folder: Path) -> dict[str, Any]:
-    """How many files a folder has, their bytes, and one hash of all paths, sizes and contents."""
-    total = hashlib.sha256()
-    count = size = 0
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        bytes_ = path.stat().st_size
-        total.update(f"{path.relative_to(folder).as_posix()}\0{bytes_}\0{content}\n".encode())
-        count += 1
-        size += bytes_
-    return {"files": count, "bytes": size, "sha256": total.hexdigest()}
 
 
 def _opened(archive: Path) -> tarfile.TarFile:

@@ -1,7 +1,6 @@
 """Fetching a pinned file: mirrors in order, resumed where it stopped, believed only by its hash."""
 
 import fcntl
-import hashlib
 import os
 import re
 import time
@@ -13,6 +12,7 @@ from typing import BinaryIO
 import requests
 
 from fcn.datasets import room
+from fcn.datasets.pinned import WrongContentError, check
 from fcn.errors import StageFailure
 from fcn.paper.downloads import Download
 
@@ -35,10 +35,6 @@ class Patience:
     pause_s: float = 2
 
 
-class WrongContentError(Exception):
-    """A file is not the one that is pinned; the message says in what."""
-
-
 class _MirrorError(Exception):
     """This mirror is of no use."""
 
@@ -47,19 +43,11 @@ class _HiccupError(Exception):
     """This request failed, and the next one may not."""
 
 
-def fetch(
-    download: Download,
-    folder: Path,
-    *,
-    progress: Progress,
-    patience: Patience = Patience(),
-    instead: str = "`kind: local, from: PATH`",
-) -> Path:
+def fetch(download: Download, folder: Path, *, progress: Progress, patience: Patience = Patience()) -> Path:
     """Bring a file into `folder`, and return its path. A right one that is already there is used.
 
     What has come stays in a `.part` file, so that a fetch that was stopped in any way goes on from there. The file
-    has its final name only when its size and hashes are right. `instead` is what to write into params.yaml for a
-    copy that was obtained by other means.
+    has its final name only when its size and hashes are right.
     Raises StageFailure if no mirror gives it, if the disk has no room, or if another process is fetching it.
     """
     path = folder / download.file
@@ -85,34 +73,8 @@ def fetch(
             Path(part.name).unlink()
     raise StageFailure(
         f"{download.file} could not be downloaded. {'; '.join(answers)}. Run the same command again to go on where it "
-        f"stopped, or get the file by other means and write {instead} in params.yaml"
+        f"stopped, or get the file by other means and give its path as `from` in params.yaml, without an archive"
     )
-
-
-def check(path: Path, download: Download) -> None:
-    """Raise WrongContentError if the file at `path` has not the pinned size and hashes."""
-    size = path.stat().st_size
-    if download.bytes is not None and size != download.bytes:
-        raise WrongContentError(f"{size:,} bytes instead of {download.bytes:,}")
-    pinned = {
-        "sha256": download.sha256,
-        "sha1": download.sha1,
-        "md5": download.md5,
-    }
-    hashes = {name: hashlib.new(name, usedforsecurity=False) for name, value in pinned.items() if value}
-    if download.sha256_prefix:
-        hashes.setdefault("sha256", hashlib.sha256())
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            for hash_ in hashes.values():
-                hash_.update(chunk)
-    for name, hash_ in hashes.items():
-        found, expected = hash_.hexdigest(), pinned[name]
-        if expected and found != expected:
-            raise WrongContentError(f"{name} {found} instead of {expected}")
-    if download.sha256_prefix and not hashes["sha256"].hexdigest().startswith(download.sha256_prefix):
-        found = hashes["sha256"].hexdigest()
-        raise WrongContentError(f"sha256 {found} does not begin with {download.sha256_prefix}")
 
 
 def _part(path: Path) -> BinaryIO:

@@ -1,5 +1,6 @@
 """Labels as palette PNGs of class indices: 0..K-1, and 255 for void."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ VOID = 255
 _COMPRESS_LEVEL = 3  # of 9: the next levels take longer and save little on flat regions
 
 
-def palette() -> NDArray[np.uint8]:
-    """The colours of the VOC devkit, 256 3.
+def palette(first: Sequence[Sequence[int]] = ()) -> NDArray[np.uint8]:
+    """The colours of the VOC devkit, 256 3; the classes' own `first`, where they have some.
 
     The lowest three bits of an index are the highest bits of its red, green and blue, the next three the next.
     """
@@ -23,15 +24,16 @@ def palette() -> NDArray[np.uint8]:
     for octet in range(8):
         for channel in range(3):
             colours[:, channel] |= ((index >> (3 * octet + channel) & 1) << (7 - octet)).astype(np.uint8)
+    colours[: len(first)] = np.reshape(np.array(first, np.uint8), (len(first), 3))
     return colours
 
 
-def write(label: NDArray[np.uint8], *, path: Path) -> None:
-    """Write a label, H W, as a PNG whose palette shows VOC's colours."""
+def write(label: NDArray[np.uint8], *, path: Path, colours: Sequence[Sequence[int]] = ()) -> None:
+    """Write a label, H W, as a PNG whose palette shows the classes' `colours`, or VOC's."""
     assert label.dtype == np.uint8
     assert label.ndim == 2
     image = Image.fromarray(label)
-    image.putpalette(palette().tobytes())
+    image.putpalette(palette(colours).tobytes())
     image.save(path, "PNG", compress_level=_COMPRESS_LEVEL)
 
 
@@ -54,40 +56,3 @@ def read(path: Path) -> NDArray[np.uint8]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a whole PNG ({error}); fetch the archive again") from None
-
-
-def audit(label: NDArray[np.uint8], *, image: Path, classes: int, name: str) -> NDArray[np.int64]:
-    """Check one label, H W, against its image, and return its pixels per value, 256.
-
-    `name` says in messages whose label it is. Raises InputError for a value that is neither a class nor void,
-    a label of another size than its image, or an image that can't be read to its end.
-    """
-    width, height = _size(image)
-    if label.shape != (height, width):
-        raise InputError(
-            f"{name}: the label has {label.shape[1]}x{label.shape[0]} pixels, its image {image} {width}x{height}; "
-            "both must have the same size: labels are never resized"
-        )
-    pixels = np.bincount(label.ravel(), minlength=256)
-    wrong = [value for value in np.flatnonzero(pixels).tolist() if value >= classes and value != VOID]
-    if wrong:
-        raise InputError(
-            f"{name}: the label has the value {', '.join(map(str, wrong[:5]))} in {int(pixels[wrong].sum())} pixels; "
-            f"allowed are 0..{classes - 1}, and {VOID} for void"
-        )
-    return pixels
-
-
-def _size(image: Path) -> tuple[int, int]:
-    """Width and height of an image that is whole."""
-    try:
-        with Image.open(image) as opened:
-            size = opened.size
-            # At an eighth of the size a JPEG's bytes are all read, at a quarter of the cost.
-            opened.draft("L", (size[0] // 8, size[1] // 8))
-            opened.load()
-            return size
-    except FileNotFoundError:
-        raise InputError(f"{image}: no such image; every label needs its image") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{image}: not a whole image ({error}); fetch the archive again") from None

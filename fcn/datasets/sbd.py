@@ -1,7 +1,7 @@
 """SBD, the Semantic Boundaries Dataset (Hariharan et al., ICCV 2011): VOC's classes, labels in .mat files."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from fcn.datasets import tree, voc
+from fcn.datasets import tree
+from fcn.datasets.formats import Original, voc
 from fcn.errors import InputError
 
-CLASSES = voc.CLASSES
+INPUTS = voc.INPUTS
+TARGETS = voc.TARGETS
 
 LAYOUT = "train.txt, val.txt, img/*.jpg and cls/*.mat"
 
@@ -47,22 +49,32 @@ def wanted(members: Sequence[str]) -> list[str]:
     return [*names, *labels.values(), *images]
 
 
-def lists(raw: Path) -> dict[str, list[str]]:
+def lists(folders: Mapping[str, Path]) -> dict[str, list[str]]:
     """SBD's own image lists: train and val, which are not VOC's train and val."""
-    return {name: (raw / f"{name}.txt").read_text(encoding="utf-8").split() for name in ("train", "val")}
+    (folder,) = folders.values()
+    return {name: (folder / f"{name}.txt").read_text(encoding="utf-8").split() for name in ("train", "val")}
 
 
-def image_path(raw: Path, image_id: str) -> Path:
-    """The JPEG of an image."""
-    return raw / "img" / f"{image_id}.jpg"
+def ids(folders: Mapping[str, Path]) -> list[str]:
+    """The images that have a label."""
+    (folder,) = folders.values()
+    return sorted(file.stem for file in (folder / "cls").glob("[!.]*.mat"))
 
 
-def read_label(raw: Path, image_id: str) -> NDArray[np.uint8]:
-    """The class indices of an image, H W: GTcls.Segmentation, which has no void.
+def read(folders: Mapping[str, Path], image_id: str) -> Original:
+    """The JPEG, and the class indices, 0..20 without void.
 
-    Raises InputError for a file that is no .mat, or holds no such field.
+    Raises InputError for a label that is no .mat, or holds no such field.
     """
-    path = raw / "cls" / f"{image_id}.mat"
+    (folder,) = folders.values()
+    return Original(
+        inputs={"rgb": folder / "img" / f"{image_id}.jpg"},
+        labels={"semantic": _label(folder / "cls" / f"{image_id}.mat")},
+    )
+
+
+def _label(path: Path) -> NDArray[np.uint8]:
+    """H W: GTcls.Segmentation."""
     struct = _variable(path, "GTcls")
     fields = struct.dtype.names or ()
     if "Segmentation" not in fields or struct.size != 1:
@@ -78,11 +90,6 @@ def read_label(raw: Path, image_id: str) -> NDArray[np.uint8]:
             f"{path}: GTcls.Segmentation has values {label.min()}..{label.max()}; allowed are 0..20 and 255"
         )
     return label.astype(np.uint8, copy=False)
-
-
-def labelled_ids(raw: Path) -> list[str]:
-    """The images that have a label."""
-    return sorted(file.stem for file in (raw / "cls").glob("*.mat"))
 
 
 def _variable(path: Path, name: str) -> NDArray[Any]:

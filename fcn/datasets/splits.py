@@ -9,16 +9,16 @@ from fcn.config import ImageList
 from fcn.errors import InputError
 
 _VOC2011 = (
-    "the lists of VOC 2011 come with VOCtrainval_25-May-2011.tar: give it as a source of its own, such as "
-    "`voc2011: {dataset: voc, kind: local, from: PATH}`"
+    "the lists of VOC 2011 come with VOCtrainval_25-May-2011.tar: give it as a dataset of its own, such as "
+    "`voc2011: {format: voc, from: PATH}`"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """What a source has: its own lists, and the ids of its labels."""
+    """What a dataset has: its own lists, and the ids of its labels."""
 
-    dataset: str
+    format: str
     lists: Mapping[str, Sequence[str]]
     ids: Sequence[str]
 
@@ -26,10 +26,10 @@ class Holdings:
 def derive(
     lists: Mapping[str, ImageList], *, holdings: Mapping[str, Holdings], published: Mapping[str, Sequence[str]]
 ) -> dict[str, list[str]]:
-    """The ids of every image list, in the order of the source's own list.
+    """The ids of every image list, in the order of the dataset's own list.
 
     `published` are the lists that a paper's authors published, by name.
-    Raises InputError for a list that can't be derived from what the sources have, that has an id twice or none
+    Raises InputError for a list that can't be derived from what the datasets have, that has an id twice or none
     at all, that has not the expected count, or that differs from its published list.
     """
     done: dict[str, list[str]] = {}
@@ -73,8 +73,8 @@ def _derive(
     if name in above:
         raise InputError(f"lists.{name}.minus goes in a circle: {' -> '.join([*above, name])}")
     entry = lists[name]
-    source = holdings[entry.source]
-    ids = _own(name, entry, source)
+    dataset = holdings[entry.dataset]
+    ids = _own(name, entry, dataset)
     if entry.minus is not None:
         without = _derive(
             entry.minus, lists=lists, holdings=holdings, published=published, done=done, above=(*above, name)
@@ -82,7 +82,7 @@ def _derive(
         left_out = set(without)
         ids = [image_id for image_id in ids if image_id not in left_out]
     if entry.published is not None:
-        ids = _against_published(name, entry, ids, source=source, published=published)
+        ids = _against_published(name, entry, ids, dataset=dataset, published=published)
     if not ids:
         raise InputError(f"lists.{name}: no image is left in it; check `list`, `minus` and `published`")
     if entry.expect is not None and len(ids) != entry.expect:
@@ -91,26 +91,26 @@ def _derive(
     return ids
 
 
-def _own(name: str, entry: ImageList, source: Holdings) -> list[str]:
-    """The source's own list that an entry starts from."""
-    if entry.list not in source.lists:
-        hint = f"; {_VOC2011}" if source.dataset == "voc" else ""
+def _own(name: str, entry: ImageList, dataset: Holdings) -> list[str]:
+    """The dataset's own list that an entry starts from."""
+    if entry.list not in dataset.lists:
+        hint = f"; {_VOC2011}" if dataset.format == "voc" else ""
         raise InputError(
-            f"lists.{name}: source {entry.source!r} has no list {entry.list!r}; it has "
-            f"{', '.join(sorted(source.lists)) or 'none'}{hint}"
+            f"lists.{name}: dataset {entry.dataset!r} has no list {entry.list!r}; it has "
+            f"{', '.join(sorted(dataset.lists)) or 'none'}{hint}"
         )
-    ids = list(source.lists[entry.list])
+    ids = list(dataset.lists[entry.list])
     twice = [image_id for image_id, times in Counter(ids).items() if times > 1]
     if twice:
         raise InputError(
-            f"lists.{name}: {len(twice)} ids stand more than once in list {entry.list!r} of {entry.source!r} "
+            f"lists.{name}: {len(twice)} ids stand more than once in list {entry.list!r} of {entry.dataset!r} "
             f"({_some(twice)}); each image may count once"
         )
     return ids
 
 
 def _against_published(
-    name: str, entry: ImageList, ids: list[str], *, source: Holdings, published: Mapping[str, Sequence[str]]
+    name: str, entry: ImageList, ids: list[str], *, dataset: Holdings, published: Mapping[str, Sequence[str]]
 ) -> list[str]:
     """Without `minus`: the published ids among `ids`. With it: `ids`, proven to be the published ones that are here."""
     assert entry.published is not None
@@ -121,7 +121,7 @@ def _against_published(
     if entry.minus is None:
         return [image_id for image_id in ids if image_id in official]
     extra = [image_id for image_id in ids if image_id not in official]
-    lacking = sorted((official & set(source.ids)) - set(ids))
+    lacking = sorted((official & set(dataset.ids)) - set(ids))
     if extra or lacking:
         differences = [
             f"{len(some)} {what} ({_some(some)})"
@@ -131,7 +131,7 @@ def _against_published(
         hint = (
             f"; {_VOC2011}; from VOC 2012, `list: trainval, published: {entry.published}` without `minus` takes the "
             "published ids"
-            if source.dataset == "voc"
+            if dataset.format == "voc"
             else ""
         )
         raise InputError(
@@ -144,10 +144,10 @@ def _against_published(
 def _count_message(name: str, entry: ImageList, ids: Sequence[str], *, published: Mapping[str, Sequence[str]]) -> str:
     message = f"lists.{name}: {len(ids)} images, expected {entry.expect}"
     if entry.published is None:
-        return f"{message}; the source is another one, or not whole: check sources.{entry.source}, or correct `expect`"
+        return f"{message}; the data are others, or not whole: check datasets.{entry.dataset}, or correct `expect`"
     missing = sorted(set(published[entry.published]) - set(ids))
     return (
-        f"{message}; list {entry.list!r} of {entry.source!r} lacks {len(missing)} of the "
+        f"{message}; list {entry.list!r} of {entry.dataset!r} lacks {len(missing)} of the "
         f"{len(published[entry.published])} published ids of {entry.published!r} ({_some(missing)}); {_VOC2011}"
     )
 

@@ -1,13 +1,12 @@
 """PASCAL VOC segmentation, 2011 and 2012: palette PNGs and lists in ImageSets/Segmentation."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fcn.datasets import labels, tree
+from fcn.datasets.facts import Target
+from fcn.datasets.formats import Original
 from fcn.errors import InputError
 
 CLASSES = (
@@ -33,6 +32,9 @@ CLASSES = (
     "train",
     "tvmonitor",
 )
+
+INPUTS = {"rgb": 3}
+TARGETS = {"semantic": Target(classes=CLASSES, background=0, average="seen")}
 
 LAYOUT = "ImageSets/Segmentation/*.txt, JPEGImages/*.jpg and SegmentationClass/*.png"
 
@@ -67,25 +69,26 @@ def wanted(members: Sequence[str]) -> list[str]:
     return [*names, *masks.values(), *images]
 
 
-def lists(raw: Path) -> dict[str, list[str]]:
+def lists(folders: Mapping[str, Path]) -> dict[str, list[str]]:
     """VOC's own image lists by name: train, val, trainval."""
-    files = sorted((raw / "ImageSets" / "Segmentation").glob("*.txt"))
+    (folder,) = folders.values()
+    files = sorted((folder / "ImageSets" / "Segmentation").glob("*.txt"))
     return {file.stem: file.read_text(encoding="utf-8").split() for file in files}
 
 
-def image_path(raw: Path, image_id: str) -> Path:
-    """The JPEG of an image."""
-    return raw / "JPEGImages" / f"{image_id}.jpg"
-
-
-def read_label(raw: Path, image_id: str) -> NDArray[np.uint8]:
-    """The class indices of an image, H W, 0..20 and 255 for void.
-
-    Raises InputError for a file that is no palette PNG.
-    """
-    return labels.read(raw / "SegmentationClass" / f"{image_id}.png")
-
-
-def labelled_ids(raw: Path) -> list[str]:
+def ids(folders: Mapping[str, Path]) -> list[str]:
     """The images that have a label."""
-    return sorted(file.stem for file in (raw / "SegmentationClass").glob("*.png"))
+    (folder,) = folders.values()
+    return sorted(file.stem for file in (folder / "SegmentationClass").glob("[!.]*.png"))
+
+
+def read(folders: Mapping[str, Path], image_id: str) -> Original:
+    """The JPEG, and the class indices, 0..20 and 255 for void.
+
+    Raises InputError for a label that is no palette PNG.
+    """
+    (folder,) = folders.values()
+    return Original(
+        inputs={"rgb": folder / "JPEGImages" / f"{image_id}.jpg"},
+        labels={"semantic": labels.read(folder / "SegmentationClass" / f"{image_id}.png")},
+    )

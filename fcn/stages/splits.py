@@ -5,7 +5,7 @@ from pathlib import Path
 
 import fcn.paper
 from fcn.config import Config
-from fcn.datasets import splits
+from fcn.datasets import facts, splits
 from fcn.errors import InputError
 from fcn.stages.places import Places, existing, whole_folder, write_json
 
@@ -16,8 +16,7 @@ def run(config: Config, name: str | None) -> None:
         raise InputError(f"splits builds all lists at once; leave out {name!r}")
     places = Places(config)
     holdings = {
-        source: _holdings(existing(places.labels(source)), dataset=config.source(source).dataset)
-        for source in {entry.source for entry in config.lists.values()}
+        name: _holdings(existing(places.dataset(name))) for name in {entry.dataset for entry in config.lists.values()}
     }
     lists = splits.derive(config.lists, holdings=holdings, published=_published())
     splits.prove_disjoint(lists, pairs=config.disjoint)
@@ -31,11 +30,12 @@ def run(config: Config, name: str | None) -> None:
         print(f"splits {list_name}: {len(ids)} images", file=sys.stderr)
 
 
-def _holdings(folder: Path, *, dataset: str) -> splits.Holdings:
+def _holdings(folder: Path) -> splits.Holdings:
+    found = facts.read(folder)
     return splits.Holdings(
-        dataset=dataset,
+        format=found.format,
         lists={file.stem: file.read_text(encoding="utf-8").split() for file in (folder / "lists").glob("*.txt")},
-        ids=[file.stem for file in folder.glob("*.png")],
+        ids=[file.stem for file in (folder / next(iter(found.targets))).glob("*.png")],
     )
 
 

@@ -2,13 +2,11 @@
 
 import gzip
 import io
-import os
 import tarfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -20,6 +18,7 @@ from fcn.config import Scenes
 from fcn.datasets.labels import VOID, palette
 from fcn.datasets.sample.scenes import KINDS, Scene, edges, scene
 from fcn.errors import InputError
+from fcn.files import whole_file
 
 _VOC = "VOCdevkit/VOC2012"
 _SBD = "benchmark_RELEASE/dataset"
@@ -74,7 +73,11 @@ def image_id(index: int) -> str:
 def write_voc_archive(path: Path, *, seed: int, scenes: Scenes) -> None:
     """Write VOCtrainval_11-May-2012.tar of the sample: the same bytes for the same arguments."""
     lists = roster(scenes)
-    with _archive(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with (
+        whole_file(path) as part,
+        part.open("wb") as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
         _write_members(tar, _voc_members(lists, seed=seed))
 
 
@@ -82,7 +85,8 @@ def write_sbd_archive(path: Path, *, seed: int, scenes: Scenes) -> None:
     """Write benchmark.tgz of the sample: the same bytes for the same arguments."""
     lists = roster(scenes)
     with (
-        _archive(path) as file,
+        whole_file(path) as part,
+        part.open("wb") as file,
         gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0, compresslevel=1) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
@@ -164,17 +168,3 @@ def _write_members(tar: tarfile.TarFile, members: _Members) -> None:
         info = tarfile.TarInfo(name)
         info.size = len(content)
         tar.addfile(info, io.BytesIO(content))
-
-
-@contextmanager
-def _archive(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary sibling of `path` for writing; on success it is flushed to disk and takes the final name."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""From a dataset's own files to the one layout that everything else reads."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fcn.datasets import audit, labels, splits
+from fcn.datasets.audit import Audited
+from fcn.datasets.formats import Format, Original
+from fcn.errors import InputError
+from fcn.files import sha256
+
+_NAMED = 3  # offenders that a message names
+
+Folders = Mapping[str, Path]
+Place = Callable[[Path, Path], object]  # brings a picture's file from where it is to where it shall be
+
+
+def convert(reader: Format, folders: Folders, out: Path, *, place: Place, step: Callable[[], object]) -> list[Audited]:
+    """Write <input>/<id>.*, <target>/<id>.png and lists/<list>.txt below `out`; return what the audit of each gave.
+
+    `step` is called after each picture. Raises InputError where a listed picture has no label, or where labels or
+    pictures are refused; the message names up to three of them.
+    """
+    ids, lists = reader.ids(folders), reader.lists(folders)
+    check_lists(lists, ids)
+    for name in (*reader.INPUTS, *reader.TARGETS, "lists"):
+        (out / name).mkdir()
+    for name, listed in lists.items():
+        (out / "lists" / f"{name}.txt").write_text(splits.text(listed), encoding="utf-8")
+    audited: list[Audited] = []
+    offenders: list[str] = []
+    with ThreadPoolExecutor(2) as pool:  # PNG and JPEG are coded outside of Python's lock
+        for result in pool.map(partial(_one, reader, folders, out, place), ids):
+            if isinstance(result, InputError):
+                offenders.append(str(result))
+            else:
+                audited.append(result)
+            step()
+    if offenders:
+        raise InputError(f"{len(offenders)} of {len(ids)} labels are refused: {'; '.join(offenders[:_NAMED])}")
+    return audited
+
+
+def check_lists(lists: Mapping[str, Sequence[str]], ids: Sequence[str]) -> None:
+    """Raise InputError for a list with ids that have no label."""
+    labelled = set(ids)
+    for name, listed in lists.items():
+        missing = [image_id for image_id in listed if image_id not in labelled]
+        if missing:
+            more = ", ..." if len(missing) > _NAMED else ""
+            raise InputError(
+                f"{len(missing)} of the {len(listed)} ids in list {name!r} have no label "
+                f"({', '.join(missing[:_NAMED])}{more}); the archive or folder is not whole: fetch it again, "
+                "or take these ids out of its list"
+            )
+    if not labelled:
+        raise InputError("there is no label in it")
+
+
+def digest(folder: Path) -> str:
+    """One hash of all paths and contents below a folder."""
+    total = hashlib.sha256()
+    for path in _files(folder):
+        total.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
+    return total.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _one(reader: Format, folders: Folders, out: Path, place: Place, image_id: str) -> Audited | InputError:
+    """Convert one picture, if nothing is wrong with it."""
+    try:
+        original = reader.read(folders, image_id)
+        audited = _audited(reader, original, image_id)
+    except InputError as error:
+        return error
+    for name, picture in original.inputs.items():
+        if isinstance(picture, Path):
+            place(picture, out / name / f"{image_id}{picture.suffix.lower()}")
+        else:
+            _write_input(picture, out / name / image_id)
+    for name, label in original.labels.items():
+        labels.write(label, path=out / name / f"{image_id}.png", colours=reader.TARGETS[name].palette)
+    return audited
+
+
+def _audited(reader: Format, original: Original, image_id: str) -> Audited:
+    assert list(original.inputs) == list(reader.INPUTS)
+    assert list(original.labels) == list(reader.TARGETS)
+    sizes = {name: audit.size(picture) for name, picture in original.inputs.items()}
+    pixels = {}
+    for target, label in original.labels.items():
+        for name, size in sizes.items():
+            picture = original.inputs[name]
+            pixels[target] = audit.check(
+                label,
+                name=image_id if len(reader.TARGETS) == 1 else f"{image_id}, {target}",
+                size=size,
+                picture=str(picture) if isinstance(picture, Path) else name,
+                classes=len(reader.TARGETS[target].classes),
+            )
+    return Audited(height=size[0], width=size[1], pixels=pixels)
+
+
+def _write_input(values: NDArray[Any], path: Path) -> None:
+    """Write an array H W C: bytes of one or three channels as PNG, everything else as it is."""
+    if values.dtype == np.uint8 and values.shape[2] in (1, 3):
+        Image.fromarray(values if values.shape[2] == 3 else values[:, :, 0]).save(path.with_name(f"{path.name}.png"))
+    else:
+        np.save(path.with_name(f"{path.name}.npy"), values, allow_pickle=False)

@@ -1,0 +1,60 @@
+"""What a dataset says of itself in its dataset.json: inputs, targets with their classes and colours, a digest."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fcn.datasets.labels import palette
+from fcn.files import read_json
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One thing that every pixel is labelled with, such as "semantic": its classes, in the order of their indices.
+
+    `background` is the index of what is none of the others, where there is such a class. `average` says which
+    classes a mean of IU is taken over: those seen in truth or answer, or those in the truth. `palette` has a colour
+    a class; without one it is the VOC devkit's.
+    """
+
+    classes: tuple[str, ...]
+    background: int | None
+    average: Literal["seen", "truth"]
+    palette: tuple[Colour, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.palette:
+            colours = tuple((int(red), int(green), int(blue)) for red, green, blue in palette()[: len(self.classes)])
+            object.__setattr__(self, "palette", colours)
+        assert len(self.palette) == len(self.classes) < 255
+        assert self.background is None or self.background < len(self.classes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A dataset.json. `inputs` are channels by name, `sha256` is over the paths and contents of all other files."""
+
+    format: str
+    generated: bool
+    inputs: Mapping[str, int]
+    targets: Mapping[str, Target]
+    images: int
+    sha256: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        return asdict(self)
+
+
+def read(folder: Path) -> Facts:
+    """The facts of the dataset in `folder`."""
+    values: dict[str, Any] = read_json(folder / "dataset.json")
+    return Facts(**{**values, "targets": {name: _target(found) for name, found in values["targets"].items()}})
+
+
+def _target(values: Mapping[str, Any]) -> Target:
+    colours = tuple((red, green, blue) for red, green, blue in values["palette"])
+    return Target(**{**values, "classes": tuple(values["classes"]), "palette": colours})

@@ -1,0 +1,48 @@
+"""The manifest of an archives folder: which file it holds, where that came from, and what it is known by."""
+
+from pathlib import Path
+from typing import Any
+
+from fcn.errors import InputError
+from fcn.files import existing, read_json, sha256, write_json
+
+
+def write(folder: Path, *, archive: str, kind: str, file: str) -> None:
+    """Note the file of a folder, with its size and hash."""
+    content = {"bytes": (folder / file).stat().st_size, "sha256": sha256(folder / file)}
+    write_json(folder / "manifest.json", {"archive": archive, "kind": kind, "file": file, "content": content})
+
+
+def archive_file(path: Path) -> Path:
+    """The file that the manifest of an archives folder names; any other file or folder is what it is.
+
+    Raises InputError where there is nothing.
+    """
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such archive or folder; `from` is the path, from the project's root, of an archive, of an "
+            "extracted folder, or data/<profile>/archives/NAME, which the stage archives@NAME fills"
+        )
+    manifest = _manifest(path)
+    if manifest is None:
+        return path
+    return existing(path / str(manifest["file"]))
+
+
+def is_archives_folder(path: Path) -> bool:
+    """Whether this is a folder that the archives stage filled, and no person's own file or folder."""
+    return _manifest(path) is not None
+
+
+def is_generated(path: Path) -> bool:
+    """Whether what lies there was made by the sample's generator."""
+    manifest = _manifest(path)
+    return manifest is not None and manifest["kind"] == "sample"
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    file = path / "manifest.json"
+    if not file.is_file():
+        return None
+    manifest: Any = read_json(file)
+    return manifest if isinstance(manifest, dict) and {"archive", "kind", "file"} <= manifest.keys() else None

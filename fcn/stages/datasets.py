@@ -1,0 +1,120 @@
+"""Stage: turn a dataset's archive or folder into pictures, palette PNGs and lists in one layout, and audit all."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fcn.config import Config
+from fcn.datasets import archive, audit, convert, formats, manifests, pinned, room
+from fcn.datasets.facts import Facts
+from fcn.datasets.formats import Format
+from fcn.errors import InputError
+from fcn.files import whole_folder, write_json
+from fcn.paper.downloads import DOWNLOADS
+from fcn.stages.places import Places
+
+_NOT_PACKED = {".mat", ".h5", ".hdf5"}  # files that a format reads as they are
+
+
+def run(config: Config, name: str | None) -> None:
+    """Write data/<profile>/datasets/<name> and the metric data/<profile>/audit/<name>.json."""
+    if name is None:
+        raise InputError(f"which dataset? add its name; known are: {', '.join(config.datasets)}")
+    entry, places = config.dataset(name), Places(config)
+    reader = formats.load(entry.format)
+    origin = manifests.archive_file(Path(entry.from_))
+    if not manifests.is_archives_folder(Path(entry.from_)):
+        _check_pin(name, origin)
+    with whole_folder(places.dataset(name)) as part:
+        source = _opened(origin, reader, part)
+        try:
+            with tqdm(total=len(reader.ids(source.folders)), desc=f"datasets {name}", disable=None) as bar:
+                audited = convert.convert(reader, source.folders, part, place=source.place, step=bar.update)
+        except InputError as error:
+            raise InputError(f"dataset {name!r}: {source.named(str(error))}") from None
+        if source.temporary is not None:
+            shutil.rmtree(source.temporary)
+        facts = Facts(
+            format=entry.format,
+            generated=manifests.is_generated(Path(entry.from_)),
+            inputs=reader.INPUTS,
+            targets=reader.TARGETS,
+            images=len(audited),
+            sha256=convert.digest(part),
+        )
+        write_json(part / "dataset.json", facts.as_json())
+    write_json(places.audit(name), audit.metric(audited, targets=reader.TARGETS))
+    print(f"datasets {name}: {len(audited)} pictures, all labels with classes or void alone", file=sys.stderr)
+
+
+def _check_pin(name: str, origin: Path) -> None:
+    """A person's own archive under the name of a pinned one must be that one."""
+    facts = DOWNLOADS.get(name)
+    if facts is None or not origin.is_file():
+        return
+    try:
+        pinned.check(origin, facts)
+    except pinned.WrongContentError as error:
+        raise InputError(
+            f"{origin}: not the file {facts.file} that dataset {name!r} is: {error}; fetch it again, "
+            "or give the dataset a name of its own"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """Folders as a format reads them, and how a picture gets from there into the dataset.
+
+    What was extracted is moved. A person's own files are copied, never linked: DVC makes what it holds read-only.
+    """
+
+    origin: Path
+    root: str
+    folders: dict[str, Path]
+    temporary: Path | None
+    place: Callable[[Path, Path], object]
+
+    def named(self, message: str) -> str:
+        """A message in which an extracted file is called by its place in the archive."""
+        if self.temporary is None:
+            return message
+        return message.replace(f"{self.folders[self.origin.name]}/", f"{self.origin}: {self.root}")
+
+
+def _opened(origin: Path, reader: Format, part: Path) -> _Source:
+    if origin.is_file() and origin.suffix not in _NOT_PACKED:
+        return _extracted(origin, reader, part / ".members")
+    folder = origin if origin.is_dir() else origin.parent
+    members = [path.relative_to(folder).as_posix() for path in _files(folder)] if origin.is_dir() else [origin.name]
+    try:
+        root, wanted = reader.root(members), reader.wanted(members)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from None
+    size = sum((folder / member).stat().st_size for member in wanted)
+    room.check(part, size, what=f"the copy of {origin}")
+    folders = {origin.name: folder / root}
+    return _Source(origin=origin, root=root, folders=folders, temporary=None, place=shutil.copyfile)
+
+
+def _extracted(origin: Path, reader: Format, folder: Path) -> _Source:
+    root = ""
+
+    def wanted(members: list[str]) -> list[str]:
+        nonlocal root
+        root = reader.root(members)
+        return reader.wanted(members)
+
+    folder.mkdir()
+    archive.extract(origin, folder, wanted=wanted)
+    folders = {origin.name: folder / root}
+    return _Source(origin=origin, root=root, folders=folders, temporary=folder, place=Path.replace)
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files of a folder, sorted by path; links are followed to files, not into folders."""
+    return sorted(Path(top, name) for top, _, names in os.walk(folder) for name in names if Path(top, name).is_file())
