@@ -16,12 +16,13 @@ from types import ModuleType
 from fcn import commands, stages
 from fcn.config import Config, load
 from fcn.errors import InputError, StageFailure
-from fcn.stages.places import Places, write_json
+from fcn.files import write_json, written
+from fcn.stages.places import Places
 
-_NOT_STAGES = {"places"}
+_NOT_STAGES = {"device", "observer", "places"}
 _NOT_COMMANDS = {"pictures"}
 # A training counts over all its starts, by itself; the last two are made of what the others took.
-_WITHOUT_COST = {"train", "report", "publish"}
+_WITHOUT_COST = {"code", "train", "report", "publish"}
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -95,6 +96,9 @@ def _run_stage(config: Config, stage: str, *, name: str | None) -> None:
     if stage not in _WITHOUT_COST:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         cost = {"seconds": round(time.monotonic() - began, 1), "peak_memory_bytes": peak}
+        result = Places(config).result(stage, name)
+        if result is not None:
+            cost |= written(result)
         write_json(Places(config).stage_cost(stage, name), cost)
 
 

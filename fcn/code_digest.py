@@ -1,4 +1,4 @@
-"""What code a module can run, as one digest: the syntax trees of all that it imports, blind to comments and docstrings."""
+"""What code a module can run: digests of the syntax trees of all that it imports, blind to comments and docstrings."""
 
 import ast
 import hashlib

@@ -175,9 +175,9 @@ class Net:
         if parent.pad != self.pad:
             return f"was trained with pad {parent.pad}, the run's net has {self.pad}; write pad: {parent.pad}"
         for tap in parent.taps if scaled else ():
-            found, ours = parent.scales.get(tap, 1.0), self.scales.get(tap, 1.0)
-            if found != ours:
-                return f"scales the skip of stride {tap} by {found:g}, the run's net by {ours:g}; use the same scales"
+            theirs, own = parent.scales.get(tap, 1.0), self.scales.get(tap, 1.0)
+            if theirs != own:
+                return f"scales the skip of stride {tap} by {theirs:g}, the run's net by {own:g}; use the same scales"
         learned = ("fixed", "intermediate", "all")
         if learned.index(parent.upsampling) > learned.index(self.upsampling) and (
             parent.upsampling == "all" or parent.taps

@@ -148,12 +148,8 @@ def _start(config: Config, name: str) -> list[_Difference]:
         ours = f"{start} ({kind}, preprocessing {entry.preprocessing})"
         found.append(_Difference(name="weights", published=published, ours=ours))
     coarser = {32: None, 16: 32, 8: 16}[net.stride]
-    if parent is None:
-        # Only the 8s net was published as trained at once.
-        fits = net.stride != 16
-    else:
-        fits = config.net(parent).stride == coarser
-    if not fits:
+    # Of the nets that start from a classifier with their skips, only the 8s was published.
+    if net.stride == 16 if parent is None else config.net(parent).stride != coarser:
         published = f"the {coarser}s net" if coarser else "the classifier"
         found.append(_Difference(name="init", published=published, ours=config.run(name).init))
     return found

@@ -81,10 +81,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def size(path: Path) -> tuple[int, int]:
+def written(path: Path) -> dict[str, int]:
     """How many files lie at `path`, a file or a folder, and their bytes."""
     found = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return len(found), sum(file.stat().st_size for file in found)
+    return {"files": len(found), "bytes": sum(file.stat().st_size for file in found)}
 
 
 @contextmanager

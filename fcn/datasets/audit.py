@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from fcn.datasets import modes
 from fcn.datasets.facts import Target
 from fcn.datasets.labels import VOID
 from fcn.errors import InputError
@@ -32,11 +33,11 @@ def size(picture: Path | NDArray[Any]) -> tuple[int, int]:
         return picture.shape[0], picture.shape[1]
     try:
         with Image.open(picture) as opened:
-            width, height = opened.size
+            size = modes.size(opened)
             # At an eighth of the size a JPEG's bytes are all read, at a quarter of the cost.
-            opened.draft("L", (width // 8, height // 8))
+            opened.draft("L", (opened.size[0] // 8, opened.size[1] // 8))
             opened.load()
-            return height, width
+            return size
     except FileNotFoundError:
         raise InputError(
             f"{picture}: no such image; every label needs its image: the archive or folder is not whole"

@@ -40,14 +40,14 @@ class Samples:
         )
 
     def read_input(self, image_id: str, name: str) -> NDArray[Any]:
-        """H W C: RGB as it is stored, or the values as they were written."""
+        """H W C: RGB as everybody sees it, or the values as they were written."""
         path = self._input_file(image_id, name)
         try:
             if path.suffix == ".npy":
                 values: NDArray[Any] = np.load(path, allow_pickle=False)
                 return values
             with Image.open(path) as image:
-                return np.array(image)[:, :, None] if self.facts.inputs[name] == 1 else modes.stored_rgb(image)
+                return np.array(image)[:, :, None] if self.facts.inputs[name] == 1 else modes.rgb(image)
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path}: can't be read ({error}); run `dvc repro`, which makes it anew") from None
 

@@ -14,20 +14,13 @@ from torch import Tensor
 
 from fcn import files
 from fcn.config import Backbone, Net
+from fcn.datasets.facts import Target
 from fcn.errors import InputError, StageFailure
 from fcn.nets import torch_file, version_1
 from fcn.nets.preprocessing import Preprocessing
 
 _FORMAT = "fcn checkpoint"
 _VERSION = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What a head tells apart: the names of its classes and, for each, red, green and blue."""
-
-    classes: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

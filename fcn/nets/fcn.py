@@ -35,9 +35,7 @@ class Head(nn.Module):
             self.add_module(f"upscore_{name}", up)
             self.offsets[tap] = crop_offset(finer, grid)
             grid = grid if self.offsets[tap] >= 0 else finer
-        self.upscore, grid = _aligned(
-            grid, IMAGE, classes=classes, factor=net.stride, learned=net.upsampling == "all"
-        )
+        self.upscore, grid = _aligned(grid, IMAGE, classes=classes, factor=net.stride, learned=net.upsampling == "all")
         self.offsets[1] = crop_offset(grid, IMAGE)
 
     def coarse_scores(self, maps: Mapping[int, Tensor]) -> Tensor:

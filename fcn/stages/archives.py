@@ -62,8 +62,8 @@ def _is_right(path: Path, facts: downloads.Download) -> bool:
 
 
 def _sample(name: str, entry: Archive, part: Path) -> str:
-    if entry.file is None or entry.scenes is None or entry.format is None or entry.seed is None:
-        raise InputError(f"archives.{name}: kind sample needs `format`, `file`, `scenes` and `seed`")
+    if entry.file is None or entry.scenes is None or entry.format is None:
+        raise InputError(f"archives.{name}: kind sample needs `format`, `file` and `scenes`")
     sample = importlib.import_module("fcn.datasets.sample")
     writers = {"voc": sample.write_voc_archive, "sbd": sample.write_sbd_archive}
     if entry.format not in writers:

@@ -70,7 +70,7 @@ def described(config: Config, stage: str, item: str | None) -> dict[str, Any]:
     return {
         "settings": json.loads(json.dumps(settings, default=asdict)),
         "modules": closure(roots, folder=_FOLDER, without=NEVER_THE_RESULT),
-        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in _data_files(roots)},
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in _data_files(roots[0])},
     }
 
 
@@ -163,7 +163,7 @@ def _backbone(architecture: str) -> str:
 
 def _printed() -> list[str]:
     """The printed tables: all modules of their folder."""
-    return _folder_modules("paper")
+    return [module for module in _folder_modules("paper") if module != f"fcn.paper.{_PINS}"]
 
 
 def _folder_modules(folder: str) -> list[str]:
@@ -171,14 +171,21 @@ def _folder_modules(folder: str) -> list[str]:
     return [f"fcn.{folder.replace('/', '.')}.{path.stem}" for path in found if path.stem != "__init__"]
 
 
-def _data_files(roots: list[str]) -> list[Path]:
-    """What lies beside the code of these rooms and is read by it: published lists, printed tables, page templates."""
-    rooms = {"fcn.stages.splits": "paper", "fcn.stages.report": "report", "fcn.stages.tables": "paper"}
-    folders = {rooms[root] for root in roots if root in rooms}
-    if any(root.startswith("fcn.paper.") for root in roots):
-        folders.add("paper")
-    found = (path for folder in folders for path in (_FOLDER / folder).rglob("*") if path.is_file())
-    return sorted(path for path in found if path.suffix not in (".py", ".pyc"))
+# Beside the code, and read by it: the lists that authors published, printed tables, templates of pages. What is
+# downloaded isn't among them: each archive has its own pin.
+_READ = {
+    "fcn.stages.splits": ("paper/*.txt",),
+    "fcn.stages.tables": ("paper/*.toml",),
+    "fcn.stages.figures": ("paper/*.toml",),
+    "fcn.stages.report": ("paper/*.toml", "report/*.html", "report/*.md"),
+    "fcn.stages.publish": ("paper/*.toml",),
+}
+_PINS = "downloads"
+
+
+def _data_files(stage: str) -> list[Path]:
+    found = (path for pattern in _READ.get(stage, ()) for path in _FOLDER.glob(pattern))
+    return sorted(path for path in found if path.stem != _PINS)
 
 
 def _unlisted(config: Config) -> list[Path]:

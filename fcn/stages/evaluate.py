@@ -44,12 +44,12 @@ def run(config: Config, name: str | None) -> None:
     write_json(places.classes(name), {target: _by_class(saved, target, hist) for target, hist in hists.items()})
     scores: dict[str, Any] = {}
     for number, (target, hist) in enumerate(hists.items()):
-        facts = samples.facts["targets"][target]
-        found = asdict(metrics(hist, over=facts["average"]))
-        if facts["background"] is not None:
-            constant = constant_answer(hist, answer=facts["background"])
-            found["background_mean_iu"] = metrics(constant, over=facts["average"]).mean_iu
-            if not np.delete(hist, facts["background"], axis=1).any():
+        facts = samples.facts.targets[target]
+        found = asdict(metrics(hist, over=facts.average))
+        if facts.background is not None:
+            constant = constant_answer(hist, answer=facts.background)
+            found["background_mean_iu"] = metrics(constant, over=facts.average).mean_iu
+            if not np.delete(hist, facts.background, axis=1).any():
                 print(f"{name}: warning: the net answers background everywhere", file=sys.stderr)
         # The first head's metrics have the papers' plain names, another's its own before them: geometric_pixel_acc.
         scores |= {key if number == 0 else f"{target}_{key}": value for key, value in found.items()}
@@ -60,8 +60,8 @@ def run(config: Config, name: str | None) -> None:
 def _check_classes(saved: Checkpoint, samples: Samples, *, name: str, dataset: str) -> None:
     """Raise InputError where the net was trained to tell apart other classes than the val dataset has."""
     for target, trained_on in saved.targets.items():
-        facts = samples.facts["targets"].get(target)
-        found = () if facts is None else tuple(facts["classes"])
+        facts = samples.facts.targets.get(target)
+        found = () if facts is None else facts.classes
         if found != trained_on.classes:
             raise InputError(
                 f"runs.{name}.val: {dataset} has {len(found)} classes for {target!r}, "

@@ -30,6 +30,19 @@ class Places:
         """The digest of what a stage can run, under the name that DVC has for the stage."""
         return self.data / "code" / f"{address(stage, name)}.json"
 
+    def result(self, stage: str, name: str | None) -> Path | None:
+        """What a stage writes for others to read, where that is one large file or folder."""
+        if name is None:
+            return {"splits": self.splits, "tables": self.tables, "figures": self.figures}.get(stage)
+        of_item = {
+            "archives": self.archive,
+            "datasets": self.dataset,
+            "classifiers": self.weights,
+            "weights": self.weights,
+            "evaluate": self.histograms,
+        }
+        return of_item[stage](name) if stage in of_item else None
+
     @property
     def removed(self) -> Path:
         """Results of what params.yaml no longer has: DVC doesn't look there, and anybody may delete them."""

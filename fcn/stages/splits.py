@@ -7,7 +7,8 @@ import fcn.paper
 from fcn.config import Config
 from fcn.datasets import facts, splits
 from fcn.errors import InputError
-from fcn.stages.places import Places, existing, whole_folder, write_json
+from fcn.files import existing, whole_folder, write_json
+from fcn.stages.places import Places
 
 
 def run(config: Config, name: str | None) -> None:

@@ -14,15 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
 from fcn.config import Config, Recipe
+from fcn.datasets import facts
+from fcn.datasets.facts import Target
 from fcn.datasets.samples import Samples
 from fcn.errors import InputError, StageFailure
-from fcn.files import exclusive, existing, read_json, sha256, whole_file, write_json
+from fcn.files import exclusive, existing, sha256, whole_file, write_json, written
 from fcn.lifeline import Lifeline, lifeline
 from fcn.nets import checkpoint
 from fcn.nets.build import HandOver, start
-from fcn.nets.checkpoint import Checkpoint, Target
+from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.stages import code, device
 from fcn.stages.observer import Observer
@@ -95,9 +96,9 @@ def run(config: Config, name: str | None) -> None:
         )
         with whole_file(places.history(name)) as part:
             part.write_text("".join(json.dumps(row) + "\n" for row in progress.history), encoding="utf-8")
-        write_json(places.cost(name), {**_cost(progress, where), **environment})
         with whole_file(places.net(name)) as part:
             checkpoint.save(finished, part)
+        write_json(places.cost(name), {**_cost(progress, where), **written(places.net(name)), **environment})
         shutil.rmtree(folder, ignore_errors=True)  # while the lock is held: who waits for it begins a folder of its own
 
 
@@ -110,20 +111,16 @@ def _targets(net: FCN, samples: Samples, *, dataset: str, where: str) -> dict[st
 
     Raises InputError for a head that the dataset has no labels for, or another number of classes.
     """
-    found = {}
+    known = samples.facts.targets
     for target, classes in net.net.heads.items():
-        facts = samples.facts["targets"].get(target)
-        if facts is None:
-            labelled = ", ".join(samples.facts["targets"])
-            raise InputError(f"{where} has a head {target!r}, but the labels of {dataset} are: {labelled}")
-        if len(facts["classes"]) != classes:
+        if target not in known:
+            raise InputError(f"{where} has a head {target!r}, but the labels of {dataset} are: {', '.join(known)}")
+        if len(known[target].classes) != classes:
             raise InputError(
-                f"{where} has {classes} classes for {target!r}, but {dataset} has {len(facts['classes'])}; "
-                f"write heads: {{{target}: {len(facts['classes'])}}}"
+                f"{where} has {classes} classes for {target!r}, but {dataset} has {len(known[target].classes)}; "
+                f"write heads: {{{target}: {len(known[target].classes)}}}"
             )
-        palette = tuple((int(red), int(green), int(blue)) for red, green, blue in facts["palette"])
-        found[target] = Target(classes=tuple(facts["classes"]), palette=palette)
-    return found
+    return {target: known[target] for target in net.net.heads}
 
 
 def _settings_hash(config: Config, name: str, *, origin: Path, dataset: Path) -> str:
@@ -135,7 +132,7 @@ def _settings_hash(config: Config, name: str, *, origin: Path, dataset: Path) ->
         "code": code.described(config, "train", name),
         "threads": config.threads,
         "origin": sha256(origin),
-        "dataset": read_json(dataset / "dataset.json")["sha256"],
+        "dataset": facts.read(dataset).sha256,
         "list": sha256(Places(config).split(config.run(name).train.list)),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

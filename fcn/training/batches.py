@@ -30,34 +30,24 @@ class Batches(Dataset[Batch]):
 
     def __getitem__(self, draw: int) -> Batch:
         """The batch of one draw."""
-        random = np.random.default_rng((self._seed, draw))
-        prepared = []
-        for index in random.integers(len(self._samples), size=self._recipe.batch):
-            sample = self._samples.read(self._samples.ids[index])
-            inputs = {name: process(sample.inputs[name]).numpy() for name, process in self._preprocessing.items()}
-            recipe = self._recipe
-            prepared.append(
-                augmented(
-                    Prepared(inputs=inputs, labels=sample.labels),
-                    random,
-                    mirror=recipe.mirror,
-                    jitter=recipe.jitter,
-                    crop=recipe.crop,
-                )
-            )
-        height = max(item.size[0] for item in prepared)
-        width = max(item.size[1] for item in prepared)
-        first = prepared[0]
-        inputs_out = {
-            name: torch.zeros(len(prepared), len(array), height, width) for name, array in first.inputs.items()
-        }
-        labels_out = {
-            target: torch.full((len(prepared), height, width), VOID, dtype=torch.int64) for target in first.labels
-        }
-        for row, item in enumerate(prepared):
-            h, w = item.size
-            for name, array in item.inputs.items():
-                inputs_out[name][row, :, :h, :w] = torch.from_numpy(array)
-            for target, label in item.labels.items():
-                labels_out[target][row, :h, :w] = torch.from_numpy(label)
-        return inputs_out, labels_out
+        random, recipe = np.random.default_rng((self._seed, draw)), self._recipe
+        drawn = []
+        for index in random.integers(len(self._samples), size=recipe.batch):
+            item = self._prepared(self._samples.ids[index])
+            drawn.append(augmented(item, random, mirror=recipe.mirror, jitter=recipe.jitter, crop=recipe.crop))
+        size = (max(item.size[0] for item in drawn), max(item.size[1] for item in drawn))
+        first = drawn[0]
+        images = {name: torch.zeros(len(drawn), len(values), *size) for name, values in first.inputs.items()}
+        truths = {name: torch.full((len(drawn), *size), VOID, dtype=torch.int64) for name in first.labels}
+        for row, item in enumerate(drawn):
+            height, width = item.size
+            for name, values in item.inputs.items():
+                images[name][row, :, :height, :width] = torch.from_numpy(values)
+            for name, label in item.labels.items():
+                truths[name][row, :height, :width] = torch.from_numpy(label)
+        return images, truths
+
+    def _prepared(self, image_id: str) -> Prepared:
+        sample = self._samples.read(image_id)
+        inputs = {name: process(sample.inputs[name]).numpy() for name, process in self._preprocessing.items()}
+        return Prepared(inputs=inputs, labels=sample.labels)

@@ -11,7 +11,7 @@ from fcn.config import Backbone, ClassifierTraining
 from fcn.datasets import sample
 from fcn.nets import backbones
 from fcn.nets.preprocessing import Preprocessing
-from fcn.training.loop import iteration_seed
+from fcn.training.seeds import iteration_seed
 
 _CLASSES = 20
 _WARMUP = 50

@@ -1,6 +1,5 @@
 """The training loop: batch, loss, backward, step, report, save (CVPR section 4.3)."""
 
-import hashlib
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from fcn.training.batches import Batch, Batches
 from fcn.training.losses import Loss, valid_pixels
 from fcn.training.optimizer import rate_at, set_rate, sgd
 from fcn.training.resume import Progress
+from fcn.training.seeds import iteration_seed
 
 _REPORTS = 200
 
@@ -201,11 +201,6 @@ def _finer_split(split: int, recipe: Recipe) -> int:
         else "train on crops (crop:), or with precision: bfloat16"
     )
     raise StageFailure(f"out of memory with {recipe.batch // split} images in a pass; {advice}")
-
-
-def iteration_seed(seed: int, iteration: int) -> int:
-    """A 63-bit seed for the draws of one iteration (dropout)."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {iteration}".encode()).digest()[:8], "big") >> 1
 
 
 def _draws(batches: Batches, numbers: range, workers: int) -> Iterator[Batch]:

@@ -30,6 +30,13 @@ def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     )
 
 
+def freeze(net: nn.Module, recipe: Recipe) -> None:
+    """Leave only the score layers to be trained where the recipe says so: FCN-32s-fixed (CVPR Table 2)."""
+    if recipe.trained == "score":
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(is_score_layer(name))
+
+
 def rate_at(iteration: int, recipe: Recipe) -> float:
     """The base rate: fixed in the papers; a profile may warm up linearly, and drop to a tenth near the end."""
     rate = recipe.rate

@@ -69,7 +69,9 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
         raise InputError(f"{path} lacks score_fr.weight or fc6.weight; it is a part of an FCN, the whole is wanted")
     state = {_our_name(key): tensor for key, tensor in found.items()}
     with torch.device("meta"):
-        shapes = {name: x.shape for name, x in FCN(_net(state, backbone=backbone, upsampling="all")).state_dict().items()}
+        shapes = {
+            name: x.shape for name, x in FCN(_net(state, backbone=backbone, upsampling="all")).state_dict().items()
+        }
     upsampling = {name for name in shapes if _is_upsampling(name)}
     whole = fitted(state, shapes=shapes, may_lack=upsampling, where=str(path))
     kept = {"fixed": set(), "intermediate": upsampling - {_LAST_UPSAMPLING}, "all": upsampling}[_upsampling(state)]
