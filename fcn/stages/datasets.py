@@ -42,12 +42,12 @@ def run(config: Config, name: str | None) -> None:
         facts = Facts(
             format=entry.format,
             generated=manifests.is_generated(Path(entry.from_)),
-            inputs=reader.INPUTS,
-            targets=reader.TARGETS,
+            inputs=dict(reader.INPUTS),
+            targets={target: found.facts() for target, found in reader.TARGETS.items()},
             images=len(audited),
             sha256=convert.digest(part),
         )
-        write_json(part / "dataset.json", facts.as_json())
+        write_json(part / "dataset.json", facts)
     write_json(places.audit(name), audit.metric(audited, targets=reader.TARGETS))
     print(f"datasets {name}: {len(audited)} pictures, all labels with classes or void alone", file=sys.stderr)
 
