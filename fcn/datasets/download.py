@@ -1,6 +1,5 @@
 """Fetching a pinned file: mirrors in order, resumed where it stopped, believed only by its hash."""
 
-import fcntl
 import os
 import re
 import time
@@ -14,6 +13,7 @@ import requests
 from fcn.datasets import room
 from fcn.datasets.pinned import WrongContentError, check
 from fcn.errors import StageFailure
+from fcn.files import exclusive
 from fcn.paper.downloads import Download
 
 Progress = Callable[[int, int | None], None]  # bytes that are here, bytes in total where known
@@ -58,34 +58,37 @@ def fetch(download: Download, folder: Path, *, progress: Progress, patience: Pat
             path.unlink()
         else:
             return path
-    answers = []
-    with _part(path) as part:
-        for url in download.urls:
-            try:
-                _from_mirror(url, part, download, folder=folder, progress=progress, patience=patience)
-            except _MirrorError as error:
-                answers.append(f"{url}: {error}")
-                continue
-            os.fsync(part.fileno())
-            Path(part.name).replace(path)
-            return path
-        if _size(part) == 0:
-            Path(part.name).unlink()
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with exclusive(part), part.open("ab", buffering=0) as file:  # two that write to one file would spoil it
+            answers = _from_mirrors(file, download, folder=folder, progress=progress, patience=patience)
+            if answers is None:
+                part.replace(path)
+                return path
+            if _size(file) == 0:
+                part.unlink()
+    except BlockingIOError:
+        raise StageFailure(f"{path}: another process is downloading it; wait until it is done") from None
     raise StageFailure(
         f"{download.file} could not be downloaded. {'; '.join(answers)}. Run the same command again to go on where it "
-        f"stopped, or get the file by other means and give its path as `from` in params.yaml, without an archive"
+        "stopped, or get the file by other means and give its path as `from` in params.yaml, without an archive"
     )
 
 
-def _part(path: Path) -> BinaryIO:
-    """The file of what has come, open and locked: two processes that write to one file would spoil it."""
-    part = path.with_name(f"{path.name}.part").open("ab", buffering=0)
-    try:
-        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        part.close()
-        raise StageFailure(f"{path}: another process is downloading it; wait until it is done") from None
-    return part
+def _from_mirrors(
+    part: BinaryIO, download: Download, *, folder: Path, progress: Progress, patience: Patience
+) -> list[str] | None:
+    """Fill `part` from the first mirror that can; else return what each answered."""
+    answers = []
+    for url in download.urls:
+        try:
+            _from_mirror(url, part, download, folder=folder, progress=progress, patience=patience)
+        except _MirrorError as error:
+            answers.append(f"{url}: {error}")
+        else:
+            os.fsync(part.fileno())
+            return None
+    return answers
 
 
 def _from_mirror(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn.datasets import archive, sbd, voc
+from fcn.datasets import archive
+from fcn.datasets.formats import sbd, voc
 from fcn.errors import InputError
 from tests.data import tiny
 

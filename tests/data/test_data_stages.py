@@ -1,5 +1,6 @@
-"""The four data stages as people and DVC call them, on tiny archives in the true formats."""
+"""The data stages as people and DVC call them, on tiny archives in the true formats."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,15 +17,15 @@ from tests.conftest import RunFcn
 from tests.data import tiny
 
 LOCAL = {
-    "voc-tiny": {"dataset": "voc", "kind": "local", "from": "voc.tar"},
-    "sbd-tiny": {"dataset": "sbd", "kind": "local", "from": "sbd.tgz"},
+    "voc-tiny": {"format": "voc", "from": "voc.tar"},
+    "sbd-tiny": {"format": "sbd", "from": "sbd.tgz"},
 }
 LISTS = {
-    "sbd-train": {"source": "sbd-tiny", "list": "train", "expect": 3},
-    "val": {"source": "voc-tiny", "list": "val", "expect": 3},
-    "rest": {"source": "voc-tiny", "list": "val", "minus": "sbd-train", "published": "seg11valid", "expect": 2},
+    "sbd-train": {"dataset": "sbd-tiny", "list": "train", "expect": 3},
+    "val": {"dataset": "voc-tiny", "list": "val", "expect": 3},
+    "rest": {"dataset": "voc-tiny", "list": "val", "minus": "sbd-train", "published": "seg11valid", "expect": 2},
 }
-STAGES = [[stage, source] for stage in ("archives", "raw", "labels") for source in LOCAL]
+STAGES = [["datasets", name] for name in LOCAL]
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def project(tmp_path: Path) -> Path:
     """A folder with two tiny archives and their params.yaml."""
     tiny.pack(tmp_path / "voc.tar", tiny.voc())
     tiny.pack(tmp_path / "sbd.tgz", tiny.sbd())
-    tiny.params(tmp_path, sources=LOCAL, lists=LISTS, disjoint=[["sbd-train", "rest"]])
+    tiny.params(tmp_path, datasets=LOCAL, lists=LISTS, disjoint=[["sbd-train", "rest"]])
     return tmp_path
 
 
@@ -66,10 +67,10 @@ def test_from_archives_to_lists(project: Path, stages: Callable[..., str]) -> No
     stages(*STAGES, ["splits"])
     data = project / "data" / "tiny"
     for image_id in [*tiny.VOC_TRAIN, *tiny.VOC_VAL]:
-        label = labels.read(data / "labels" / "voc-tiny" / f"{image_id}.png")
+        label = labels.read(data / "datasets" / "voc-tiny" / "semantic" / f"{image_id}.png")
         assert np.array_equal(label, tiny.label(image_id, void=True))
     for image_id in [*tiny.SBD_TRAIN, *tiny.SBD_VAL]:
-        label = labels.read(data / "labels" / "sbd-tiny" / f"{image_id}.png")
+        label = labels.read(data / "datasets" / "sbd-tiny" / "semantic" / f"{image_id}.png")
         assert np.array_equal(label, tiny.label(image_id, void=False))
     assert {path.stem: path.read_text().split() for path in (data / "splits").iterdir()} == {
         "sbd-train": tiny.SBD_TRAIN,
@@ -90,16 +91,47 @@ def test_from_archives_to_lists(project: Path, stages: Callable[..., str]) -> No
     assert contents(data) == before
 
 
-def test_only_what_is_needed_is_extracted(project: Path, stages: Callable[..., str]) -> None:
-    """Raw folders have the dataset's own layout without what stands before it, and the manifest counts their files."""
-    stages(*STAGES[:4])
-    raw = project / "data" / "tiny" / "raw"
-    voc = tiny.tree(raw / "voc-tiny")
-    assert {name.split("/")[0] for name in voc} == {"ImageSets", "JPEGImages", "SegmentationClass", "manifest.json"}
-    assert len(voc) == 3 + 6 + 6 + 1
-    sbd = tiny.tree(raw / "sbd-tiny")
-    assert {name.split("/")[0] for name in sbd} == {"train.txt", "val.txt", "img", "cls", "manifest.json"}
-    assert json.loads((raw / "sbd-tiny" / "manifest.json").read_text())["files"] == len(sbd) - 1
+def test_a_dataset_has_one_layout(project: Path, stages: Callable[..., str]) -> None:
+    """Of any dataset there is what is needed and no more: pictures, labels, lists, and what it says of itself."""
+    stages(*STAGES)
+    for name, members, ids in (
+        ("voc-tiny", tiny.voc(), [*tiny.VOC_TRAIN, *tiny.VOC_VAL]),
+        ("sbd-tiny", tiny.sbd(), [*tiny.SBD_TRAIN, *tiny.SBD_VAL]),
+    ):
+        folder = project / "data" / "tiny" / "datasets" / name
+        lists = ["train", "trainval", "val"] if name == "voc-tiny" else ["train", "val"]
+        assert tiny.tree(folder) == sorted(
+            ["dataset.json"]
+            + [f"lists/{each}.txt" for each in lists]
+            + [f"rgb/{image_id}.jpg" for image_id in ids]
+            + [f"semantic/{image_id}.png" for image_id in ids]
+        )
+        for image_id in ids:
+            (original,) = [content for path, content in members.items() if path.endswith(f"/{image_id}.jpg")]
+            assert (folder / "rgb" / f"{image_id}.jpg").read_bytes() == original
+        assert all(path.stat().st_nlink == 1 for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_dataset_says_what_it_is(project: Path, stages: Callable[..., str]) -> None:
+    """dataset.json has inputs, targets with their classes and colours, and a digest that every other file decides."""
+    stages(*STAGES)
+    folder = project / "data" / "tiny" / "datasets" / "voc-tiny"
+    facts = json.loads((folder / "dataset.json").read_text())
+    assert {key: facts[key] for key in ("format", "generated", "inputs", "images")} == {
+        "format": "voc",
+        "generated": False,
+        "inputs": {"rgb": 3},
+        "images": 6,
+    }
+    (target,) = facts["targets"].values()
+    assert (target["classes"][15], target["palette"][15]) == ("person", [192, 128, 128])
+    assert (len(target["classes"]), target["background"], target["average"]) == (21, 0, "seen")
+    before = facts["sha256"]
+    members = tiny.voc()
+    members[f"{tiny.VOC}JPEGImages/2007_000001.jpg"] = tiny.jpeg(colour=(1, 2, 3))
+    tiny.pack(project / "voc.tar", members)
+    stages(STAGES[0])
+    assert json.loads((folder / "dataset.json").read_text())["sha256"] != before
 
 
 def test_a_folder_is_as_good_as_archives(project: Path, stages: Callable[..., str]) -> None:
@@ -109,31 +141,64 @@ def test_a_folder_is_as_good_as_archives(project: Path, stages: Callable[..., st
     before = contents(data)
     shutil.rmtree(data)
     tiny.unpack(project / "both", {**tiny.voc(), **tiny.sbd()})
-    sources = {name: {**source, "from": "both"} for name, source in LOCAL.items()}
-    tiny.params(project, sources=sources, lists=LISTS)
+    tiny.params(project, datasets={name: {**entry, "from": "both"} for name, entry in LOCAL.items()}, lists=LISTS)
     stages(*STAGES, ["splits"])
-    after = contents(data)
-    for folder in ("raw", "labels", "splits"):
-        assert {k: v for k, v in before.items() if k.startswith(folder)} == {
-            k: v for k, v in after.items() if k.startswith(folder)
-        }
-    assert tiny.tree(data / "archives") == ["sbd-tiny/manifest.json", "voc-tiny/manifest.json"]
+    assert {k: v for k, v in contents(data).items() if k != "audit/splits.json"} == {
+        k: v for k, v in before.items() if k != "audit/splits.json"
+    }
+
+
+def test_a_persons_own_files_are_left_alone(project: Path, stages: Callable[..., str]) -> None:
+    """A folder is only read: nothing is written there, and no file is shared with it, not even by a hard link."""
+    mine = tiny.unpack(project / "both", {**tiny.voc(), **tiny.sbd()})
+    tiny.params(project, datasets={name: {**entry, "from": "both"} for name, entry in LOCAL.items()})
+    before = {path: path.stat() for path in mine.rglob("*")}
+    for path in (mine, *before):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat() for path in mine.rglob("*")}
+    stages(*STAGES)
+    for path in (project / "data").rglob("*"):  # as DVC does with what it holds
+        path.chmod(0o700 if path.is_dir() else 0o400)
+    assert {path: path.stat() for path in mine.rglob("*")}.keys() == before.keys()
+    for path, stat in before.items():
+        now = path.stat()
+        assert (now.st_mode, now.st_nlink, now.st_mtime_ns, now.st_size) == (
+            stat.st_mode,
+            stat.st_nlink,
+            stat.st_mtime_ns,
+            stat.st_size,
+        )
 
 
 def test_generated_archives_take_the_same_road(project: Path, stages: Callable[..., str]) -> None:
-    """The sample's archives, made by the archives stage, pass extraction, label audit and lists."""
+    """The sample's archives, made by the archives stage, become datasets that say so, and lists."""
     scenes = {"sbd_train": 4, "voc_train": 2, "voc_val": 4, "leaked": 2}
-    sources = {
-        "voc-tiny": {"dataset": "voc", "kind": "sample", "from": "voc.tar", "archive": "v.tar", "scenes": scenes},
-        "sbd-tiny": {"dataset": "sbd", "kind": "sample", "from": "voc.tar", "archive": "s.tgz", "scenes": scenes},
+    archives = {
+        "v": {"kind": "sample", "format": "voc", "file": "v.tar", "scenes": scenes, "seed": 3},
+        "s": {"kind": "sample", "format": "sbd", "file": "s.tgz", "scenes": scenes, "seed": 3},
+    }
+    datasets = {
+        "voc-tiny": {"format": "voc", "from": "data/tiny/archives/v"},
+        "sbd-tiny": {"format": "sbd", "from": "data/tiny/archives/s/"},
     }
     lists = {
-        "sbd-train": {"source": "sbd-tiny", "list": "train", "expect": 4},
-        "rest": {"source": "voc-tiny", "list": "val", "minus": "sbd-train", "expect": 2},
+        "sbd-train": {"dataset": "sbd-tiny", "list": "train", "expect": 4},
+        "rest": {"dataset": "voc-tiny", "list": "val", "minus": "sbd-train", "expect": 2},
     }
-    tiny.params(project, sources=sources, lists=lists, disjoint=[["sbd-train", "rest"]])
-    stages(*STAGES, ["splits"])
-    assert tiny.tree(project / "data" / "tiny" / "splits") == ["rest.txt", "sbd-train.txt"]
+    tiny.params(project, archives=archives, datasets=datasets, lists=lists, disjoint=[["sbd-train", "rest"]])
+    stages(["archives", "v"], ["archives", "s"], *STAGES, ["splits"])
+    data = project / "data" / "tiny"
+    assert tiny.tree(data / "splits") == ["rest.txt", "sbd-train.txt"]
+    for name in LOCAL:
+        assert json.loads((data / "datasets" / name / "dataset.json").read_text())["generated"] is True
+    manifest = json.loads((data / "archives" / "v" / "manifest.json").read_text())
+    content = (data / "archives" / "v" / "v.tar").read_bytes()
+    assert manifest == {
+        "archive": "v",
+        "kind": "sample",
+        "file": "v.tar",
+        "content": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
+    }
 
 
 def spoil_sbd(project: Path, **members: bytes | None) -> None:
@@ -162,29 +227,34 @@ def value_77() -> bytes:
             tiny.mat(np.zeros((9, 12), np.uint8), field="Other"),
             "no field Segmentation, found Other",
         ),
-        ("cls/2009_000005.mat", b"not matlab", "not a readable .mat file"),
+        (
+            "cls/2009_000005.mat",
+            b"not matlab",
+            "sbd.tgz: benchmark_RELEASE/dataset/cls/2009_000005.mat: not a readable .mat file",
+        ),
         ("cls/2009_000005.mat", value_77(), "2009_000005: the label has the value 77 in 1 pixels; allowed are 0..20"),
         ("img/2009_000005.jpg", tiny.jpeg((10, 9)), "the label has 12x9 pixels, its image"),
         ("img/2009_000005.jpg", tiny.jpeg()[:-100], "not a whole image"),
-        ("cls/2009_000005.mat", None, "1 of the 3 ids in list 'train' have no label or no image (2009_000005)"),
-        ("img/2009_000005.jpg", None, "1 of the 3 ids in list 'train' have no label or no image (2009_000005)"),
+        ("cls/2009_000005.mat", None, "1 of the 3 ids in list 'train' have no label (2009_000005)"),
+        ("img/2009_000005.jpg", None, "img/2009_000005.jpg: no such image; every label needs its image"),
     ],
 )
 def test_a_bad_label_stops_the_stage(
     project: Path, stages: Callable[..., str], member: str, content: bytes | None, words: str
 ) -> None:
-    """One bad label or image among good ones is named, the exit code is 2, and no labels are left behind."""
+    """One bad label or image among good ones is named, the exit code is 2, and nothing is left behind."""
     spoil_sbd(project, **{member: content})
-    assert words in stages(["archives", "sbd-tiny"], ["raw", "sbd-tiny"], ["labels", "sbd-tiny"], code=2)
-    data = project / "data" / "tiny"
-    assert not (data / "labels" / "sbd-tiny").exists()
-    assert not (data / "audit" / "sbd-tiny.json").exists()
+    message = stages(["datasets", "sbd-tiny"], code=2)
+    assert words in message
+    assert "error: dataset 'sbd-tiny': " in message
+    assert ".part" not in message
+    assert tiny.tree(project / "data") == []
 
 
 def test_many_bad_labels_are_counted(project: Path, stages: Callable[..., str]) -> None:
     """Of many bad labels the first three are named, and all are counted."""
     spoil_sbd(project, **{f"cls/{image_id}.mat": b"x" for image_id in [*tiny.SBD_TRAIN, *tiny.SBD_VAL]})
-    message = stages(["archives", "sbd-tiny"], ["raw", "sbd-tiny"], ["labels", "sbd-tiny"], code=2)
+    message = stages(["datasets", "sbd-tiny"], code=2)
     assert "4 of 4 labels are refused" in message
     assert message.count("not a readable .mat file") == 3
 
@@ -193,56 +263,62 @@ def test_a_cut_archive_stops_the_stage(project: Path, stages: Callable[..., str]
     """A truncated archive is refused with exit code 2, and nothing of it is left behind."""
     path = project / "sbd.tgz"
     path.write_bytes(path.read_bytes()[:-1000])
-    assert "sbd.tgz: damaged or cut off" in stages(["archives", "sbd-tiny"], ["raw", "sbd-tiny"], code=2)
-    assert list(contents(project / "data" / "tiny")) == ["archives/sbd-tiny/manifest.json"]
+    assert "sbd.tgz: damaged or cut off" in stages(["datasets", "sbd-tiny"], code=2)
+    assert tiny.tree(project / "data") == []
 
 
 def test_a_climbing_member_stops_the_stage(project: Path, stages: Callable[..., str]) -> None:
     """A member path that leads out is refused with exit code 2, and nothing is written anywhere."""
     tiny.pack(project / "sbd.tgz", {**tiny.sbd(), f"{tiny.SBD}img/../../../../../../evil.jpg": b"x"})
-    message = stages(["archives", "sbd-tiny"], ["raw", "sbd-tiny"], code=2)
+    message = stages(["datasets", "sbd-tiny"], code=2)
     assert "evil.jpg leads out of the folder" in message
-    assert list(contents(project / "data" / "tiny")) == ["archives/sbd-tiny/manifest.json"]
+    assert tiny.tree(project / "data") == []
     assert not list(project.parent.rglob("evil.jpg"))
 
 
 @pytest.mark.parametrize(
-    ("sources", "command", "words"),
+    ("datasets", "command", "words"),
     [
-        ({"voc2012": LOCAL["voc-tiny"]}, ["archives", "voc2012"], "not the file VOCtrainval_11-May-2012.tar"),
-        ({"x": {**LOCAL["voc-tiny"], "from": "gone"}}, ["archives", "x"], "gone: no such archive or folder"),
-        ({"x": {**LOCAL["voc-tiny"], "kind": "download"}}, ["archives", "x"], "'x' can't be downloaded"),
-        ({"x": {**LOCAL["voc-tiny"], "kind": "sample"}}, ["archives", "x"], "kind sample needs `archive`"),
-        ({"x": {**LOCAL["voc-tiny"], "dataset": "coco"}}, ["archives", "x"], "Input should be 'voc' or 'sbd'"),
-        (LOCAL, ["archives", "voc-tinny"], "unknown name 'voc-tinny'; did you mean 'voc-tiny'?"),
-        (LOCAL, ["labels"], "which source? add its name; known are: voc-tiny, sbd-tiny"),
-        (LOCAL, ["raw", "voc-tiny"], "it is made by an earlier stage: run `dvc repro`"),
-        (LOCAL, ["labels", "voc-tiny"], "it is made by an earlier stage: run `dvc repro`"),
+        ({"voc2012": LOCAL["voc-tiny"]}, ["datasets", "voc2012"], "not the file VOCtrainval_11-May-2012.tar"),
+        ({"x": {"format": "voc", "from": "gone"}}, ["datasets", "x"], "gone: no such archive or folder"),
+        ({"x": {"format": "coco", "from": "voc.tar"}}, ["datasets", "x"], "'coco' is unknown; there are sbd, voc"),
+        ({"x": {"format": "sbd", "from": "voc.tar"}}, ["datasets", "x"], "no SBD tree in it: found VOCdevkit"),
+        ({"x": {"format": "sbd", "from": "folder"}}, ["datasets", "x"], "folder: no SBD tree in it: found nothing"),
+        ({"x": {"format": "voc", "from": "params.yaml"}}, ["datasets", "x"], "params.yaml: not a tar archive"),
+        ({"x": {"format": "voc", "from": "data/tiny/archives/a"}}, ["datasets", "x"], "which the stage archives@NAME"),
+        (LOCAL, ["datasets", "voc-tinny"], "unknown name 'voc-tinny'; did you mean 'voc-tiny'?"),
+        (LOCAL, ["datasets"], "which dataset? add its name; known are: voc-tiny, sbd-tiny"),
+        (LOCAL, ["archives"], "which archive? add its name; known are: a, nowhere, other"),
+        (LOCAL, ["archives", "nowhere"], "'nowhere' can't be downloaded: fcn/paper/downloads.toml has"),
+        (LOCAL, ["archives", "a"], "archives.a: kind sample needs `format`, `file` and `scenes`"),
+        (LOCAL, ["archives", "other"], "archives.other.format: no sample of 'coco'; there are voc, sbd"),
+        (LOCAL, ["splits"], "it is made by an earlier stage: run `dvc repro`"),
         (LOCAL, ["splits", "voc-tiny"], "splits builds all lists at once"),
     ],
 )
 def test_wrong_settings_are_refused(
-    project: Path, stages: Callable[..., str], sources: dict[str, object], command: list[str], words: str
+    project: Path, stages: Callable[..., str], datasets: dict[str, object], command: list[str], words: str
 ) -> None:
-    """Wrong sources, hashes, names and orders end with exit code 2 and a sentence that says what is known."""
-    tiny.params(project, sources=sources)
+    """Wrong datasets, archives, hashes and names end with exit code 2 and a sentence that says what is known."""
+    scenes = {"sbd_train": 4, "voc_train": 2, "voc_val": 4, "leaked": 2}
+    archives = {
+        "a": {"kind": "sample", "format": "voc"},
+        "nowhere": {"kind": "download"},
+        "other": {"kind": "sample", "format": "coco", "file": "c.tar", "scenes": scenes},
+    }
+    lists = {"val": {"dataset": next(iter(datasets)), "list": "val"}}
+    (project / "folder").mkdir()
+    tiny.params(project, archives=archives, datasets=datasets, lists=lists)
     assert words in stages(command, code=2)
     assert not (project / "data" / "tiny").exists() or tiny.tree(project / "data") == []
-
-
-def test_a_changed_archive_is_noticed(project: Path, stages: Callable[..., str]) -> None:
-    """An archive that is no longer the one that was recorded isn't extracted under the old record."""
-    stages(["archives", "voc-tiny"])
-    tiny.pack(project / "voc.tar", tiny.voc(val=tiny.VOC_VAL[:2]))
-    assert "voc.tar has changed since it was recorded" in stages(["raw", "voc-tiny"], code=2)
 
 
 @pytest.mark.parametrize(
     ("lists", "disjoint", "words"),
     [
-        ({"a": {"source": "voc-tiny", "list": "train11"}}, [], "no list 'train11'; it has train, trainval, val"),
+        ({"a": {"dataset": "voc-tiny", "list": "train11"}}, [], "no list 'train11'; it has train, trainval, val"),
         (
-            {"a": {"source": "voc-tiny", "list": "val", "published": "seg11valid", "expect": 736}},
+            {"a": {"dataset": "voc-tiny", "list": "val", "published": "seg11valid", "expect": 736}},
             [],
             "lacks 734 of the 736",
         ),
@@ -253,7 +329,7 @@ def test_lists_that_cannot_be_proven_are_refused(
     project: Path, stages: Callable[..., str], lists: dict[str, object], disjoint: list[list[str]], words: str
 ) -> None:
     """A list that isn't there, lacks published ids, or leaks, ends with exit code 2, and no list is left behind."""
-    tiny.params(project, sources=LOCAL, lists=lists, disjoint=disjoint)
+    tiny.params(project, datasets=LOCAL, lists=lists, disjoint=disjoint)
     assert words in stages(*STAGES, ["splits"], code=2)
     assert not (project / "data" / "tiny" / "splits").exists()
 
@@ -292,43 +368,23 @@ def on_a_small_disk(
     return done.returncode, done.stderr, sorted(done.stdout.split())
 
 
-def small_disk_project(project: Path, stages: Callable[..., str], *, images: int) -> None:
-    """A project whose SBD archive has many images, and whose data/ waits in kept/."""
-    train = [f"2009_{number:06d}" for number in range(images)]
-    tiny.pack(project / "sbd.tgz", tiny.sbd(train=train))
-    stages(["archives", "sbd-tiny"])
-
-
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare, of util-linux, to make a small disk")
 @pytest.mark.parametrize(
     ("size", "words"),
     [
         pytest.param("200k", "no room for the files of sbd.tgz: ", id="too small by the archive's own count"),
-        pytest.param("900k", "No space left on device", id="full in the middle: many small files take whole blocks"),
+        pytest.param("900k", "No space left on device", id="full while extracting: many small files take whole blocks"),
+        pytest.param("3300k", "No space left on device", id="full while labels are written"),
     ],
 )
-def test_a_full_disk_stops_extraction(
-    project: Path, stages: Callable[..., str], repository: Path, size: str, words: str
-) -> None:
-    """A disk too small for the files ends the stage with exit code 1, and the disk holds what it held before."""
-    small_disk_project(project, stages, images=300)
-    (project / "data").rename(project / "kept")
-    code, errors, held = on_a_small_disk(["raw", "sbd-tiny"], project=project, repository=repository, size=size)
+def test_a_full_disk_stops_the_stage(project: Path, repository: Path, size: str, words: str) -> None:
+    """A disk too small for the dataset ends the stage with exit code 1, and the disk holds what it held before."""
+    train = [f"2009_{number:06d}" for number in range(300)]
+    tiny.pack(project / "sbd.tgz", tiny.sbd(train=train))
+    (project / "kept" / "tiny").mkdir(parents=True)
+    (project / "kept" / "tiny" / "old").write_text("old")
+    code, errors, found = on_a_small_disk(["datasets", "sbd-tiny"], project=project, repository=repository, size=size)
     assert code == 1, errors
     assert words in errors
     assert "Traceback" not in errors
-    assert [name for name in held if "/cost/" not in name] == ["tiny/archives/sbd-tiny/manifest.json"]
-
-
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare, of util-linux, to make a small disk")
-def test_a_full_disk_stops_the_labels(project: Path, stages: Callable[..., str], repository: Path) -> None:
-    """A disk that becomes full while labels are written ends the stage with exit code 1 and no labels."""
-    small_disk_project(project, stages, images=300)
-    stages(["raw", "sbd-tiny"])
-    (project / "data").rename(project / "kept")
-    before = tiny.tree(project / "kept")
-    code, errors, held = on_a_small_disk(["labels", "sbd-tiny"], project=project, repository=repository, size="2700k")
-    assert code == 1, errors
-    assert "No space left on device" in errors
-    assert "Traceback" not in errors
-    assert held == before
+    assert found == ["tiny/old"]

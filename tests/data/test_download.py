@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fcn.datasets import download
+from fcn.datasets import download, pinned
 from fcn.errors import StageFailure
 from fcn.paper.downloads import DOWNLOADS, Download
 from tests.data.mirror import (
@@ -34,7 +34,7 @@ HALF = 9 * 16384  # a whole number of the pieces in which bytes are written down
 HASTY = download.Patience(connect_s=2, stall_s=0.3, tries=3, pause_s=0.01)
 
 
-def pinned(*urls: str, sized: bool = True, content: bytes = CONTENT) -> Download:
+def facts_of(*urls: str, sized: bool = True, content: bytes = CONTENT) -> Download:
     """The facts of the test's file."""
     md5 = hashlib.md5(content).hexdigest()
     return Download(file="a.tar", urls=urls, source="a test", bytes=len(content) if sized else None, md5=md5)
@@ -42,7 +42,7 @@ def pinned(*urls: str, sized: bool = True, content: bytes = CONTENT) -> Download
 
 def fetch(folder: Path, *urls: str, sized: bool = True) -> bytes:
     """Fetch the test's file and return what came, having checked that nothing else lies there."""
-    path = download.fetch(pinned(*urls, sized=sized), folder, progress=lambda *_: None, patience=HASTY)
+    path = download.fetch(facts_of(*urls, sized=sized), folder, progress=lambda *_: None, patience=HASTY)
     assert [file.name for file in folder.iterdir()] == ["a.tar"]
     return path.read_bytes()
 
@@ -66,7 +66,7 @@ def test_a_file_comes_whole(tmp_path: Path) -> None:
     """A fetch brings the file under its final name, and progress ends at its size."""
     seen: list[tuple[int, int | None]] = []
     with mirror(CONTENT) as good:
-        path = download.fetch(pinned(good.url), tmp_path, progress=lambda *now: seen.append(now))
+        path = download.fetch(facts_of(good.url), tmp_path, progress=lambda *now: seen.append(now))
     assert path.read_bytes() == CONTENT
     assert seen == sorted(seen)
     assert seen[-1] == (len(CONTENT), len(CONTENT))
@@ -213,7 +213,7 @@ def test_when_all_fail_the_message_says_what_to_do(tmp_path: Path) -> None:
         message = fails(tmp_path, *(each.url for each in mirrors))
     assert f"{mirrors[0].url}: answered 403" in message
     assert f"{mirrors[1].url}: answered 404" in message
-    assert "kind: local, from: PATH" in message
+    assert "give its path as `from` in params.yaml, without an archive" in message
 
 
 def test_a_host_that_is_gone_is_left(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_no_room_is_said_before_the_transfer(tmp_path: Path) -> None:
 
 
 def _fetch_elsewhere(url: str, folder: Path) -> None:
-    download.fetch(pinned(url), folder, progress=lambda *_: None)
+    download.fetch(facts_of(url), folder, progress=lambda *_: None)
 
 
 def _wait_for(path: Path, size: int, process: "multiprocessing.process.BaseProcess") -> None:
@@ -277,10 +277,10 @@ def test_a_hash_in_the_name_counts(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     path.write_bytes(CONTENT)
     facts = Download(file="a.pth", urls=("-",), source="a test", sha256_prefix=prefix)
-    download.check(path, facts)
+    pinned.check(path, facts)
     path.write_bytes(CONTENT[1:])
-    with pytest.raises(download.WrongContentError, match=f"does not begin with {prefix}"):
-        download.check(path, facts)
+    with pytest.raises(pinned.WrongContentError, match=f"does not begin with {prefix}"):
+        pinned.check(path, facts)
 
 
 def test_every_pinned_download_is_complete() -> None:

@@ -1,6 +1,7 @@
 """The archives stage downloading, as people call it: the project's own code with a local server as the mirror."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from fcn.paper import downloads
+from fcn.paper.downloads import DOWNLOADS, Download
 from tests.data import tiny
 from tests.data.mirror import Mirror, drop, flip, mirror, serve, stall, status
 
@@ -34,21 +37,21 @@ def project(tmp_path: Path, repository: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     shutil.copytree(repository / "fcn", folder / "fcn", ignore=shutil.ignore_patterns("__pycache__"))
-    source = {"dataset": "voc", "kind": "download", "from": "fcn/paper/downloads.py"}
-    lists = {"val": {"source": "voc2012", "list": "val", "expect": 3}}
-    tiny.params(folder, sources={"voc2012": source}, lists=lists)
+    datasets = {"voc2012": {"format": "voc", "from": "data/tiny/archives/voc2012"}}
+    lists = {"val": {"dataset": "voc2012", "list": "val", "expect": 3}}
+    tiny.params(folder, archives={"voc2012": {"kind": "download"}}, datasets=datasets, lists=lists)
     return folder
 
 
 def pin(project: Path, archive: bytes, *mirrors: Mirror) -> None:
     """Write other facts into the project's file of facts: these mirrors, and this archive's size and hash."""
-    facts = project / "fcn" / "paper" / "downloads.py"
-    urls = tuple(each.url for each in mirrors)
-    with facts.open("a", encoding="utf-8") as file:
-        file.write(
-            f'DOWNLOADS["voc2012"] = Download(file="voc.tar", urls={urls!r}, source="a test", '
-            f'bytes={len(archive)}, md5="{hashlib.md5(archive).hexdigest()}")\n'
-        )
+    facts = project / "fcn" / "paper" / "downloads.toml"
+    head, _, rest = facts.read_text(encoding="utf-8").partition("[voc2012]")
+    _, _, rest = rest.partition("\n[")
+    urls = [each.url for each in mirrors]
+    pinned = f'file = "voc.tar"\nsource = "a test"\nurls = {urls!r}\nbytes = {len(archive)}\n'
+    pinned += f'md5 = "{hashlib.md5(archive).hexdigest()}"\n'
+    facts.write_text(f"{head}[voc2012]\n{pinned}\n[{rest}", encoding="utf-8")
 
 
 def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
@@ -59,7 +62,7 @@ def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_download_goes_all_the_way(project: Path, archive: bytes) -> None:
-    """A download that is interrupted and goes on becomes an archive, labels and lists; progress is shown."""
+    """A download that is interrupted and goes on becomes an archive, a dataset and lists; progress is shown."""
     with mirror(archive, drop(HALF), serve) as moody:
         pin(project, archive, moody)
         done = run(project)
@@ -70,7 +73,7 @@ def test_a_download_goes_all_the_way(project: Path, archive: bytes) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["content"] == {"bytes": len(archive), "sha256": hashlib.sha256(archive).hexdigest()}
     assert list((project / ".resume" / "downloads").iterdir()) == []
-    for command in (["raw", "voc2012"], ["labels", "voc2012"], ["splits"]):
+    for command in (["datasets", "voc2012"], ["splits"]):
         done = run(project, *command)
         assert done.returncode == 0, done.stderr
     assert (project / "data" / "tiny" / "splits" / "val.txt").read_text().split() == tiny.VOC_VAL
@@ -105,7 +108,7 @@ def test_a_wrong_hash_everywhere_ends_the_stage(project: Path, archive: bytes) -
     assert message.startswith("error: voc.tar could not be downloaded. ")
     assert f"{spoilt.url}: wrong content, md5 " in message
     assert f"{closed.url}: answered 403 Forbidden" in message
-    assert "`kind: local, from: PATH`" in message
+    assert "give its path as `from` in params.yaml" in message
     assert tiny.tree(project / "data") == []
     assert tiny.tree(project / ".resume") == []
 
@@ -128,10 +131,41 @@ def test_a_killed_stage_goes_on(project: Path, archive: bytes) -> None:
     assert (project / "data" / "tiny" / "archives" / "voc2012" / "voc.tar").read_bytes() == archive
 
 
-def test_another_name_for_the_file_is_refused(project: Path) -> None:
-    """A params.yaml that calls a pinned file by another name is told so, before anything is fetched."""
-    source = {"dataset": "voc", "kind": "download", "from": "fcn/paper/downloads.py", "archive": "other.tar"}
-    tiny.params(project, sources={"voc2012": source})
-    done = run(project)
-    assert done.returncode == 2
-    assert "'other.tar', but what is downloaded is 'VOCtrainval_11-May-2012.tar'" in done.stderr
+def test_what_is_there_is_not_fetched_again(project: Path, archive: bytes) -> None:
+    """A right archive at its place is kept without a request, whatever its address is now; a wrong one isn't."""
+    place = project / "data" / "tiny" / "archives" / "voc2012" / "voc.tar"
+    with mirror(archive) as good, mirror(archive) as other:
+        pin(project, archive, good)
+        assert run(project).returncode == 0
+        pin(project, archive, other)
+        assert run(project).returncode == 0
+        assert (len(good.ranges), len(other.ranges)) == (1, 0)
+        assert place.read_bytes() == archive
+        place.unlink()
+        place.write_bytes(archive[:-1] + b"?")
+        assert run(project).returncode == 0
+        assert (len(good.ranges), len(other.ranges)) == (1, 1)
+        assert place.read_bytes() == archive
+
+
+def test_a_file_got_by_other_means_is_taken(project: Path, archive: bytes) -> None:
+    """The pinned file, laid into .resume/downloads by hand, becomes the archive without a request."""
+    (project / ".resume" / "downloads").mkdir(parents=True)
+    (project / ".resume" / "downloads" / "voc.tar").write_bytes(archive)
+    with mirror(archive, status(404)) as closed:
+        pin(project, archive, closed)
+        done = run(project)
+        assert done.returncode == 0, done.stderr
+        assert closed.ranges == []
+    assert (project / "data" / "tiny" / "archives" / "voc2012" / "voc.tar").read_bytes() == archive
+
+
+def test_a_pin_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an archive depends on is its file's name, size and hashes: another address or description isn't in it."""
+    facts = Download(file="a.tar", urls=("https://one/a.tar",), source="one", bytes=3, md5="0" * 32)
+    moved = dataclasses.replace(facts, urls=("https://two/a.tar",), source="two")
+    other = dataclasses.replace(facts, md5="1" * 32)
+    for name, entry in (("a", facts), ("moved", moved), ("other", other)):
+        monkeypatch.setitem(DOWNLOADS, name, entry)
+    assert downloads.pin("a") == downloads.pin("moved") == {"file": "a.tar", "bytes": 3, "md5": "0" * 32}
+    assert downloads.pin("other") != downloads.pin("a")

@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn.datasets import labels, sbd, voc
+from fcn.datasets import audit, labels
+from fcn.datasets.formats import sbd, voc
 from fcn.errors import InputError
 from tests.data import tiny
 
@@ -36,7 +37,8 @@ def test_the_classes_are_vocs() -> None:
     """Both datasets have background and VOC's twenty classes in alphabetical order."""
     assert len(voc.CLASSES) == 21
     assert list(voc.CLASSES[1:]) == sorted(voc.CLASSES[1:])
-    assert sbd.CLASSES == voc.CLASSES
+    assert sbd.TARGETS == voc.TARGETS
+    assert voc.TARGETS["semantic"].classes == voc.CLASSES
 
 
 @given(values=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)))
@@ -62,7 +64,7 @@ def read_mat(folder: Path, content: bytes) -> NDArray[Any]:
     """Read content as an SBD label."""
     (folder / "cls").mkdir(exist_ok=True)
     (folder / "cls" / "a.mat").write_bytes(content)
-    return sbd.read_label(folder, "a")
+    return sbd.read({"sbd": folder}, "a").labels["semantic"]
 
 
 def mat_of(**variables: object) -> bytes:
@@ -138,16 +140,17 @@ def test_a_damaged_png_never_ends_otherwise(
     check_end(lambda: labels.read(path))
 
 
-def audit(folder: Path, values: NDArray[Any], *, image: bytes | None = None) -> NDArray[Any]:
+def audited(folder: Path, values: NDArray[Any], *, image: bytes | None = None) -> NDArray[Any]:
     """Audit a label against an image."""
     path = folder / "a.jpg"
     path.write_bytes(tiny.jpeg() if image is None else image)
-    return labels.audit(values.astype(np.uint8), image=path, classes=21, name="2007_000001")
+    size = audit.size(path)
+    return audit.check(values.astype(np.uint8), name="2007_000001", size=size, picture=str(path), classes=21)
 
 
 def test_the_audit_counts_pixels(tmp_path: Path) -> None:
     """A good label passes, and its pixels are counted by value."""
-    pixels = audit(tmp_path, tiny.label("2007_000001", void=True))
+    pixels = audited(tmp_path, tiny.label("2007_000001", void=True))
     assert pixels.sum() == tiny.SIZE[0] * tiny.SIZE[1]
     assert pixels[255] == tiny.SIZE[1]
 
@@ -159,7 +162,7 @@ def test_a_value_that_is_no_class_is_refused(tmp_path: Path, value: int) -> None
     values[3, 3] = value
     words = rf"2007_000001: the label has the value {value} in 1 pixels; allowed are 0\.\.20, and 255 for void"
     with pytest.raises(InputError, match=words):
-        audit(tmp_path, values)
+        audited(tmp_path, values)
 
 
 @pytest.mark.parametrize("size", [(9, 12), (12, 10), (24, 18)])
@@ -167,7 +170,7 @@ def test_a_label_of_another_size_is_refused(tmp_path: Path, size: tuple[int, int
     """A label that has not its image's size is refused with both sizes; a turned one too."""
     words = f"2007_000001: the label has 12x9 pixels, its image .* {size[0]}x{size[1]}"
     with pytest.raises(InputError, match=words):
-        audit(tmp_path, tiny.label("2007_000001", void=True), image=tiny.jpeg(size))
+        audited(tmp_path, tiny.label("2007_000001", void=True), image=tiny.jpeg(size))
 
 
 @pytest.mark.parametrize("keep", [0, 100, -40])
@@ -177,4 +180,4 @@ def test_a_cut_image_is_refused(tmp_path: Path, keep: int) -> None:
     out = io.BytesIO()
     Image.fromarray(noise).save(out, "JPEG")
     with pytest.raises(InputError, match="not a whole image"):
-        audit(tmp_path, np.zeros((90, 120)), image=out.getvalue()[:keep])
+        audited(tmp_path, np.zeros((90, 120)), image=out.getvalue()[:keep])

@@ -1,13 +1,15 @@
 """The real VOC and SBD subset beside the project, read whole."""
 
-import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import fcn.paper
 from fcn.datasets import labels
+from fcn.datasets.samples import Samples
 from tests.conftest import RunFcn
 from tests.data import tiny
 
@@ -28,30 +30,32 @@ def test_the_published_list_has_736_images() -> None:
 def test_the_real_subset_is_read_whole(tmp_path: Path, shared: Path, run_fcn: RunFcn) -> None:
     """All 1,332 VOC pairs and 3,574 SBD labels pass; train has 3,474 ids, val 452 of the 736.
 
-    Labels of val are the true masks, pixel by pixel.
+    Labels of val are the true masks, pixel by pixel, and pictures are read as Pillow converts them.
     """
-    sources = {
-        name: {"dataset": dataset, "kind": "local", "from": str(shared / "voc")}
-        for name, dataset in (("voc2012", "voc"), ("sbd", "sbd"))
+    datasets = {
+        name: {"format": format_, "from": str(shared / "voc")} for name, format_ in (("voc2012", "voc"), ("sbd", "sbd"))
     }
     lists = {
-        "sbd-train": {"source": "sbd", "list": "train", "expect": 3474},
-        "val": {"source": "voc2012", "list": "val", "minus": "sbd-train", "published": "seg11valid", "expect": 452},
-        "picked": {"source": "voc2012", "list": "trainval", "published": "seg11valid", "expect": 452},
+        "sbd-train": {"dataset": "sbd", "list": "train", "expect": 3474},
+        "val": {"dataset": "voc2012", "list": "val", "minus": "sbd-train", "published": "seg11valid", "expect": 452},
+        "picked": {"dataset": "voc2012", "list": "trainval", "published": "seg11valid", "expect": 452},
     }
-    tiny.params(tmp_path, sources=sources, lists=lists, disjoint=[["sbd-train", "val"]])
-    for command in [[stage, name] for stage in ("archives", "raw", "labels") for name in sources] + [["splits"]]:
+    tiny.params(tmp_path, datasets=datasets, lists=lists, disjoint=[["sbd-train", "val"]])
+    for command in [*(["datasets", name] for name in datasets), ["splits"]]:
         done = run_fcn(command, tmp_path)
         assert done.returncode == 0, done.stderr
     data = tmp_path / "data" / "tiny"
-    audits = {name: json.loads((data / "audit" / f"{name}.json").read_text()) for name in sources}
+    audits = {name: json.loads((data / "audit" / f"{name}.json").read_text()) for name in datasets}
     assert {name: audit["labels"] for name, audit in audits.items()} == {"voc2012": 1332, "sbd": 3574}
     assert audits["sbd"]["void_share"] == 0
     assert 0.04 < audits["voc2012"]["void_share"] < 0.07
     val = (data / "splits" / "val.txt").read_text().split()
     assert len(val) == 452
     assert set(val) == set((data / "splits" / "picked.txt").read_text().split()) <= set(published())
+    samples = Samples(data / "datasets" / "voc2012", val)
     for image_id in val:
+        sample = samples.read(image_id)
         truth = labels.read(shared / "voc" / "masks_seg11valid" / f"{image_id}.png")
-        ours = labels.read(data / "labels" / "voc2012" / f"{image_id}.png")
-        assert hashlib.sha256(truth.tobytes()).digest() == hashlib.sha256(ours.tobytes()).digest()
+        assert np.array_equal(sample.labels["semantic"], truth)
+        with Image.open(shared / "voc" / "VOCdevkit" / "VOC2012" / "JPEGImages" / f"{image_id}.jpg") as image:
+            assert np.array_equal(sample.inputs["rgb"], np.array(image.convert("RGB")))

@@ -11,7 +11,7 @@ from fcn.datasets import splits
 from fcn.errors import InputError
 
 VOC = splits.Holdings(
-    dataset="voc",
+    format="voc",
     lists={
         "train": ["t1", "t2", "p9"],
         "val": ["v1", "p1", "v2", "p2"],
@@ -19,9 +19,9 @@ VOC = splits.Holdings(
     },
     ids=["t1", "t2", "p9", "v1", "p1", "v2", "p2"],
 )
-SBD = splits.Holdings(dataset="sbd", lists={"train": ["s1", "v1", "v2"], "val": ["s2"]}, ids=["s1", "s2", "v1", "v2"])
+SBD = splits.Holdings(format="sbd", lists={"train": ["s1", "v1", "v2"], "val": ["s2"]}, ids=["s1", "s2", "v1", "v2"])
 HOLDINGS = {"voc2012": VOC, "sbd": SBD}
-SBD_TRAIN = ImageList(source="sbd", list="train", expect=3)
+SBD_TRAIN = ImageList(dataset="sbd", list="train", expect=3)
 
 
 def derive(
@@ -30,7 +30,7 @@ def derive(
     holdings: Mapping[str, splits.Holdings] = HOLDINGS,
     published: Sequence[str] = ("p1", "p2"),
 ) -> dict[str, list[str]]:
-    """Derive lists, of the sources above and one published list, if nothing else is said."""
+    """Derive lists, of the datasets above and one published list, if nothing else is said."""
     return splits.derive(lists, holdings=holdings, published={"seg11valid": published})
 
 
@@ -42,13 +42,13 @@ def refused(lists: Mapping[str, ImageList], *, published: Sequence[str] = ("p1",
 
 
 def test_an_own_list_is_taken_as_it_is() -> None:
-    """A source's own list keeps its ids and their order."""
-    assert derive({"a": ImageList(source="voc2012", list="val", expect=4)}) == {"a": ["v1", "p1", "v2", "p2"]}
+    """A dataset's own list keeps its ids and their order."""
+    assert derive({"a": ImageList(dataset="voc2012", list="val", expect=4)}) == {"a": ["v1", "p1", "v2", "p2"]}
 
 
 def test_a_list_less_another() -> None:
-    """`minus` leaves out what another list has, from whatever source and wherever it stands in params.yaml."""
-    lists = {"rest": ImageList(source="voc2012", list="val", minus="sbd-train"), "sbd-train": SBD_TRAIN}
+    """`minus` leaves out what another list has, from whatever dataset and wherever it stands in params.yaml."""
+    lists = {"rest": ImageList(dataset="voc2012", list="val", minus="sbd-train"), "sbd-train": SBD_TRAIN}
     assert derive(lists) == {"rest": ["p1", "p2"], "sbd-train": ["s1", "v1", "v2"]}
 
 
@@ -56,21 +56,21 @@ def test_the_published_list_is_proven() -> None:
     """With `minus` and `published`, what is derived must be the published list, as far as its ids are here."""
     lists = {
         "sbd-train": SBD_TRAIN,
-        "a": ImageList(source="voc2012", list="val", minus="sbd-train", published="seg11valid", expect=2),
+        "a": ImageList(dataset="voc2012", list="val", minus="sbd-train", published="seg11valid", expect=2),
     }
     assert derive(lists, published=["p2", "p1"])["a"] == ["p1", "p2"]
     assert derive(lists, published=["p1", "p2", "not held"])["a"] == ["p1", "p2"]
 
 
 def test_the_published_list_is_taken_from_another_years_archive() -> None:
-    """With `published` alone, its ids are picked from the source's list: VOC 2011's from the archive of 2012."""
-    lists = {"a": ImageList(source="voc2012", list="trainval", published="seg11valid", expect=3)}
+    """With `published` alone, its ids are picked from the dataset's list: VOC 2011's from the archive of 2012."""
+    lists = {"a": ImageList(dataset="voc2012", list="trainval", published="seg11valid", expect=3)}
     assert derive(lists, published=["p9", "p1", "p2"])["a"] == ["p9", "p1", "p2"]
 
 
 def test_missing_published_ids_are_counted() -> None:
-    """Where published ids are not in the source, the message has their number, and which archive has them."""
-    lists = {"a": ImageList(source="voc2012", list="trainval", published="seg11valid", expect=4)}
+    """Where published ids are not in the dataset, the message has their number, and which archive has them."""
+    lists = {"a": ImageList(dataset="voc2012", list="trainval", published="seg11valid", expect=4)}
     message = refused(lists, published=["p1", "p2", "x1", "x2"])
     assert message.startswith(
         "lists.a: 2 images, expected 4; list 'trainval' of 'voc2012' lacks 2 of the 4 published ids"
@@ -90,52 +90,52 @@ def test_a_list_that_differs_from_the_published_one_is_refused(published: list[s
     """One image more or less than the published list has, and the list is refused, with the way to the right one."""
     lists = {
         "sbd-train": SBD_TRAIN,
-        "a": ImageList(source="voc2012", list="val", minus="sbd-train", published="seg11valid"),
+        "a": ImageList(dataset="voc2012", list="val", minus="sbd-train", published="seg11valid"),
     }
     message = refused(lists, published=published)
     assert words in message
     assert "VOCtrainval_25-May-2011.tar" in message
 
 
-def test_a_list_that_the_source_has_not_is_refused() -> None:
+def test_a_list_that_the_dataset_has_not_is_refused() -> None:
     """A list of another year is refused by name, with those there are and the archive that would have it."""
-    message = refused({"voc2011-train": ImageList(source="voc2012", list="train11")})
+    message = refused({"voc2011-train": ImageList(dataset="voc2012", list="train11")})
     assert message.startswith(
-        "lists.voc2011-train: source 'voc2012' has no list 'train11'; it has train, trainval, val"
+        "lists.voc2011-train: dataset 'voc2012' has no list 'train11'; it has train, trainval, val"
     )
     assert "VOCtrainval_25-May-2011.tar" in message
-    assert "VOC" not in refused({"a": ImageList(source="sbd", list="train_noval")})
+    assert "VOC" not in refused({"a": ImageList(dataset="sbd", list="train_noval")})
 
 
 def test_an_unexpected_count_is_refused() -> None:
     """`expect` is exact, and the message has both counts."""
-    message = refused({"a": ImageList(source="sbd", list="train", expect=8498)})
+    message = refused({"a": ImageList(dataset="sbd", list="train", expect=8498)})
     assert message.startswith("lists.a: 3 images, expected 8498")
 
 
 def test_an_unknown_published_list_is_refused() -> None:
     """An unknown published list is refused with those that are known."""
-    message = refused({"a": ImageList(source="sbd", list="train", published="seg12valid")})
+    message = refused({"a": ImageList(dataset="sbd", list="train", published="seg12valid")})
     assert message == "lists.a.published: unknown list 'seg12valid'; known are: seg11valid"
 
 
 def test_an_empty_list_is_refused() -> None:
     """A list with nothing in it is refused, before something is trained or scored on nothing."""
-    assert "no image is left" in refused({"a": SBD_TRAIN, "b": ImageList(source="sbd", list="train", minus="a")})
+    assert "no image is left" in refused({"a": SBD_TRAIN, "b": ImageList(dataset="sbd", list="train", minus="a")})
 
 
 def test_an_id_twice_is_refused() -> None:
     """A list that has an id twice is refused: its image would count twice."""
-    holdings = {"sbd": splits.Holdings(dataset="sbd", lists={"train": ["a", "b", "a"]}, ids=["a", "b"])}
+    holdings = {"sbd": splits.Holdings(format="sbd", lists={"train": ["a", "b", "a"]}, ids=["a", "b"])}
     with pytest.raises(InputError, match=r"1 ids stand more than once in list 'train' of 'sbd' \(a\)"):
-        derive({"x": ImageList(source="sbd", list="train")}, holdings=holdings)
+        derive({"x": ImageList(dataset="sbd", list="train")}, holdings=holdings)
 
 
 def test_minus_in_a_circle_is_refused() -> None:
     """Lists that leave out each other are refused, with the circle."""
     lists = {
-        "a": ImageList(source="sbd", list="train", minus="b"),
-        "b": ImageList(source="sbd", list="val", minus="a"),
+        "a": ImageList(dataset="sbd", list="train", minus="b"),
+        "b": ImageList(dataset="sbd", list="val", minus="a"),
     }
     assert "a -> b -> a" in refused(lists)
 
@@ -160,8 +160,8 @@ IDS = st.lists(st.sampled_from([f"i{number}" for number in range(12)]), unique=T
 @given(first=IDS, second=IDS)
 def test_what_is_left_out_is_out(first: list[str], second: list[str]) -> None:
     """For any two lists: a list less another shares nothing with it, loses nothing else, and keeps its order."""
-    holdings = {"s": splits.Holdings(dataset="sbd", lists={"a": first, "b": second}, ids=[*first, *second])}
-    lists = {"b": ImageList(source="s", list="b"), "rest": ImageList(source="s", list="a", minus="b")}
+    holdings = {"s": splits.Holdings(format="sbd", lists={"a": first, "b": second}, ids=[*first, *second])}
+    lists = {"b": ImageList(dataset="s", list="b"), "rest": ImageList(dataset="s", list="a", minus="b")}
     expected = [image_id for image_id in first if image_id not in second]
     if not expected:
         with pytest.raises(InputError):

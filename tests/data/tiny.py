@@ -33,10 +33,10 @@ def label(image_id: str, *, void: bool) -> NDArray[np.uint8]:
     return values
 
 
-def jpeg(size: tuple[int, int] = SIZE) -> bytes:
+def jpeg(size: tuple[int, int] = SIZE, *, colour: tuple[int, int, int] = (90, 140, 60)) -> bytes:
     """An image."""
     out = io.BytesIO()
-    Image.new("RGB", size, (90, 140, 60)).save(out, "JPEG")
+    Image.new("RGB", size, colour).save(out, "JPEG")
     return out.getvalue()
 
 
@@ -117,23 +117,24 @@ def unpack(folder: Path, members: Mapping[str, bytes]) -> Path:
 def params(
     folder: Path,
     *,
-    sources: Mapping[str, object],
+    datasets: Mapping[str, object],
+    archives: Mapping[str, object] | None = None,
     lists: Mapping[str, object] | None = None,
     disjoint: Sequence[Sequence[str]] = (),
 ) -> Path:
-    """Write a params.yaml with these sources and lists, and nothing to train."""
+    """Write a params.yaml with these archives, datasets and lists, and nothing to train."""
     values = {
         "profile": "tiny",
         "root": ".",
         "params": "params.yaml",
-        "seed": 0,
         "threads": 1,
-        "classes": 21,
-        "sources": dict(sources),
+        "archives": dict(archives or {}),
+        "datasets": dict(datasets),
         "lists": dict(lists or {}),
         "disjoint": [list(pair) for pair in disjoint],
     }
-    nothing: dict[str, object] = {name: {} for name in ("backbones", "weights", "solvers", "runs", "departures")}
+    later = ("backbones", "classifiers", "weights", "nets", "recipes", "runs", "departures")
+    nothing: dict[str, object] = {name: {} for name in later}
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump({**values, **nothing}, sort_keys=False), encoding="utf-8")
     return path

@@ -1,0 +1,135 @@
+"""The registry of datasets: a format is a file in its folder, and a new one needs nothing else."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn.datasets import formats
+from fcn.datasets.formats import Original
+from fcn.errors import InputError
+from tests.data import tiny
+
+# As NYUDv2 comes: all pictures, depths and labels as arrays in one file. Two inputs, two targets, no own lists.
+NEW = '''
+"""Rooms: pictures with depths in one HDF5 file, labelled twice."""
+
+import h5py
+import numpy as np
+
+from fcn.datasets.facts import Target
+from fcn.datasets.formats import Original
+
+INPUTS = {"rgb": 3, "depth": 1}
+TARGETS = {
+    "semantic": Target(classes=("wall", "floor", "chair"), background=None, average="truth"),
+    "geometric": Target(classes=("flat", "upright"), background=0, average="seen", palette=((9, 8, 7), (6, 5, 4))),
+}
+
+
+def root(members):
+    return ""
+
+
+def wanted(members):
+    return ["rooms.mat"]
+
+
+def lists(folders):
+    return {"all": ids(folders)}
+
+
+def ids(folders):
+    with h5py.File(folders["rooms.mat"] / "rooms.mat") as file:
+        return [f"room{number}" for number in range(len(file["images"]))]
+
+
+def read(folders, image_id):
+    with h5py.File(folders["rooms.mat"] / "rooms.mat") as file:
+        number = int(image_id.removeprefix("room"))
+        return Original(
+            inputs={"rgb": file["images"][number], "depth": file["depths"][number]},
+            labels={name: file[name][number] for name in TARGETS},
+        )
+'''
+
+
+def test_every_format_offers_what_is_asked_of_it() -> None:
+    """Each module of the folder has inputs, targets and the five functions."""
+    assert formats.names() == ["sbd", "voc"]
+    for name in formats.names():
+        found = formats.load(name)
+        assert found.INPUTS["rgb"] == 3
+        assert all(target.classes for target in found.TARGETS.values())
+        for function in ("root", "wanted", "lists", "ids", "read"):
+            assert callable(getattr(found, function))
+
+
+def test_an_unknown_format_is_refused() -> None:
+    """An unknown name is refused with those there are."""
+    with pytest.raises(InputError, match="dataset format 'coco' is unknown; there are sbd, voc"):
+        formats.load("coco")
+
+
+@pytest.mark.parametrize("name", ["voc", "sbd"])
+def test_a_format_reads_pictures_as_files_and_labels_as_indices(tmp_path: Path, name: str) -> None:
+    """Of VOC and SBD a picture is the file that it comes in, and its label the class indices."""
+    members = {"voc": tiny.voc, "sbd": tiny.sbd}[name](prefix="")
+    folders = {name: tiny.unpack(tmp_path, members)}
+    found = formats.load(name)
+    assert found.lists(folders)["train"] == {"voc": tiny.VOC_TRAIN, "sbd": tiny.SBD_TRAIN}[name]
+    for image_id in found.ids(folders):
+        original: Original = found.read(folders, image_id)
+        picture = original.inputs["rgb"]
+        assert isinstance(picture, Path)
+        assert picture.read_bytes() == tiny.jpeg()
+        assert np.array_equal(original.labels["semantic"], tiny.label(image_id, void=name == "voc"))
+
+
+def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path) -> None:
+    """A module in the folder and a line in params.yaml make a dataset: arrays, two inputs, two targets, own colours."""
+    h5py = pytest.importorskip("h5py")
+    shutil.copytree(repository / "fcn", tmp_path / "fcn", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "fcn" / "datasets" / "formats" / "rooms.py").write_text(NEW.lstrip())
+    random = np.random.default_rng(0)
+    with h5py.File(tmp_path / "rooms.mat", "w") as file:
+        file["images"] = random.integers(0, 256, (3, 9, 12, 3), np.uint8)
+        file["depths"] = random.random((3, 9, 12, 1), np.float32)
+        file["semantic"] = random.integers(0, 3, (3, 9, 12), np.uint8)
+        file["geometric"] = random.integers(0, 2, (3, 9, 12), np.uint8)
+        written = {name: file[name][:] for name in file}
+    lists = {"two": {"dataset": "mine", "list": "all", "expect": 3}}
+    tiny.params(tmp_path, datasets={"mine": {"format": "rooms", "from": "rooms.mat"}}, lists=lists)
+    for command in (["datasets", "mine"], ["splits"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fcn", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    read = (
+        "import numpy as np\n"
+        "from pathlib import Path\n"
+        "from fcn.datasets.samples import Samples\n"
+        "samples = Samples(Path('data/tiny/datasets/mine'), Path('data/tiny/splits/two.txt').read_text().split())\n"
+        "read = [samples.read(image_id) for image_id in samples.ids]\n"
+        "keep = {'images': [s.inputs['rgb'] for s in read], 'depths': [s.inputs['depth'] for s in read]}\n"
+        "keep |= {name: [s.labels[name] for s in read] for name in ('semantic', 'geometric')}\n"
+        "np.savez('read.npz', **keep)\n"
+    )
+    subprocess.run([sys.executable, "-c", read], cwd=tmp_path, check=True)
+    with np.load(tmp_path / "read.npz") as found:
+        for name, values in written.items():
+            assert np.array_equal(found[name], values), name
+    folder = tmp_path / "data" / "tiny" / "datasets" / "mine"
+    facts = json.loads((folder / "dataset.json").read_text())
+    assert facts["inputs"] == {"rgb": 3, "depth": 1}
+    assert facts["targets"]["geometric"]["palette"] == [[9, 8, 7], [6, 5, 4]]
+    with Image.open(folder / "geometric" / "room0.png") as image:
+        assert (image.getpalette() or [])[:6] == [9, 8, 7, 6, 5, 4]
+    audit = json.loads((tmp_path / "data" / "tiny" / "audit" / "mine.json").read_text())
+    assert list(audit["class_share"]) == ["wall", "floor", "chair"]
+    assert list(audit["geometric"]["class_share"]) == ["flat", "upright"]

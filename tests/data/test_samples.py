@@ -1,0 +1,115 @@
+"""The one reader of pictures and labels: the stored pixels, whatever a file says beside them."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn.datasets import labels, modes
+from fcn.datasets.facts import Facts, Target
+from fcn.datasets.sample import scene
+from fcn.datasets.samples import Samples
+from fcn.errors import InputError
+from fcn.files import write_json
+
+ORIENTATION = 0x0112  # EXIF
+
+
+def dataset(folder: Path, **inputs: int) -> Path:
+    """An empty dataset with these channels by input."""
+    target = Target(classes=("background", "thing"), background=0, average="seen")
+    facts = Facts(
+        format="voc",
+        generated=False,
+        inputs=inputs or {"rgb": 3},
+        targets={"semantic": target.facts()},
+        images=0,
+        sha256="",
+    )
+    for name in (*facts["inputs"], *facts["targets"]):
+        (folder / name).mkdir(parents=True)
+    write_json(folder / "dataset.json", facts)
+    return folder
+
+
+def test_a_picture_is_what_pillow_converts(tmp_path: Path) -> None:
+    """JPEGs of every quality, subsampling and mode that datasets have give the bits of Pillow's conversion to RGB."""
+    folder = dataset(tmp_path / "data")
+    ids = []
+    for index in range(4):
+        picture = Image.fromarray(scene(0, index).image)
+        for quality, subsampling, progressive in ((75, 2, False), (92, 0, True), (30, 1, False)):
+            for mode in ("RGB", "L"):
+                ids.append(f"{index}-{quality}-{mode}")
+                picture.convert(mode).save(
+                    folder / "rgb" / f"{ids[-1]}.jpg", quality=quality, subsampling=subsampling, progressive=progressive
+                )
+    samples = Samples(folder, ids)
+    assert len(samples) == len(ids) == 24
+    for image_id in samples.ids:
+        with Image.open(folder / "rgb" / f"{image_id}.jpg") as image:
+            expected = np.array(image.convert("RGB"))
+        found = samples.read_input(image_id, "rgb")
+        assert found.dtype == np.uint8
+        assert np.array_equal(found, expected)
+
+
+def test_a_label_stays_on_its_pixels_whatever_exif_says(tmp_path: Path) -> None:
+    """A photo that says it is turned is turned for a person, and read as it is stored where it has a label."""
+    folder = dataset(tmp_path / "data")
+    picture = Image.fromarray(scene(0, 0).image)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    picture.save(folder / "rgb" / "a.png", exif=exif)
+    labels.write(scene(0, 0).label, path=folder / "semantic" / "a.png")
+    sample = Samples(folder, ["a"]).read("a")
+    assert np.array_equal(sample.inputs["rgb"], scene(0, 0).image)
+    assert sample.inputs["rgb"].shape[:2] == sample.labels["semantic"].shape
+    with Image.open(folder / "rgb" / "a.png") as image:
+        assert np.array_equal(modes.rgb(image), np.rot90(scene(0, 0).image, -1))
+
+
+def test_other_inputs_keep_their_values(tmp_path: Path) -> None:
+    """An input of one channel is H W 1, and one of other numbers than bytes comes back as it was written."""
+    folder = dataset(tmp_path / "data", grey=1, depth=1)
+    grey = scene(0, 0).image[:, :, 0]
+    depth = np.linspace(0.5, 9.5, grey.size, dtype=np.float32).reshape(*grey.shape, 1)
+    Image.fromarray(grey).save(folder / "grey" / "a.png")
+    np.save(folder / "depth" / "a.npy", depth)
+    samples = Samples(folder, ["a"])
+    assert np.array_equal(samples.read_input("a", "grey"), grey[:, :, None])
+    assert np.array_equal(samples.read_input("a", "depth"), depth)
+
+
+def test_a_reader_travels_to_another_process(tmp_path: Path) -> None:
+    """Loader processes get the reader with its list and its facts."""
+    samples = Samples(dataset(tmp_path / "data"), ["b", "a"])
+    copy = pickle.loads(pickle.dumps(samples))
+    assert (copy.ids, copy.facts) == (("b", "a"), samples.facts)
+    assert copy.facts["targets"]["semantic"]["palette"] == [[0, 0, 0], [128, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("rgb/a.jpg", None, "no picture 'a'"),
+        ("rgb/a.jpg", b"no picture", "can't be read"),
+        ("semantic/a.png", None, "no such label"),
+        ("semantic/a.png", b"no label", "not a whole PNG"),
+        ("dataset.json", None, "dataset.json is missing; it is made by an earlier stage"),
+    ],
+)
+def test_what_is_missing_or_spoilt_is_named(tmp_path: Path, file: str, content: bytes | None, words: str) -> None:
+    """A picture, a label or a dataset that isn't there or isn't whole is named, with its place."""
+    folder = dataset(tmp_path / "data")
+    Image.fromarray(scene(0, 0).image).save(folder / "rgb" / "a.jpg")
+    labels.write(scene(0, 0).label, path=folder / "semantic" / "a.png")
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        Samples(folder, ["a"]).read("a")
+    assert words in str(caught.value)
+    assert str(folder) in str(caught.value)
