@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.datasets import labels, modes
+from fcn.datasets import audit, labels, modes
 from fcn.datasets.facts import Facts, Target
 from fcn.datasets.sample import scene
 from fcn.datasets.samples import Samples
@@ -56,19 +56,18 @@ def test_a_picture_is_what_pillow_converts(tmp_path: Path) -> None:
         assert np.array_equal(found, expected)
 
 
-def test_a_label_stays_on_its_pixels_whatever_exif_says(tmp_path: Path) -> None:
-    """A photo that says it is turned is turned for a person, and read as it is stored where it has a label."""
+def test_a_photo_is_turned_for_everybody(tmp_path: Path) -> None:
+    """A photo that says it is turned is turned for training as for a person, and its label must have that shape."""
     folder = dataset(tmp_path / "data")
     picture = Image.fromarray(scene(0, 0).image)
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     picture.save(folder / "rgb" / "a.png", exif=exif)
-    labels.write(scene(0, 0).label, path=folder / "semantic" / "a.png")
-    sample = Samples(folder, ["a"]).read("a")
-    assert np.array_equal(sample.inputs["rgb"], scene(0, 0).image)
-    assert sample.inputs["rgb"].shape[:2] == sample.labels["semantic"].shape
+    turned = np.rot90(scene(0, 0).image, -1)
+    assert np.array_equal(Samples(folder, ["a"]).read_input("a", "rgb"), turned)
+    assert audit.size(folder / "rgb" / "a.png") == turned.shape[:2]
     with Image.open(folder / "rgb" / "a.png") as image:
-        assert np.array_equal(modes.rgb(image), np.rot90(scene(0, 0).image, -1))
+        assert np.array_equal(modes.rgb(image), turned)
 
 
 def test_other_inputs_keep_their_values(tmp_path: Path) -> None:
