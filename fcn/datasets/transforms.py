@@ -77,9 +77,15 @@ def _window(values: NDArray[Any], box: tuple[int, int, int, int], *, outside: in
     """Of an array ... H W."""
     top, left, height, width = box
     out = np.full((*values.shape[:-2], height, width), outside, values.dtype)
-    rows = slice(max(top, 0), min(top + height, values.shape[-2]))
-    columns = slice(max(left, 0), min(left + width, values.shape[-1]))
+    rows = _overlap(top, height, values.shape[-2])
+    columns = _overlap(left, width, values.shape[-1])
     to_rows = slice(rows.start - top, rows.stop - top)
     to_columns = slice(columns.start - left, columns.stop - left)
     out[..., to_rows, to_columns] = values[..., rows, columns]
     return out
+
+
+def _overlap(first: int, length: int, side: int) -> slice:
+    """Of `length` pixels from `first` on, those within 0..side; none where the two don't meet."""
+    start = max(first, 0)
+    return slice(start, max(start, min(first + length, side)))
