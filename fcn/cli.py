@@ -1,6 +1,7 @@
 """`python -m fcn COMMAND`: every DVC stage by its name, and the commands for people."""
 
 import argparse
+import ast
 import errno
 import importlib
 import os
@@ -41,7 +42,8 @@ def _modules(package: ModuleType, *, but: set[str]) -> list[str]:
     return sorted(module.name for module in found if not module.ispkg and module.name not in but)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """All commands; only the chosen one is imported, to be asked for its arguments."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--params", type=Path, default=Path("params.yaml"), help="the profile's params.yaml")
     common.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
@@ -50,19 +52,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands and stages")
     for name in command_names():
-        module = importlib.import_module(f"fcn.commands.{name}")
-        module.add_arguments(
-            every.add_parser(name, parents=[common], help=str(module.__doc__).partition(": ")[2].rstrip(".\n"))
-        )
+        command = every.add_parser(name, parents=[common], help=_summary(commands, name))
+        if name == chosen:
+            importlib.import_module(f"fcn.commands.{name}").add_arguments(command)
     for name in stage_names():
-        stage = every.add_parser(name, parents=[common], help="a stage of the graph")
-        stage.add_argument("name", nargs="?", help="which source, weights entry or run, for stages that have several")
+        stage = every.add_parser(name, parents=[common], help=_summary(stages, name))
+        stage.add_argument("name", nargs="?", help="which archive, dataset, net or run, for stages that have several")
     return parser
+
+
+def _summary(package: ModuleType, name: str) -> str:
+    """What a module says of itself in its first line, which is read, not imported."""
+    text = Path(package.__path__[0], f"{name}.py").read_text(encoding="utf-8")
+    first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    return first.partition(": ")[2].rstrip(".").replace("%", "%%")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a failure, 2 for wrong input, 130 for an interrupt."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments[0] if arguments else None).parse_args(arguments)
     try:
         config = load(options.params)
         os.environ["OMP_NUM_THREADS"] = str(config.threads)  # before torch is imported, which reads it once

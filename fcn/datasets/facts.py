@@ -1,13 +1,14 @@
 """What a dataset says of itself in its dataset.json: inputs, targets with their classes and colours, a digest."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Any, Literal
 
 from fcn.datasets.labels import palette
 from fcn.files import read_json
 
-Average = Literal["seen", "truth"]
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,41 +22,39 @@ class Target:
 
     classes: tuple[str, ...]
     background: int | None
-    average: Average
-    palette: tuple[tuple[int, int, int], ...] = ()
+    average: Literal["seen", "truth"]
+    palette: tuple[Colour, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.palette:
             colours = tuple((int(red), int(green), int(blue)) for red, green, blue in palette()[: len(self.classes)])
             object.__setattr__(self, "palette", colours)
-        assert len(self.palette) == len(self.classes) <= 255
+        assert len(self.palette) == len(self.classes) < 255
         assert self.background is None or self.background < len(self.classes)
 
-    def facts(self) -> "TargetFacts":
-        """As it stands in dataset.json."""
-        return cast(TargetFacts, asdict(self))
 
-
-class TargetFacts(TypedDict):
-    """A target in a dataset.json."""
-
-    classes: list[str]
-    background: int | None
-    average: Average
-    palette: list[list[int]]
-
-
-class Facts(TypedDict):
-    """A dataset.json: `inputs` are channels by name, `sha256` is over the paths and contents of all other files."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A dataset.json. `inputs` are channels by name, `sha256` is over the paths and contents of all other files."""
 
     format: str
     generated: bool
-    inputs: dict[str, int]
-    targets: dict[str, TargetFacts]
+    inputs: Mapping[str, int]
+    targets: Mapping[str, Target]
     images: int
     sha256: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        return asdict(self)
 
 
 def read(folder: Path) -> Facts:
     """The facts of the dataset in `folder`."""
-    return cast(Facts, read_json(folder / "dataset.json"))
+    values: dict[str, Any] = read_json(folder / "dataset.json")
+    return Facts(**{**values, "targets": {name: _target(found) for name, found in values["targets"].items()}})
+
+
+def _target(values: Mapping[str, Any]) -> Target:
+    colours = tuple((red, green, blue) for red, green, blue in values["palette"])
+    return Target(**{**values, "classes": tuple(values["classes"]), "palette": colours})

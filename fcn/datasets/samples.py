@@ -35,8 +35,8 @@ class Samples:
     def read(self, image_id: str) -> Sample:
         """All inputs and all labels of a picture."""
         return Sample(
-            inputs={name: self.read_input(image_id, name) for name in self.facts["inputs"]},
-            labels={name: self.read_label(image_id, name) for name in self.facts["targets"]},
+            inputs={name: self.read_input(image_id, name) for name in self.facts.inputs},
+            labels={name: self.read_label(image_id, name) for name in self.facts.targets},
         )
 
     def read_input(self, image_id: str, name: str) -> NDArray[Any]:
@@ -47,7 +47,7 @@ class Samples:
                 values: NDArray[Any] = np.load(path, allow_pickle=False)
                 return values
             with Image.open(path) as image:
-                return np.array(image)[:, :, None] if self.facts["inputs"][name] == 1 else modes.rgb(image)
+                return np.array(image)[:, :, None] if self.facts.inputs[name] == 1 else modes.rgb(image)
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path}: can't be read ({error}); run `dvc repro`, which makes it anew") from None
 

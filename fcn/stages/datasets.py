@@ -42,13 +42,14 @@ def run(config: Config, name: str | None) -> None:
         facts = Facts(
             format=entry.format,
             generated=manifests.is_generated(Path(entry.from_)),
-            inputs=dict(reader.INPUTS),
-            targets={target: found.facts() for target, found in reader.TARGETS.items()},
+            inputs=reader.INPUTS,
+            targets=reader.TARGETS,
             images=len(audited),
             sha256=convert.digest(part),
         )
-        write_json(part / "dataset.json", facts)
-    write_json(places.audit(name), audit.metric(audited, targets=reader.TARGETS))
+        write_json(part / "dataset.json", facts.as_json())
+    metric = audit.metric(audited, targets=reader.TARGETS)
+    write_json(places.audit(name), {**metric, "sha256": facts.sha256})  # for those who only name the data
     print(f"datasets {name}: {len(audited)} pictures, all labels with classes or void alone", file=sys.stderr)
 
 

@@ -34,9 +34,9 @@ def run(config: Config, name: str | None) -> None:
 def _holdings(folder: Path) -> splits.Holdings:
     found = facts.read(folder)
     return splits.Holdings(
-        format=found["format"],
+        format=found.format,
         lists={file.stem: file.read_text(encoding="utf-8").split() for file in (folder / "lists").glob("*.txt")},
-        ids=[file.stem for file in (folder / next(iter(found["targets"]))).glob("*.png")],
+        ids=[file.stem for file in (folder / next(iter(found.targets))).glob("*.png")],
     )
 
 
