@@ -14,7 +14,14 @@ from fcn.cli import main, stage_names
 from fcn.nets import checkpoint
 from tests.training import processes, tiny
 
-PER_NAME = ("archives", "raw", "labels", "weights", "train", "evaluate")
+PER_NAME = {
+    "archives": "archives",
+    "datasets": "datasets",
+    "classifiers": "classifiers",
+    "timing": "nets",
+    "train": "runs",
+    "evaluate": "runs",
+}
 
 
 @pytest.fixture
@@ -74,43 +81,41 @@ def test_a_missing_params_file_is_named(tmp_path: Path, run_fcn: tiny.RunFcn) ->
     assert "elsewhere/p.yaml: no such file" in sentence(
         run_fcn(["splits", "--params", "elsewhere/p.yaml"], tmp_path), 2
     )
-    tiny.write(tmp_path, tiny.params() | {"seed": -1})
-    assert "params.yaml: seed: Input should be greater than or equal to 0, found -1" in sentence(
+    tiny.write(tmp_path, tiny.params() | {"threads": 0})
+    assert "params.yaml: threads: Input should be greater than or equal to 1, found 0" in sentence(
         run_fcn(["splits"], tmp_path), 2
     )
 
 
 def test_the_traceback_is_there_for_who_asks(empty: Path, run_fcn: tiny.RunFcn) -> None:
     """With --traceback the error arrives as Python shows it."""
-    ended = run_fcn(["raw", "nonsense", "--traceback"], empty)
+    ended = run_fcn(["archives", "nonsense", "--traceback"], empty)
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr
-    assert "InputError: source: unknown name 'nonsense'" in ended.stderr
+    assert "InputError: archive: unknown name 'nonsense'" in ended.stderr
 
 
 @pytest.mark.parametrize("stage", PER_NAME)
 def test_stages_with_names_answer_a_wrong_one(
     stage: str, empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A stage that works on one source, entry or run lists those there are, with no name and with a wrong one."""
+    """A stage that works on one archive, net or run lists those there are, with no name and with a wrong one."""
     monkeypatch.chdir(empty)
     config = tiny.params()
-    there = {"weights": "weights", "train": "runs", "evaluate": "runs"}.get(stage, "sources")
     for arguments in ((stage,), (stage, "nonsense")):
         said = sentence(here(capsys, *arguments), 2)
-        assert all(name in said for name in config[there])
+        assert all(name in said for name in config[PER_NAME[stage]])
 
 
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        (("raw", "sbd"), "data/tiny/archives/sbd/manifest.json"),
-        (("labels", "sbd"), "data/tiny/raw/sbd"),
-        (("splits",), "data/tiny/labels/"),
+        (("datasets", "sbd"), "data/tiny/archives/sbd"),
+        (("splits",), "data/tiny/datasets/"),
         (("train", tiny.COARSE), "data/tiny/weights/vgg16-sample.pt"),
         (("train", tiny.FINER), f"data/tiny/nets/{tiny.COARSE}.pt"),
         (("evaluate", tiny.COARSE), "data/tiny/splits/voc2012-val-minus-sbd-train.txt"),
-        (("tables",), "data/tiny/timing.json"),
+        (("tables",), "data/tiny/timing/"),
     ],
     ids=" ".join,
 )
@@ -161,21 +166,20 @@ def test_nonsense_in_the_environment_is_named(
 def test_a_net_of_another_class_count_is_refused(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Training from, or scoring, a net with another class count than the profile's names both and says what to do."""
+    """A head with another class count than the data, or than the net that it starts from, names both and a way out."""
     monkeypatch.chdir(project)
     values = tiny.params(iterations=2)
+    values["nets"]["fcn16s-vgg16"]["heads"] = {"semantic": 20}
     tiny.write(project, values)
-    assert main(["train", tiny.COARSE]) == 0
-    capsys.readouterr()
-    tiny.write(project, values | {"classes": 20})
     said = sentence(here(capsys, "train", tiny.FINER), 2)
-    assert f"data/tiny/nets/{tiny.COARSE}.pt has 21 classes, the run wants 20; start from weights/NAME instead" in said
-    said = sentence(here(capsys, "evaluate", tiny.COARSE), 2)
-    assert f"data/tiny/nets/{tiny.COARSE}.pt has 21 classes, the profile 20; train the run again" in said
-    tiny.write(project, values | {"classes": 30})
-    said = sentence(here(capsys, "evaluate", tiny.COARSE), 2)
-    assert said == "classes is 30, but voc has 21; write classes: 21"
-    assert not (project / "data/tiny/scores").exists()
+    assert f"'{tiny.COARSE}' has 21 classes for 'semantic', the run's net 20 classes; start from weights/NAME" in said
+    values["nets"]["fcn32s-vgg16"]["heads"] = {"semantic": 20}
+    tiny.write(project, values)
+    said = sentence(here(capsys, "train", tiny.COARSE), 2)
+    assert said == (
+        f"runs.{tiny.COARSE}.net has 20 classes for 'semantic', but sbd has 21; write heads: {{semantic: 21}}"
+    )
+    assert not (project / "data/tiny/nets").exists()
 
 
 def test_a_damaged_net_is_refused(
@@ -195,7 +199,7 @@ def test_a_training_that_diverges_ends_with_advice(project: Path, monkeypatch: p
     """A diverging training exits with 1, names the rate, and leaves no net and no half-written file."""
     monkeypatch.chdir(project)
     values = tiny.params()
-    values["solvers"]["coarse"] |= {"rate": 1e30, "clip": None, "precision": "float32"}
+    values["recipes"]["coarse"] |= {"rate": 1e30, "clip": None, "precision": "float32"}
     tiny.write(project, values)
     from fcn.config import load
     from fcn.errors import StageFailure
@@ -262,7 +266,7 @@ def test_a_disk_that_is_really_full(project: Path, tmp_path: Path) -> None:
     assert "error: No space left on device" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "state.part" not in out.read_text()
-    assert checkpoint.load(project / f"data/tiny/nets/{tiny.COARSE}.pt").classes == 21
+    assert checkpoint.load(project / f"data/tiny/nets/{tiny.COARSE}.pt").net is not None
 
 
 # Root may write everywhere, unless it gives that up (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP) before the command starts.
@@ -295,9 +299,9 @@ def test_an_interrupt_ends_with_130(project: Path) -> None:
     """Ctrl-C in a stage that saves nothing exits with 130 and leaves what was there before."""
     before = (project / "data/tiny/weights/vgg16-sample.pt").read_bytes()
     values = tiny.params()
-    values["weights"]["vgg16-sample"]["training"]["iterations"] = 6000  # with a line after each 1200
+    values["classifiers"]["vgg16-sample"]["training"]["iterations"] = 6000  # with a line after each 1200
     tiny.write(project, values)
-    process = processes.start(processes.fcn("weights", "vgg16-sample"), project)
+    process = processes.start(processes.fcn("classifiers", "vgg16-sample"), project)
     processes.until(lambda: "iteration" in (project / "err").read_text(), doing="work")
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130

@@ -59,21 +59,25 @@ def test_the_tiny_profile_is_right() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (f"runs.{COARSE}.backbone", "vgg61", "vgg16.backbone: unknown name 'vgg61'; did you mean 'vgg16'?"),
-        (f"runs.{COARSE}.solver", "corse", "did you mean 'coarse'? known are: coarse, finer"),
+        (f"runs.{COARSE}.net", "fcn32s-vgg61", "vgg16.net: unknown name 'fcn32s-vgg61'; did you mean 'fcn32s-vgg16'?"),
+        (f"runs.{COARSE}.recipe", "corse", "did you mean 'coarse'? known are: coarse, finer"),
         (f"runs.{COARSE}.init", "weights/vgg16-sampel", "did you mean 'weights/vgg16-sample'?"),
         (f"runs.{FINER}.init", "nets/voc-fcn32-vgg16", "did you mean 'nets/voc-fcn32s-vgg16'?"),
         (f"runs.{COARSE}.train.list", "sbd-trian", "train.list: unknown name 'sbd-trian'; did you mean 'sbd-train'?"),
-        (f"runs.{COARSE}.val.source", "voc2021", "not 'voc2021'; write {source: voc2012, list: voc2012-val-"),
-        (f"runs.{COARSE}.train.source", "voc2012", "list 'sbd-train' belongs to source 'sbd', not 'voc2012'"),
-        ("lists.sbd-train.source", "sdb", "lists.sbd-train.source: unknown name 'sdb'; did you mean 'sbd'?"),
+        (f"runs.{COARSE}.val.dataset", "voc2021", "not 'voc2021'; write {dataset: voc2012, list: voc2012-val-"),
+        (f"runs.{COARSE}.train.dataset", "voc2012", "list 'sbd-train' belongs to dataset 'sbd', not 'voc2012'"),
+        ("lists.sbd-train.dataset", "sdb", "lists.sbd-train.dataset: unknown name 'sdb'; did you mean 'sbd'?"),
         ("lists.sbd-train.minus", "nothing", "lists.sbd-train.minus: unknown name 'nothing'; known are: "),
         (
             "disjoint",
             [["sbd-train", "voc2012-vall"]],
             "disjoint: unknown name 'voc2012-vall'; did you mean 'voc2012-val",
         ),
-        ("weights.vgg16-sample.backbone", "vgg", "sample.backbone: unknown name 'vgg'; did you mean 'vgg16'?"),
+        (
+            "datasets.sbd.from",
+            "data/tiny/archives/sdb",
+            "datasets.sbd.from: unknown name 'data/tiny/archives/sdb'; did",
+        ),
     ],
 )
 def test_unknown_names_are_answered_with_known_ones(place: str, value: object, said: str) -> None:
@@ -81,9 +85,9 @@ def test_unknown_names_are_answered_with_known_ones(place: str, value: object, s
     assert said in refused((place, value))
 
 
-@pytest.mark.parametrize("ask", [Config.run, Config.source, Config.weights_entry])
+@pytest.mark.parametrize("ask", [Config.run, Config.archive, Config.dataset, Config.classifier])
 def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
-    """Asking for a run, source or weights entry that there isn't names those there are."""
+    """Asking for a run, archive, dataset or classifier that there isn't names those there are."""
     with pytest.raises(InputError, match=r"unknown name 'nonsense'; known are: \w+"):
         ask(parse(TINY), "nonsense")
     with pytest.raises(InputError, match="did you mean 'voc-fcn32s-vgg16'"):
@@ -93,29 +97,44 @@ def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        ("solvers.coarse.rate", -0.01, "solvers.coarse.rate: Input should be greater than 0, found -0.01"),
-        ("solvers.coarse.rate", 0, "solvers.coarse.rate: Input should be greater than 0, found 0"),
-        ("solvers.coarse.rate", "fast", "solvers.coarse.rate: Input should be a valid number"),
-        ("solvers.coarse.rate", float("nan"), "solvers.coarse.rate"),
-        ("solvers.coarse.rate", float("inf"), "solvers.coarse.rate: Input should be a finite number"),
-        ("solvers.coarse.momentum", 1, "solvers.coarse.momentum: Input should be less than 1, found 1"),
-        ("solvers.coarse.iterations", -1, "solvers.coarse.iterations: Input should be greater than or equal to 0"),
-        ("solvers.coarse.iterations", 1.5, "solvers.coarse.iterations: Input should be a valid integer"),
-        ("solvers.coarse.batch", 0, "solvers.coarse.batch: Input should be greater than or equal to 1, found 0"),
-        ("solvers.coarse.loss", "max", "solvers.coarse.loss: Input should be 'mean' or 'sum', found 'max'"),
-        ("solvers.coarse.drop_at", 1.0, "solvers.coarse.drop_at"),
-        (f"runs.{COARSE}.stride", 4, "runs.voc-fcn32s-vgg16.stride: Input should be 32, 16 or 8, found 4"),
-        (f"runs.{COARSE}.pad", "none", "runs.voc-fcn32s-vgg16.pad: Input should be 100 or 'same'"),
-        (f"runs.{COARSE}.mirror", "perhaps", "runs.voc-fcn32s-vgg16.mirror: Input should be a valid boolean"),
+        ("recipes.coarse.rate", -0.01, "recipes.coarse.rate: Input should be greater than 0, found -0.01"),
+        ("recipes.coarse.rate", 0, "recipes.coarse.rate: Input should be greater than 0, found 0"),
+        ("recipes.coarse.rate", "fast", "recipes.coarse.rate: Input should be a valid number"),
+        ("recipes.coarse.rate", float("nan"), "recipes.coarse.rate"),
+        ("recipes.coarse.rate", float("inf"), "recipes.coarse.rate: Input should be a finite number"),
+        ("recipes.coarse.momentum", 1, "recipes.coarse.momentum: Input should be less than 1, found 1"),
+        ("recipes.coarse.iterations", -1, "recipes.coarse.iterations: Input should be greater than or equal to 0"),
+        ("recipes.coarse.iterations", 1.5, "recipes.coarse.iterations: Input should be a valid integer"),
+        ("recipes.coarse.batch", 0, "recipes.coarse.batch: Input should be greater than or equal to 1, found 0"),
+        ("recipes.coarse.loss", "../max", "recipes.coarse.loss: String should match pattern"),
+        ("recipes.coarse.drop_at", 1.0, "recipes.coarse.drop_at"),
+        ("nets.fcn16s-vgg16.taps", [4], "nets.fcn16s-vgg16.taps.0: Input should be 16 or 8, found 4"),
+        (
+            "nets.fcn16s-vgg16.taps",
+            [8],
+            "nets.fcn16s-vgg16: taps are [8]; [] makes a net of stride 32, [16] of 16, [16, 8] of",
+        ),
+        ("nets.fcn16s-vgg16.scales", {8: 0.1}, "scales has an entry for 8, which is not among the taps [16]"),
+        ("nets.fcn16s-vgg16.heads", {}, "heads and inputs: a net has at least one of each"),
+        ("nets.fcn32s-vgg16.pad", "none", "nets.fcn32s-vgg16.pad: Input should be 100 or 'same'"),
+        ("recipes.coarse.mirror", "perhaps", "recipes.coarse.mirror: Input should be a valid boolean"),
         (f"runs.{COARSE}.init", "../vgg16", "runs.voc-fcn32s-vgg16.init: String should match pattern"),
         (f"runs.{COARSE}.colour", "red", "runs.voc-fcn32s-vgg16.colour: Unexpected keyword argument, found 'red'"),
-        ("sources.sbd.from_", "x", "sources.sbd.from_: Unexpected keyword argument"),
-        ("sources.sbd.archive", "../sbd.tgz", "sources.sbd.archive: String should match pattern"),
-        ("sources.sbd.dataset", "coco", "sources.sbd.dataset: Input should be 'voc' or 'sbd', found 'coco'"),
+        ("datasets.sbd.from_", "x", "datasets.sbd.from_: Unexpected keyword argument"),
+        ("archives.sbd.file", "../sbd.tgz", "archives.sbd.file: String should match pattern"),
+        ("archives.sbd.kind", "local", "archives.sbd.kind: Input should be 'download' or 'sample', found 'local'"),
         ("backbones.vgg16.dropout", 1.0, "backbones.vgg16.dropout: Input should be less than 1"),
         ("runs", ["a", "b"], "runs: Input should be a valid dictionary"),
-        ("classes", 1, "classes: Input should be greater than or equal to 2, found 1"),
-        ("classes", 256, "classes: Input should be less than or equal to 255, found 256"),
+        (
+            "nets.fcn32s-vgg16.heads",
+            {"semantic": 1},
+            "heads.semantic: Input should be greater than or equal to 2, found 1",
+        ),
+        (
+            "nets.fcn32s-vgg16.heads",
+            {"semantic": 256},
+            "semantic: Input should be less than or equal to 255, found 256",
+        ),
         ("profile", "../elsewhere", "profile: String should match pattern"),
         ("seeed", 1, "seeed: Unexpected keyword argument, found 1"),
     ],
@@ -128,11 +147,11 @@ def test_wrong_values_are_named(place: str, value: object, said: str) -> None:
 def test_what_is_missing_is_named() -> None:
     """A missing key is named; of many wrong ones the first three are, and how many more there are."""
     values = copy.deepcopy(TINY)
-    del values["seed"]
-    del values["runs"][COARSE]["stride"]
-    with pytest.raises(InputError, match=r"seed: .*required.*runs\.voc-fcn32s-vgg16\.stride: .*required"):
+    del values["threads"]
+    del values["runs"][COARSE]["net"]
+    with pytest.raises(InputError, match=r"threads: .*required.*runs\.voc-fcn32s-vgg16\.net: .*required"):
         parse(values)
-    with pytest.raises(InputError, match="and 11 more"):
+    with pytest.raises(InputError, match="and 12 more"):
         parse({})
     with pytest.raises(InputError, match=r"^elsewhere\.yaml: "):
         parse(None, where="elsewhere.yaml")
@@ -147,13 +166,15 @@ def test_a_run_can_not_start_from_itself() -> None:
 
 
 def test_parts_must_fit_each_other() -> None:
-    """Strides and skips, the backbones of a chain, and whole batches under pad 100 are held together."""
-    assert "stride 16 with skips 'none'; a stride of 32 has skips 'none'" in refused((f"runs.{FINER}.skips", "none"))
-    assert "stride 32 with skips 'staged'" in refused((f"runs.{COARSE}.skips", "staged"))
+    """The backbones of a chain, what a finer net takes over, and whole batches under pad 100 are held together."""
     other = TINY["backbones"]["vgg16"] | {"width": 0.5}
-    message = refused(("backbones.wide", other), (f"runs.{FINER}.backbone", "wide"))
-    assert "'voc-fcn32s-vgg16' has backbone 'vgg16', this run 'wide'; both must be the same" in message
-    message = refused((f"runs.{COARSE}.pad", 100), (f"runs.{COARSE}.crop", None))
+    message = refused(("nets.fcn16s-vgg16.backbone", other))
+    assert "'voc-fcn32s-vgg16' has backbone" in message
+    assert "width=0.5" in message
+    assert "both must be the same" in message
+    message = refused(("nets.fcn16s-vgg16.pad", 100), ("recipes.finer.batch", 1))
+    assert "'voc-fcn32s-vgg16' was trained with pad same, the run's net has 100; write pad: same" in message
+    message = refused(("nets.fcn32s-vgg16.pad", 100), ("recipes.coarse.crop", None))
     assert "puts 2 images of different sizes into one pass, which pad 100 can't do exactly" in message
 
 
@@ -168,7 +189,10 @@ def test_nonsense_is_refused(values: object) -> None:
         parse(values)
 
 
-@given(st.sampled_from(["runs", "solvers", "lists", "weights", "sources"]), st.none() | st.integers() | st.text())
+@given(
+    st.sampled_from(["runs", "recipes", "nets", "lists", "weights", "datasets", "archives"]),
+    st.none() | st.integers() | st.text(),
+)
 def test_a_spoilt_part_is_refused(part: str, value: object) -> None:
     """A part of a profile that is no mapping is refused by its name."""
     with pytest.raises(InputError, match=f"{part}: "):
@@ -197,14 +221,14 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
 
 def test_rates_may_be_written_without_a_dot(tmp_path: Path) -> None:
     """`rate: 1e-10`, which YAML 1.1 reads as a word, is the number that it means."""
-    text = yaml.safe_dump(changed(("solvers.coarse.rate", "RATE"))).replace("RATE", "1e-10")
+    text = yaml.safe_dump(changed(("recipes.coarse.rate", "RATE"))).replace("RATE", "1e-10")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    assert load(tmp_path / "params.yaml").solvers["coarse"].rate == 1e-10
+    assert load(tmp_path / "params.yaml").recipes["coarse"].rate == 1e-10
 
 
 def test_what_was_read_does_not_change() -> None:
-    """A profile, its runs and its solvers can't be altered after they were checked."""
+    """A profile, its runs and its recipes can't be altered after they were checked."""
     config = parse(TINY)
-    for thing, field in ((config, "seed"), (config.run(COARSE), "stride"), (config.solvers["coarse"], "rate")):
+    for thing, field in ((config, "threads"), (config.run(COARSE), "net"), (config.recipes["coarse"], "rate")):
         with pytest.raises(AttributeError):
             setattr(thing, field, 1)

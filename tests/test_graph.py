@@ -18,22 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PROFILES = [ROOT, *sorted(path.parent for path in ROOT.glob("profiles/*/params.yaml"))]
 GRAPH: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
-# Code that a stage calls and the graph doesn't name, though it may alter results in principle, and why it needn't.
-ROOMS = ("fcn/nets", "fcn/training", "fcn/scoring", "fcn/datasets")
-UNNAMED = {
-    "archives": {"fcn/datasets/labels.py": "for its palette, VOC's own, alone"},
-    "raw": {
-        "fcn/datasets/archive.py": "extracts what is in the archive, or fails",
-        "fcn/datasets/room.py": "looks at the disk",
-        "fcn/datasets/tree.py": "says where in an archive the data set begins, or fails",
-    },
-    "labels": {"fcn/datasets/splits.py": "for how a list of ids is written, alone"},
-    "weights": {"fcn/training/loop.py": "for the seeds of its iterations, which a test pins"},
-    "train": {"fcn/datasets/sbd.py": "names files; raw and labels, which depend on it, hold what is in them"},
-    "evaluate": {"fcn/datasets/voc.py": "names files and classes; raw and labels, which depend on it, hold the rest"},
-    "figures": {"fcn/datasets/voc.py": "as for evaluate"},
-}
-
 
 def notes(folder: Path) -> dict[str, dict[str, Any]]:
     """What the watched stages of the fixture touched."""
@@ -83,20 +67,6 @@ def test_stages_name_the_data_that_they_read(workspace_done: Path) -> None:
         assert any(tracing.lies_under(path, outs) for path in written), f"{command}: nothing seen of {outs}"
 
 
-def test_stages_name_the_code_that_computes(workspace_done: Path) -> None:
-    """The modules of nets, training, scoring and datasets that a stage calls lie in its dependencies, but for UNNAMED.
-
-    And what UNNAMED lists is still called, and still not named.
-    """
-    unnamed: dict[str, set[str]] = {}
-    for command, note in notes(workspace_done).items():
-        stage = command.split()[0]
-        deps, _ = locked(workspace_done, command)
-        called = [name for name in note["called"] if name.startswith(ROOMS) and not tracing.lies_under(name, deps)]
-        unnamed.setdefault(stage, set()).update(called)
-    assert {stage: names for stage, names in unnamed.items() if names} == {k: set(v) for k, v in UNNAMED.items()}
-
-
 def test_every_stage_is_a_module() -> None:
     """Every command of the graph is `python -m fcn STAGE`, STAGE being a module of fcn/stages and the stage's name."""
     for name, stage in GRAPH.items():
@@ -108,7 +78,7 @@ def test_every_stage_is_a_module() -> None:
 
 @pytest.mark.parametrize("folder", PROFILES, ids=lambda path: path.name)
 def test_the_graph_expands_for_every_profile(folder: Path) -> None:
-    """Every profile's dvc.yaml is the root's, with a stage for each of its sources, weights entries and runs."""
+    """Every profile's dvc.yaml is the root's, with a stage for each of its archives, datasets, nets and runs."""
     same = (folder / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
     assert same, f"cp dvc.yaml {folder.relative_to(ROOT)}/"
     config = load(folder / "params.yaml")
@@ -129,7 +99,7 @@ def test_the_graph_expands_for_every_profile(folder: Path) -> None:
         assert stage.cmd.endswith(f" --params {config.params}")
         outs = [Path(out.fs_path).relative_to(ROOT).as_posix() for out in stage.outs]
         assert all(out.startswith(f"data/{config.profile}/") for out in outs)
-        known = {*config.sources, *config.weights, *config.runs}
+        known = {*config.archives, *config.datasets, *config.weights, *config.classifiers, *config.nets, *config.runs}
         assert "@" not in stage.name or stage.name.split("@")[1] in known
 
 

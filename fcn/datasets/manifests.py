@@ -21,7 +21,7 @@ def archive_file(path: Path) -> Path:
     if not path.exists():
         raise InputError(
             f"{path}: no such archive or folder; `from` is the path, from the project's root, of an archive, of an "
-            "extracted folder, or data/<profile>/archives/NAME, which the stage archives@NAME fills"
+            "extracted folder, or data/<profile>/archives/NAME, which an earlier stage fills: run `dvc repro`"
         )
     manifest = _manifest(path)
     if manifest is None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import fcn
 from fcn.code_digest import closure
-from fcn.config import Config
+from fcn.config import Backbone, Config
 from fcn.errors import InputError
 from fcn.files import whole_folder, write_json
 from fcn.paper.downloads import pin
+from fcn.paper.table import every
 from fcn.stages.places import Places, address
 
 # What decides where, when and for whom a stage works, but never what comes of it. The values that fcn.config reads are
@@ -90,7 +91,10 @@ def _archive(config: Config, item: str) -> _Described:
 
 
 def _dataset(config: Config, item: str) -> _Described:
-    return ["fcn.stages.datasets", f"fcn.datasets.formats.{config.dataset(item).format}"], None
+    return [
+        "fcn.stages.datasets",
+        _named("fcn.datasets.formats", config.dataset(item).format, f"datasets.{item}.format"),
+    ], None
 
 
 def _splits(config: Config, item: str) -> _Described:
@@ -99,37 +103,38 @@ def _splits(config: Config, item: str) -> _Described:
 
 def _classifier(config: Config, item: str) -> _Described:
     entry = config.classifier(item)
-    return ["fcn.stages.classifiers", _backbone(entry.backbone.architecture)], entry
+    return ["fcn.stages.classifiers", _backbone(entry.backbone)], entry
 
 
 def _weights(config: Config, item: str) -> _Described:
     entry = config.weights_entry(item)
-    kind = f"fcn.nets.pretrained.{entry.kind}"
-    return ["fcn.stages.weights", kind, _backbone(entry.backbone.architecture)], entry
+    kind = _named("fcn.nets.pretrained", entry.kind, f"weights.{item}.kind")
+    return ["fcn.stages.weights", kind, _backbone(entry.backbone)], entry
 
 
 def _train(config: Config, item: str) -> _Described:
     net, recipe, run = config.net(item), config.recipe(item), config.run(item)
     settings = {"net": net, "recipe": recipe, "train": run.train, "init": run.init, "seed": run.seed}
-    loss = f"fcn.training.losses.{recipe.loss}"
-    return ["fcn.stages.train", _backbone(net.backbone.architecture), loss], settings
+    loss = _named("fcn.training.losses", recipe.loss, f"recipes.{run.recipe}.loss")
+    return ["fcn.stages.train", _backbone(net.backbone), loss], settings
 
 
 def _evaluate(config: Config, item: str) -> _Described:
-    return ["fcn.stages.evaluate", _backbone(config.net(item).backbone.architecture)], None
+    return ["fcn.stages.evaluate", _backbone(config.net(item).backbone)], None
 
 
 def _timing(config: Config, item: str) -> _Described:
     net = config.nets[item]
-    return ["fcn.stages.timing", _backbone(net.backbone.architecture)], net
+    return ["fcn.stages.timing", _backbone(net.backbone)], net
 
 
 def _tables(config: Config, item: str) -> _Described:
-    return ["fcn.stages.tables", *_printed(), *_folder_modules("nets/backbones")], None
+    shown = {row.architecture for table in every().values() for row in table.rows if row.architecture}
+    return ["fcn.stages.tables", *_printed(), *(f"fcn.nets.backbones.{name}" for name in sorted(shown))], None
 
 
 def _figures(config: Config, item: str) -> _Described:
-    backbones = {_backbone(config.net(run).backbone.architecture) for run in config.runs}
+    backbones = {_backbone(config.net(run).backbone) for run in config.runs}
     return ["fcn.stages.figures", *_printed(), *sorted(backbones)], None
 
 
@@ -157,18 +162,26 @@ _ROOTS: Mapping[str, Callable[[Config, str], _Described]] = {
 }
 
 
-def _backbone(architecture: str) -> str:
-    return f"fcn.nets.backbones.{architecture}"
+def _backbone(backbone: Backbone) -> str:
+    return _named("fcn.nets.backbones", backbone.architecture, "architecture of a backbone")
+
+
+def _named(room: str, name: str, where: str) -> str:
+    """The module that is found by its name in a room, such as a loss.
+
+    Raises InputError where there is none: before any stage has run.
+    """
+    folder = _FOLDER.joinpath(*room.split(".")[1:])
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    if name not in known:
+        raise InputError(f"{where}: {name!r} is unknown; there are {', '.join(known)}")
+    return f"{room}.{name}"
 
 
 def _printed() -> list[str]:
-    """The printed tables: all modules of their folder."""
-    return [module for module in _folder_modules("paper") if module != f"fcn.paper.{_PINS}"]
-
-
-def _folder_modules(folder: str) -> list[str]:
-    found = sorted((_FOLDER / folder).glob("*.py"))
-    return [f"fcn.{folder.replace('/', '.')}.{path.stem}" for path in found if path.stem != "__init__"]
+    """What is printed: all modules of that room but the addresses of downloads."""
+    found = sorted(path.stem for path in (_FOLDER / "paper").glob("*.py"))
+    return [f"fcn.paper.{name}" for name in found if name not in ("__init__", _PINS)]
 
 
 # Beside the code, and read by it: the lists that authors published, printed tables, templates of pages. What is

@@ -1,0 +1,234 @@
+"""What a stage depends on is what can change its result: one thing is edited at a time, and DVC names what is stale."""
+
+import json
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fcn.code_digest import closure
+from fcn.config import load, parse
+from fcn.stages import code
+from tests.training import tiny, tracing, workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+COARSE, FINER = tiny.COARSE, tiny.FINER
+TRAIN = {f"train@{COARSE}", f"train@{FINER}"}
+EVALUATE = {f"evaluate@{COARSE}", f"evaluate@{FINER}"}
+DATASETS = {"datasets@voc2012", "datasets@sbd"}
+PAGES = {"tables", "figures", "report", "publish"}
+
+Edit = Callable[[Path], None]
+
+
+def text(path: str, old: str, new: str) -> Edit:
+    """One place of a file of code, changed."""
+
+    def edit(folder: Path) -> None:
+        before = (folder / path).read_text(encoding="utf-8")
+        assert before.count(old) == 1, f"{path} has {old!r} {before.count(old)} times"
+        (folder / path).write_text(before.replace(old, new), encoding="utf-8")
+
+    return edit
+
+
+def params(change: Callable[[dict[str, Any]], object]) -> Edit:
+    """Something in params.yaml, changed."""
+
+    def edit(folder: Path) -> None:
+        values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+        change(values)
+        tiny.write(folder, values)
+
+    return edit
+
+
+def new_run(values: dict[str, Any]) -> None:
+    values["runs"]["voc-fcn16s-again"] = values["runs"][FINER] | {"seed": 5}
+
+
+def new_backbone(folder: Path) -> None:
+    shutil.copy(folder / "fcn/nets/backbones/vgg16.py", folder / "fcn/nets/backbones/vgg16_again.py")
+
+
+VAL = {"dataset": "voc2012", "list": "voc2012-val"}
+
+# What is edited -> the stages that DVC finds stale by it. What these make may or may not change what others need: that
+# is known once they ran. A change of `runs` makes the pages stale, which list them.
+EDITS: Mapping[str, tuple[Edit, set[str]]] = {
+    "a comment": (text("fcn/nets/fcn.py", "class FCN(", "# A comment.\nclass FCN("), set()),
+    "a docstring": (text("fcn/training/loop.py", '"""The training loop', '"""A training loop'), set()),
+    "a module that no run uses": (text("fcn/nets/pretrained/keras.py", '"block1_conv1"', '"block_1"'), set()),
+    "a new backbone": (new_backbone, set()),
+    "a loss that no run has": (text("fcn/training/losses/sum.py", "len(labels)", "2 * len(labels)"), set()),
+    "the loss": (text("fcn/training/losses/mean.py", 'reduction="sum"', 'reduction="mean"'), TRAIN),
+    "what is frozen": (text("fcn/training/optimizer.py", 'trained == "score"', 'trained != "score"'), TRAIN),
+    "the stage that trains": (text("fcn/stages/train.py", "freeze(net, recipe)", "net.eval()"), TRAIN),
+    "the stage that scores": (text("fcn/stages/evaluate.py", "answer[0].cpu()", "answer[0].flip(1).cpu()"), EVALUATE),
+    "the backbone": (
+        text("fcn/nets/backbones/vgg16.py", "_POOL3, _POOL4 = 16, 23", "_POOL3, _POOL4 = 9, 23"),
+        TRAIN | EVALUATE | {"classifiers@vgg16-sample", "timing@fcn32s-vgg16", "timing@fcn16s-vgg16", "tables"}
+        | {"figures", "publish"},
+    ),
+    "how forward time is taken": (
+        text("fcn/scoring/timing.py", "TRIALS = 20", "TRIALS = 5"),
+        {"timing@fcn32s-vgg16", "timing@fcn16s-vgg16"},
+    ),
+    "a class name": (text("fcn/datasets/formats/voc.py", '"aeroplane"', '"airplane"'), DATASETS),
+    "what progress looks like": (text("fcn/stages/observer.py", "_LINE_SECONDS = 30.0", "_LINE_SECONDS = 3.0"), set()),
+    "how files are written": (text("fcn/files.py", "_POLL_SECONDS = 0.2", "_POLL_SECONDS = 0.1"), set()),
+    "a default that recipes have": (text("fcn/config.py", '"accumulate"] = "stop"', '"accumulate"] = "accumulate"'), TRAIN),
+    "a default that recipes override": (text("fcn/config.py", "warmup: Annotated[int, Field(ge=0)] = 0", "warmup: int = 7"), set()),
+    "a new address": (text("fcn/paper/downloads.toml", "https://download.pytorch.org/models/alexnet", "https://mirror.example/alexnet"), set()),
+    "where a run is scored": (
+        params(lambda values: values["runs"][FINER].update(val=VAL)), {f"evaluate@{FINER}"} | PAGES,
+    ),
+    "whom a run is compared with": (params(lambda values: values["runs"][FINER].update(regime="pami")), PAGES),
+    "a new run": (params(new_run), {"train@voc-fcn16s-again", "evaluate@voc-fcn16s-again"} | PAGES),
+    "a removed run": (params(lambda values: values["runs"].pop(FINER)), PAGES),
+    "a run's seed": (params(lambda values: values["runs"][FINER].update(seed=1)), {f"train@{FINER}"} | PAGES),
+    "an archive's seed": (
+        params(lambda values: values["archives"]["sbd"].update(seed=1)), {"archives@sbd", "tables"},
+    ),
+    "a recipe": (
+        params(lambda values: values["recipes"]["finer"].update(rate=0.02)), {f"train@{FINER}", "tables", "report", "publish"},
+    ),
+    "how many images a list has": (
+        params(lambda values: values["lists"]["voc2012-val"].update(expect=None)), {"splits", "tables", "report"},
+    ),
+    "why a run departs": (
+        params(lambda values: values["departures"].update(pad="because")), {"tables"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edited", EDITS)
+def test_an_edit_makes_stale_what_it_can_change(workspace_done: Path, tmp_path: Path, edited: str) -> None:
+    """After one edit and the cheap first stage, `dvc status` names the stages that the edit can alter, and no other."""
+    edit, expected = EDITS[edited]
+    folder = tmp_path / "project"
+    shutil.copytree(workspace_done, folder, symlinks=True)
+    edit(folder)
+    workspace.repro(folder, "code")
+    assert stale(folder) == expected
+
+
+def stale(folder: Path) -> set[str]:
+    """The stages that `dvc status` names."""
+    ended = subprocess.run(
+        [*workspace.DVC, "status", "--json"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return set(json.loads(ended.stdout))
+
+
+@pytest.mark.slow
+def test_what_params_no_longer_has_is_set_aside(workspace_done: Path, tmp_path: Path) -> None:
+    """A removed run's results leave the folders that others read, are kept in removed/, and a later run finds none."""
+    folder = tmp_path / "project"
+    shutil.copytree(workspace_done, folder, symlinks=True)
+    params(lambda values: values["runs"].pop(FINER))(folder)
+    workspace.repro(folder, "tables")
+    data = folder / "data/tiny"
+    for kind in ("nets", "history", "histograms", "classes", "scores", "cost", "code"):
+        assert not [path for path in (data / kind).iterdir() if FINER in path.name], kind
+    assert (data / "removed/nets" / f"{FINER}.pt").is_file()
+    assert FINER not in (data / "tables/scores.md").read_text(encoding="utf-8")
+    listed = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]["tables"]["deps"]
+    (scores,) = [item for item in listed if item["path"].endswith("/scores")]
+    assert scores["nfiles"] == 1
+
+
+def test_a_digest_holds_all_that_a_stage_calls(workspace_done: Path) -> None:
+    """Whatever module of fcn/ a stage calls is in its digest, or is one of those that never decide a result."""
+    config = load(workspace_done / "params.yaml")
+    notes = tracing.seen(workspace_done.parent / "watch")
+    assert {command.split()[0] for command in notes} == {"code", *(stage for stage, _ in code.stages(config))}
+    outside = {"fcn.cli", "fcn.__main__", *code.NEVER_THE_RESULT}
+    for command, note in notes.items():
+        stage, _, item = command.partition(" ")
+        if stage in ("code", "archives"):
+            continue  # an archive depends on its pin, or on the generator, and whoever fetches it has no say
+        modules = set(code.described(config, stage, item or None)["modules"])
+        called = {path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in note["called"]}
+        assert called <= modules | outside, f"{command} calls {sorted(called - modules - outside)}"
+
+
+def test_every_stage_of_the_graph_has_a_digest() -> None:
+    """The stages that the first one writes a file for are those of dvc.yaml, and each depends on its own."""
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = {stage for stage, _ in code.stages(load(ROOT / "params.yaml"))}
+    stages |= {stage for stage, _ in code.stages(load(ROOT / "profiles/voc-subset/params.yaml"))}
+    assert stages == set(graph) - {"code"}
+    for name, stage in graph.items():
+        if name != "code":
+            of_item = f"{name}@${{key}}" if "foreach" in stage else name
+            assert f"data/${{profile}}/code/{of_item}.json" in stage.get("do", stage)["deps"]
+
+
+def test_an_archive_is_known_by_its_hash_alone() -> None:
+    """The digest of a download has its name, size and hashes, no address, and nothing of other downloads."""
+    config = load(ROOT / "profiles/paper/params.yaml")
+    facts = tomllib.loads((ROOT / "fcn/paper/downloads.toml").read_text(encoding="utf-8"))
+    for name in config.archives:
+        found = code.described(config, "archives", name)
+        assert found["modules"] == {}
+        assert found["settings"]["file"] == facts[name]["file"]
+        assert "://" not in json.dumps(found)
+
+
+def test_comments_and_docstrings_do_not_count(tmp_path: Path) -> None:
+    """Comments, docstrings and layout leave a digest as it is; a name, a number or an operator changes it."""
+    (tmp_path / "__init__.py").write_text("")
+    module = tmp_path / "a.py"
+    original = '"""What."""\n\n\ndef f(x: int) -> int:\n    """Why."""\n    return x + 1\n'
+    module.write_text(original)
+    before = closure(["fcn.a"], folder=tmp_path)
+    for same in (original.replace("Why", "How"), original.replace('    """Why."""\n', ""), original + "# end\n"):
+        module.write_text(same)
+        assert closure(["fcn.a"], folder=tmp_path) == before
+    for other in (original.replace("x + 1", "x - 1"), original.replace("x + 1", "x + 2"), original.replace("f(", "g(")):
+        module.write_text(other)
+        assert closure(["fcn.a"], folder=tmp_path) != before
+
+
+def test_a_closure_follows_every_import(tmp_path: Path) -> None:
+    """Modules imported at the top, inside a function, from a package, and packages themselves are all in it."""
+    (tmp_path / "room").mkdir()
+    files = {
+        "__init__.py": "", "a.py": "import fcn.b\n\n\ndef f():\n    from fcn.room import c\n", "b.py": "import os\n",
+        "room/__init__.py": "", "room/c.py": "from fcn.d import x\n", "d.py": "x = 1\n", "e.py": "",
+    }  # fmt: skip
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    found = closure(["fcn.a"], folder=tmp_path)
+    assert set(found) == {"fcn", "fcn.a", "fcn.b", "fcn.room", "fcn.room.c", "fcn.d"}
+    assert set(closure(["fcn.a"], folder=tmp_path, without=["fcn.room.c"])) == {"fcn", "fcn.a", "fcn.b", "fcn.room"}
+
+
+def test_what_is_imported_by_name_is_named() -> None:
+    """Only the rooms whose files are found by their names import so: the roots of the digests name their files."""
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "fcn").rglob("*.py")
+        if "import_module(" in path.read_text(encoding="utf-8")
+    }
+    assert users <= {
+        "fcn/cli.py", "fcn/datasets/formats/__init__.py", "fcn/nets/backbones/__init__.py",
+        "fcn/nets/pretrained/__init__.py", "fcn/training/losses/__init__.py", "fcn/paper/table.py",
+        "fcn/stages/archives.py", "fcn/commands/doctor.py",
+    }  # fmt: skip
+
+
+def test_settings_are_resolved() -> None:
+    """A digest has the values that a stage works with, those of defaults too."""
+    values = tiny.params()
+    recipe = code.described(parse(values), "train", FINER)["settings"]["recipe"]
+    assert recipe["on_oom"] == "stop"
+    assert recipe["accumulation"] == 2
