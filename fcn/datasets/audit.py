@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from fcn.datasets import modes
-from fcn.datasets.facts import Target
 from fcn.datasets.labels import VOID
 from fcn.errors import InputError
 
@@ -69,9 +68,12 @@ def check(
     return pixels
 
 
-def metric(audited: Sequence[Audited], *, targets: Mapping[str, Target]) -> dict[str, object]:
-    """Counts, sizes and shares of the classes: of the first target at the top, of others under their names."""
-    first, *others = (_shares(audited, target=name, classes=target.classes) for name, target in targets.items())
+def metric(audited: Sequence[Audited], *, classes: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """Counts, sizes and shares of the classes: of the first target at the top, of others under their names.
+
+    `classes` are the class names by target.
+    """
+    first, *others = (_shares(audited, target=target, classes=names) for target, names in classes.items())
     return {
         "labels": len(audited),
         "width_min": min(each.width for each in audited),
@@ -79,7 +81,7 @@ def metric(audited: Sequence[Audited], *, targets: Mapping[str, Target]) -> dict
         "height_min": min(each.height for each in audited),
         "height_max": max(each.height for each in audited),
         **first,
-        **dict(zip(list(targets)[1:], others, strict=True)),
+        **dict(zip(list(classes)[1:], others, strict=True)),
     }
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn.datasets import audit, labels, splits
+from fcn.datasets import audit, labels
+from fcn.datasets import lists as list_files
 from fcn.datasets.audit import Audited
 from fcn.datasets.formats import Format, Original
 from fcn.errors import InputError
@@ -34,7 +35,7 @@ def convert(reader: Format, folders: Folders, out: Path, *, place: Place, step: 
     for name in (*reader.INPUTS, *reader.TARGETS, "lists"):
         (out / name).mkdir()
     for name, listed in lists.items():
-        (out / "lists" / f"{name}.txt").write_text(splits.text(listed), encoding="utf-8")
+        (out / "lists" / f"{name}.txt").write_text(list_files.text(listed), encoding="utf-8")
     audited: list[Audited] = []
     offenders: list[str] = []
     with ThreadPoolExecutor(2) as pool:  # PNG and JPEG are coded outside of Python's lock

@@ -29,7 +29,7 @@ class Target:
         if not self.palette:
             colours = tuple((int(red), int(green), int(blue)) for red, green, blue in palette()[: len(self.classes)])
             object.__setattr__(self, "palette", colours)
-        assert len(self.palette) == len(self.classes) < 255
+        assert len(self.palette) == len(self.classes) <= 255
         assert self.background is None or self.background < len(self.classes)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fcn.config import ImageList
+from fcn.datasets import lists as list_files
 from fcn.errors import InputError
 
 _VOC2011 = (
@@ -49,14 +50,9 @@ def prove_disjoint(lists: Mapping[str, Sequence[str]], *, pairs: Sequence[tuple[
             )
 
 
-def text(ids: Sequence[str]) -> str:
-    """A list as a file: an id a line."""
-    return "".join(f"{image_id}\n" for image_id in ids)
-
-
 def sha256(ids: Sequence[str]) -> str:
     """The hash of a list's file."""
-    return hashlib.sha256(text(ids).encode()).hexdigest()
+    return hashlib.sha256(list_files.text(ids).encode()).hexdigest()
 
 
 def _derive(

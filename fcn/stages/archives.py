@@ -31,12 +31,14 @@ def run(config: Config, name: str | None) -> None:
         else:
             file = _sample(name, entry, part)
         manifests.write(part, archive=name, kind=entry.kind, file=file)
-    if entry.kind == "download":
-        (places.downloads / file).unlink(missing_ok=True)
 
 
 def _download(name: str, part: Path, *, before: Path, fetched: Path) -> str:
-    """The pinned file of this name: from its earlier place, from what an earlier fetch brought, or from a mirror."""
+    """The pinned file of this name: from its earlier place, from what an earlier fetch brought, or from a mirror.
+
+    What was fetched stays in `fetched` where a hard link costs nothing: DVC empties the stage's outputs before it
+    runs again, and a host that served once may be gone.
+    """
     facts = downloads.download(name)
     if _is_right(before / facts.file, facts):
         there = before / facts.file
@@ -48,6 +50,7 @@ def _download(name: str, part: Path, *, before: Path, fetched: Path) -> str:
         (part / facts.file).hardlink_to(there.resolve())
     except OSError:  # another disk, or one without hard links
         shutil.copyfile(there, part / facts.file)
+        (fetched / facts.file).unlink(missing_ok=True)
     return facts.file
 
 

@@ -48,7 +48,8 @@ def run(config: Config, name: str | None) -> None:
             sha256=convert.digest(part),
         )
         write_json(part / "dataset.json", facts.as_json())
-    metric = audit.metric(audited, targets=reader.TARGETS)
+    classes = {target: found.classes for target, found in reader.TARGETS.items()}
+    metric = audit.metric(audited, classes=classes)
     write_json(places.audit(name), {**metric, "sha256": facts.sha256})  # for those who only name the data
     print(f"datasets {name}: {len(audited)} pictures, all labels with classes or void alone", file=sys.stderr)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import fcn.paper
 from fcn.config import Config
 from fcn.datasets import facts, splits
+from fcn.datasets import lists as list_files
 from fcn.errors import InputError
 from fcn.files import existing, whole_folder, write_json
 from fcn.stages.places import Places
@@ -23,7 +24,7 @@ def run(config: Config, name: str | None) -> None:
     splits.prove_disjoint(lists, pairs=config.disjoint)
     with whole_folder(places.splits) as part:
         for list_name, ids in lists.items():
-            (part / f"{list_name}.txt").write_text(splits.text(ids), encoding="utf-8")
+            (part / f"{list_name}.txt").write_text(list_files.text(ids), encoding="utf-8")
     counts = {list_name: {"count": len(ids), "sha256": splits.sha256(ids)} for list_name, ids in lists.items()}
     proofs = {f"{first} / {second}": True for first, second in config.disjoint}
     write_json(places.audit("splits"), {**counts, "disjoint": proofs})
@@ -35,12 +36,11 @@ def _holdings(folder: Path) -> splits.Holdings:
     found = facts.read(folder)
     return splits.Holdings(
         format=found.format,
-        lists={file.stem: file.read_text(encoding="utf-8").split() for file in (folder / "lists").glob("*.txt")},
+        lists=list_files.read_folder(folder / "lists"),
         ids=[file.stem for file in (folder / next(iter(found.targets))).glob("*.png")],
     )
 
 
 def _published() -> dict[str, list[str]]:
     """Lists that a paper's authors published: the .txt files in fcn/paper."""
-    folder = Path(fcn.paper.__file__).parent
-    return {file.stem: file.read_text(encoding="utf-8").split() for file in folder.glob("*.txt")}
+    return list_files.read_folder(Path(fcn.paper.__file__).parent)

@@ -72,7 +72,8 @@ def test_a_download_goes_all_the_way(project: Path, archive: bytes) -> None:
     assert (folder / "voc.tar").read_bytes() == archive
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["content"] == {"bytes": len(archive), "sha256": hashlib.sha256(archive).hexdigest()}
-    assert list((project / ".resume" / "downloads").iterdir()) == []
+    (kept,) = (project / ".resume" / "downloads").iterdir()
+    assert kept.samefile(folder / "voc.tar")
     for command in (["datasets", "voc2012"], ["splits"]):
         done = run(project, *command)
         assert done.returncode == 0, done.stderr
@@ -132,17 +133,24 @@ def test_a_killed_stage_goes_on(project: Path, archive: bytes) -> None:
 
 
 def test_what_is_there_is_not_fetched_again(project: Path, archive: bytes) -> None:
-    """A right archive at its place is kept without a request, whatever its address is now; a wrong one isn't."""
+    """A right archive is used again without a request, at its place or where DVC emptied that; a wrong one isn't."""
     place = project / "data" / "tiny" / "archives" / "voc2012" / "voc.tar"
+    kept = project / ".resume" / "downloads" / "voc.tar"
     with mirror(archive) as good, mirror(archive) as other:
         pin(project, archive, good)
         assert run(project).returncode == 0
         pin(project, archive, other)
+        kept.unlink()
+        assert run(project).returncode == 0
+        assert not kept.exists()
+        kept.hardlink_to(place)
+        shutil.rmtree(place.parent)
         assert run(project).returncode == 0
         assert (len(good.ranges), len(other.ranges)) == (1, 0)
         assert place.read_bytes() == archive
-        place.unlink()
-        place.write_bytes(archive[:-1] + b"?")
+        for path in (place, kept):
+            path.unlink()
+            path.write_bytes(archive[:-1] + b"?")
         assert run(project).returncode == 0
         assert (len(good.ranges), len(other.ranges)) == (1, 1)
         assert place.read_bytes() == archive

@@ -24,13 +24,13 @@ def dataset(folder: Path, **inputs: int) -> Path:
         format="voc",
         generated=False,
         inputs=inputs or {"rgb": 3},
-        targets={"semantic": target.facts()},
+        targets={"semantic": target},
         images=0,
         sha256="",
     )
-    for name in (*facts["inputs"], *facts["targets"]):
+    for name in (*facts.inputs, *facts.targets):
         (folder / name).mkdir(parents=True)
-    write_json(folder / "dataset.json", facts)
+    write_json(folder / "dataset.json", facts.as_json())
     return folder
 
 
@@ -87,7 +87,7 @@ def test_a_reader_travels_to_another_process(tmp_path: Path) -> None:
     samples = Samples(dataset(tmp_path / "data"), ["b", "a"])
     copy = pickle.loads(pickle.dumps(samples))
     assert (copy.ids, copy.facts) == (("b", "a"), samples.facts)
-    assert copy.facts["targets"]["semantic"]["palette"] == [[0, 0, 0], [128, 0, 0]]
+    assert copy.facts.targets["semantic"].palette == ((0, 0, 0), (128, 0, 0))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcn.config import ImageList
+from fcn.datasets import lists as list_files
 from fcn.datasets import splits
 from fcn.errors import InputError
 
@@ -149,7 +150,7 @@ def test_a_leak_is_found() -> None:
 
 def test_the_hash_is_that_of_the_file() -> None:
     """A list's hash is what sha256sum says of its file, and depends on the order."""
-    assert splits.text(["a", "b"]) == "a\nb\n"
+    assert list_files.text(["a", "b"]) == "a\nb\n"
     assert splits.sha256(["a", "b"]) == "911169ddaaf146aff539f58c26c489af3b892dff0fe283c1c264c65ae5aa59a2"
     assert splits.sha256(["a", "b"]) != splits.sha256(["b", "a"])
 

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
+from fcn.datasets import lists as list_files
 from fcn.datasets import tree
 from fcn.datasets.formats import Original, voc
 from fcn.errors import InputError
@@ -52,7 +53,7 @@ def wanted(members: Sequence[str]) -> list[str]:
 def lists(folders: Mapping[str, Path]) -> dict[str, list[str]]:
     """SBD's own image lists: train and val, which are not VOC's train and val."""
     (folder,) = folders.values()
-    return {name: (folder / f"{name}.txt").read_text(encoding="utf-8").split() for name in ("train", "val")}
+    return {name: list_files.read(folder / f"{name}.txt") for name in ("train", "val")}
 
 
 def ids(folders: Mapping[str, Path]) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fcn.datasets import labels, tree
+from fcn.datasets import lists as list_files
 from fcn.datasets.facts import Target
 from fcn.datasets.formats import Original
 from fcn.errors import InputError
@@ -72,8 +73,7 @@ def wanted(members: Sequence[str]) -> list[str]:
 def lists(folders: Mapping[str, Path]) -> dict[str, list[str]]:
     """VOC's own image lists by name: train, val, trainval."""
     (folder,) = folders.values()
-    files = sorted((folder / "ImageSets" / "Segmentation").glob("*.txt"))
-    return {file.stem: file.read_text(encoding="utf-8").split() for file in files}
+    return list_files.read_folder(folder / "ImageSets" / "Segmentation")
 
 
 def ids(folders: Mapping[str, Path]) -> list[str]:
