@@ -68,15 +68,15 @@ def _call(
 
 
 def set_numbers(params: Path, numbers: dict[str, int]) -> None:
-    """Change top-level numbers of a params.yaml, and nothing else of it.
+    """Change numbers of a params.yaml, wherever their names stand, and nothing else of it.
 
-    Raises ValueError where it has no such line.
+    Raises ValueError where there is no such name.
     """
     text = params.read_text(encoding="utf-8")
     for name, number in numbers.items():
-        text, changed = re.subn(rf"(?m)^{name}: \d+$", f"{name}: {number}", text)
-        if changed != 1:
-            raise ValueError(f"{params.name} has no line `{name}: NUMBER` at its top level")
+        text, changed = re.subn(rf"(?<![\w-]){name}: \d+\b", f"{name}: {number}", text)
+        if not changed:
+            raise ValueError(f"{params.name} has no `{name}: NUMBER`")
     params.write_text(text, encoding="utf-8")
 
 
