@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_only_the_named_numbers_of_the_params_change(tmp_path: Path) -> None:
     assert {archive.seed for archive in after.archives.values()} == {7}
     assert {entry.seed for entry in after.classifiers.values() if entry.training is not None} == {7}
     assert {run.seed for run in after.runs.values()} == {7}
-    again = {
+    again: dict[str, Any] = {
         "archives": {name: replace(archive, seed=0) for name, archive in after.archives.items()},
         "classifiers": {name: replace(entry, seed=0) for name, entry in after.classifiers.items()},
         "runs": {name: replace(run, seed=0) for name, run in after.runs.items()},
