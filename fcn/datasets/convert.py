@@ -1,7 +1,7 @@
 """From a dataset's own files to the one layout that everything else reads."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -69,13 +69,9 @@ def check_lists(lists: Mapping[str, Sequence[str]], ids: Sequence[str]) -> None:
 def digest(folder: Path) -> str:
     """One hash of all paths and contents below a folder."""
     total = hashlib.sha256()
-    for path in _files(folder):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         total.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
     return total.hexdigest()
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    yield from sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _one(reader: Format, folders: Folders, out: Path, place: Place, image_id: str) -> Audited | InputError:
