@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fcn.config import Backbone, Config, Run, load
+from fcn.config import Config, load
+from fcn.entries import Run
+from fcn.shape import Backbone
 from fcn.nets.build import build
 from fcn.paper.downloads import DOWNLOADS
 

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fcn.config import Classifier, Config, ListRef, Weights
+from fcn.config import Config
+from fcn.entries import Classifier, ListRef, Weights
 from fcn.errors import InputError
 from fcn.paper import protocol
 from fcn.paper.protocol import Experiment, Fact, PublishedList, Recipe

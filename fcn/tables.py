@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from fcn.config import Backbone, Config
+from fcn.config import Config
 from fcn.departures import Departure
 from fcn.nets import backbones
 from fcn.nets.fcn import FCN
 from fcn.nets.geometry import geometry
 from fcn.paper.table import METRICS, Table, every
+from fcn.shape import Backbone
 
 SCORES = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
 STRUCTURE = ("conv_layers", "parameters_M", "rf_size", "max_stride")

@@ -219,6 +219,17 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_a_key_that_stands_twice_is_named(tmp_path: Path) -> None:
+    """A second line for the same run is refused, where YAML would drop the first without a word; a merge is none."""
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("  voc-fcn16s-vgg16:"))
+    (tmp_path / "params.yaml").write_text(text.replace(line, f"{line}\n{line}"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"the key 'voc-fcn16s-vgg16' stands twice in the mapping that begins in line"):
+        load(tmp_path / "params.yaml")
+    assert "<<: *coarse" in text
+    assert load(ROOT / "params.yaml").recipes["coarse-fixed"].trained == "score"
+
+
 def test_rates_may_be_written_without_a_dot(tmp_path: Path) -> None:
     """`rate: 1e-10`, which YAML 1.1 reads as a word, is the number that it means."""
     text = yaml.safe_dump(changed(("recipes.coarse.rate", "RATE"))).replace("RATE", "1e-10")

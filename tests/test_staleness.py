@@ -82,9 +82,16 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
     "a class name": (text("fcn/datasets/formats/voc.py", '"aeroplane"', '"airplane"'), DATASETS),
     "what progress looks like": (text("fcn/stages/observer.py", "_LINE_SECONDS = 30.0", "_LINE_SECONDS = 3.0"), set()),
     "how files are written": (text("fcn/files.py", "_POLL_SECONDS = 0.2", "_POLL_SECONDS = 0.1"), set()),
-    "a default that recipes have": (text("fcn/config.py", '"accumulate"] = "stop"', '"accumulate"] = "accumulate"'), TRAIN),
-    "a default that recipes override": (text("fcn/config.py", "warmup: Annotated[int, Field(ge=0)] = 0", "warmup: int = 7"), set()),
-    "a new address": (text("fcn/paper/downloads.toml", "https://download.pytorch.org/models/alexnet", "https://mirror.example/alexnet"), set()),
+    "a default that recipes have": (
+        text("fcn/entries.py", '"accumulate"] = "stop"', '"accumulate"] = "accumulate"'), TRAIN,
+    ),
+    "a default that recipes override": (
+        text("fcn/entries.py", "warmup: Annotated[int, Field(ge=0)] = 0", "warmup: int = 7"), set(),
+    ),
+    "a new address": (
+        text("fcn/paper/downloads.toml", "https://download.pytorch.org/models/alexnet", "https://mirror.example/a"),
+        set(),
+    ),
     "where a run is scored": (
         params(lambda values: values["runs"][FINER].update(val=VAL)), {f"evaluate@{FINER}"} | PAGES,
     ),
@@ -96,7 +103,8 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
         params(lambda values: values["archives"]["sbd"].update(seed=1)), {"archives@sbd", "tables"},
     ),
     "a recipe": (
-        params(lambda values: values["recipes"]["finer"].update(rate=0.02)), {f"train@{FINER}", "tables", "report", "publish"},
+        params(lambda values: values["recipes"]["finer"].update(rate=0.02)),
+        {f"train@{FINER}", "tables", "report", "publish"},
     ),
     "how many images a list has": (
         params(lambda values: values["lists"]["voc2012-val"].update(expect=None)), {"splits", "tables", "report"},

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fcn.config import ImageList
 from fcn.datasets import lists as list_files
+from fcn.entries import ImageList
 from fcn.errors import InputError
 
 _VOC2011 = (

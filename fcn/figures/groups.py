@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fcn.config import Config, ListRef
+from fcn.config import Config
+from fcn.entries import ListRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

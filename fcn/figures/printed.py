@@ -1,6 +1,6 @@
 """What the papers print for a run's network, for the marks in a chart."""
 
-from fcn.config import Run
+from fcn.entries import Run
 from fcn.paper.table import every
 
 

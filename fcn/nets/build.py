@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
-from fcn.config import Net
+from fcn.config import misfit
 from fcn.errors import InputError
 from fcn.nets import backbones
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.nets.surgery import transplant
+from fcn.shape import Net
 
 _SHAPE_FIELDS = ("architecture", "width", "fc", "input_px")
 
@@ -75,5 +76,6 @@ def _check_fit(checkpoint: Checkpoint, net: Net, *, where: str) -> None:
     if checkpoint.net is None:
         return
     # A foreign file of weights doesn't tell what its skips were scaled by: that is the run's to say.
-    if (problem := net.misfit(checkpoint.net, scaled="run" in checkpoint.provenance)) is not None:
+    problem = misfit(net, checkpoint.net, scaled="run" in checkpoint.provenance)
+    if problem is not None:
         raise InputError(f"{where} {problem}")

@@ -13,11 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from fcn import files
-from fcn.config import Backbone, Net
 from fcn.datasets.facts import Target
 from fcn.errors import InputError, StageFailure
 from fcn.nets import torch_file, version_1
 from fcn.nets.preprocessing import Preprocessing
+from fcn.shape import Backbone, Net
 
 _FORMAT = "fcn checkpoint"
 _VERSION = 2

@@ -6,11 +6,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from fcn.config import Net
 from fcn.nets import backbones
 from fcn.nets.geometry import IMAGE, Geometry, crop_offset
 from fcn.nets.trunk import Trunk
 from fcn.nets.upsampling import Upsampling
+from fcn.shape import Net
 
 
 class Head(nn.Module):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fcn.config import Backbone
 from fcn.errors import InputError
 from fcn.nets import backbones
+from fcn.shape import Backbone
 
 _IMAGENET_CLASSES = 1000
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fcn import tables
-from fcn.config import Run
+from fcn.entries import Run
 from fcn.report import costs, data, papers, texts
 from fcn.report.document import (
     Commands,

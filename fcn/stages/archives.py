@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fcn.config import Archive, Config
+from fcn.config import Config
 from fcn.datasets import download, manifests, pinned, room
+from fcn.entries import Archive
 from fcn.errors import InputError
 from fcn.files import whole_folder
 from fcn.paper import downloads

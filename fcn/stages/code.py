@@ -11,18 +11,20 @@ from typing import Any
 
 import fcn
 from fcn.code_digest import closure
-from fcn.config import Backbone, Config
+from fcn.config import Config
 from fcn.errors import InputError
 from fcn.files import whole_folder, write_json
 from fcn.paper.downloads import pin
 from fcn.paper.table import every
+from fcn.shape import Backbone
 from fcn.stages.places import Places, address
 
-# What decides where, when and for whom a stage works, but never what comes of it. The values that fcn.config reads are
-# in the digest themselves.
+# What decides where, when and for whom a stage works, but never what comes of it. The values that fcn.config reads as
+# fcn.entries are in the digest themselves.
 NEVER_THE_RESULT = (
     "fcn.code_digest",
     "fcn.config",
+    "fcn.entries",
     "fcn.errors",
     "fcn.files",
     "fcn.lifeline",

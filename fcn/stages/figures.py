@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fcn.config import Config, ListRef
+from fcn.config import Config
 from fcn.datasets import labels
 from fcn.datasets.pairs import read_image
+from fcn.entries import ListRef
 from fcn.errors import InputError, StageFailure
 from fcn.figures import choice, pictures, results, score_maps
 from fcn.figures.answers import Answers

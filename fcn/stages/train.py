@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fcn.config import Config, Recipe
+from fcn.config import Config
 from fcn.datasets import facts
 from fcn.datasets.facts import Target
 from fcn.datasets.samples import Samples
+from fcn.entries import Recipe
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive, existing, sha256, whole_file, write_json, written
 from fcn.lifeline import Lifeline, lifeline

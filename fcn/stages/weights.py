@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fcn.config import Backbone, Config
+from fcn.config import Config
 from fcn.datasets.manifests import archive_file
 from fcn.errors import InputError
 from fcn.files import sha256, whole_file
@@ -14,6 +14,7 @@ from fcn.nets import checkpoint, pretrained
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fitting import classes_of, layout
 from fcn.nets.preprocessing import preset
+from fcn.shape import Backbone
 from fcn.stages.places import Places
 
 

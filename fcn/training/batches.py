@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fcn.config import Recipe
 from fcn.datasets.labels import VOID
 from fcn.datasets.samples import Samples
 from fcn.datasets.transforms import Prepared, augmented
+from fcn.entries import Recipe
 from fcn.nets.preprocessing import Preprocessing
 
 Batch = tuple[dict[str, Tensor], dict[str, Tensor]]

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from fcn.config import Backbone, ClassifierTraining
 from fcn.datasets import sample
+from fcn.entries import ClassifierTraining
 from fcn.nets import backbones
 from fcn.nets.preprocessing import Preprocessing
+from fcn.shape import Backbone
 from fcn.training.seeds import iteration_seed
 
 _CLASSES = 20

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from fcn.config import Recipe
+from fcn.entries import Recipe
 from fcn.errors import StageFailure
 from fcn.nets.fcn import FCN
 from fcn.training import losses, watchdog

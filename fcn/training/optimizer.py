@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from fcn.config import Recipe
+from fcn.entries import Recipe
 from fcn.nets.fcn import is_score_layer
 
 

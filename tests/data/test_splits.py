@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn.config import ImageList
 from fcn.datasets import lists as list_files
 from fcn.datasets import splits
+from fcn.entries import ImageList
 from fcn.errors import InputError
 
 VOC = splits.Holdings(

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcn.config import Backbone, ListRef, Run
+from fcn.entries import ListRef, Run
 from fcn.errors import InputError
 from fcn.nets import backbones
 from fcn.nets.build import build, start, trained
 from fcn.nets.checkpoint import Checkpoint, load, save
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import preset
+from fcn.shape import Backbone
 
 CLASSES = 5
 SKIPS: dict[int, Literal["none", "staged"]] = {32: "none", 16: "staged", 8: "staged"}

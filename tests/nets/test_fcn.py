@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fcn.config import Backbone
 from fcn.nets import backbones
 from fcn.nets.fcn import FCN
+from fcn.shape import Backbone
 
 Stride = Literal[32, 16, 8]
 Pad = int | Literal["same"]

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fcn.config import Backbone
 from fcn.nets import backbones
 from fcn.nets.fcn import FCN
 from fcn.nets.geometry import IMAGE, Geometry, beside, chain, crop_offset, geometry, upsampling, window
 from fcn.nets.trunk import Trunk
 from fcn.nets.upsampling import Upsampling
+from fcn.shape import Backbone
 
 Stride = Literal[32, 16, 8]
 Pad = int | Literal["same"]

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcn.config import Backbone
 from fcn.nets import backbones
 from fcn.nets.fcn import FCN
 from fcn.nets.surgery import transplant
 from fcn.nets.upsampling import Upsampling
+from fcn.shape import Backbone
 
 Stride = Literal[32, 16, 8]
 Pad = int | Literal["same"]

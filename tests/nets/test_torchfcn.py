@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fcn.config import Backbone
 from fcn.nets.fcn import FCN
 from fcn.nets.pretrained import pytorch_fcn
+from fcn.shape import Backbone
 
 VGG16 = Backbone(architecture="vgg16", width=1, fc=4096, input_px=224, dropout=0.5)
 CLASSES = 21

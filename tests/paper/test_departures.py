@@ -1,6 +1,7 @@
 """What profiles do otherwise than the papers."""
 
-import copy
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,51 @@ NAMES = [str(path.relative_to(ROOT)) for path in PROFILES]
 REASONS = "departures"
 
 
-def _paper(changes: dict[str, object] | None = None) -> Config:
-    """The paper profile, with values changed by their dotted place."""
+def _values() -> dict[str, Any]:
     # A copy for each use of a YAML anchor, so that a change stays in its place.
-    values: dict[str, Any] = copy.deepcopy(yaml.safe_load(PAPER.read_text()))
+    values: dict[str, Any] = json.loads(json.dumps(yaml.safe_load(PAPER.read_text())))
+    for net in values["nets"].values():  # whose keys JSON made into words
+        net["scales"] = {int(tap): scale for tap, scale in net.get("scales", {}).items()}
+    return values
+
+
+def _paper(changes: dict[str, object] | None = None) -> Config:
+    """The paper profile, with values changed by their dotted place; a backbone is changed wherever it is used."""
+    values = _values()
     for place, value in (changes or {}).items():
         *folders, last = place.split(".")
-        inner = values
+        places = [values]
+        if folders[:1] == ["backbones"]:
+            users = [*values["nets"].values(), *values["weights"].values()]
+            places = [user["backbone"] for user in users if user["backbone"]["architecture"] == folders[1]]
+            folders = []
         for folder in folders:
-            inner[folder] = copy.deepcopy(inner[folder])
-            inner = inner[folder]
-        inner[last] = value
+            places = [inner[folder] for inner in places]
+        for inner in places:
+            inner[last] = value
     return parse(values)
+
+
+def _run_alone(run: str, changes: dict[str, object], reasons: Iterable[str]) -> Config:
+    """The paper profile with a net and a recipe of the run's own, changed, and without the runs that start from it."""
+    values = _values()
+    line = values["runs"][run]
+    of_net, of_recipe = values["nets"][line["net"]].copy(), values["recipes"][line["recipe"]].copy()
+    for field, value in changes.items():
+        owner = line if field in line else of_net if field in ("pad", "upsampling", "scales") else of_recipe
+        owner[field] = value
+    values["nets"]["own"], values["recipes"]["own"] = of_net, of_recipe
+    line |= {"net": "own", "recipe": "own"}
+    while gone := [name for name, other in values["runs"].items() if _lacks_its_parent(other, values["runs"], run)]:
+        for name in gone:
+            del values["runs"][name]
+    values[REASONS] |= dict.fromkeys(reasons, "a test")
+    return parse(values)
+
+
+def _lacks_its_parent(line: dict[str, Any], runs: dict[str, Any], changed: str) -> bool:
+    parent = line["init"].removeprefix("nets/")
+    return bool(line["init"].startswith("nets/")) and (parent == changed or parent not in runs)
 
 
 def _names(config: Config, run: str) -> set[str]:
@@ -48,28 +82,32 @@ def test_the_paper_profile_departs_only_where_it_must() -> None:
     paper = _paper()
     for name, run in paper.runs.items():
         found = _names(paper, name)
-        if run.backbone == "vgg16":
+        if paper.net(name).backbone.architecture == "vgg16":
             unstated = run.regime == "cvpr" and run.train.list == "sbd-train"
             assert found == {"precision"} | ({"iterations"} if unstated else set()), name
         else:
             assert found <= {"precision", "architecture", "input", "weights", "bias-decay"}, name
 
 
-def test_the_paper_profile_has_the_published_solvers() -> None:
-    """Each solver of the paper profile equals the protocol, field by field, except in the departures just named."""
+def test_the_paper_profile_has_the_published_recipes() -> None:
+    """Each recipe of the paper profile equals the protocol, field by field, except in the departures just named."""
     paper = _paper()
     for name, run in paper.runs.items():
-        solver = paper.solvers[run.solver]
-        recipe = protocol.recipe(
-            run.regime, architecture=run.backbone, stride=run.stride, skips=run.skips, trained=run.trained
+        net, ours = paper.net(name), paper.recipe(name)
+        published = protocol.recipe(
+            run.regime,
+            architecture=net.backbone.architecture,
+            stride=net.stride,
+            at_once=paper.at_once(name),
+            trained=ours.trained,
         )
-        ours = (solver.batch * solver.accumulation, solver.momentum, solver.rate, solver.bias_rate, solver.decay)
-        published = (recipe.images_per_step, recipe.momentum, recipe.rate, recipe.bias_rate, recipe.decay)
-        assert ours == tuple(fact.value for fact in published), name
-        assert solver.loss == recipe.loss.value, name
-        assert recipe.iterations.value in (None, solver.iterations), name
-        assert (solver.warmup, solver.drop_at, solver.clip, solver.score_rate) == (0, None, None, 1.0), name
-        assert (run.crop, run.mirror, run.jitter, run.pad) == (None, False, 0, 100), name
+        found = (ours.batch * ours.accumulation, ours.momentum, ours.rate, ours.bias_rate, ours.decay)
+        facts = (published.images_per_step, published.momentum, published.rate, published.bias_rate, published.decay)
+        assert found == tuple(fact.value for fact in facts), name
+        assert ours.loss == published.loss.value, name
+        assert published.iterations.value in (None, ours.iterations), name
+        assert (ours.warmup, ours.drop_at, ours.clip, ours.score_rate) == (0, None, None, 1.0), name
+        assert (ours.crop, ours.mirror, ours.jitter, net.pad) == (None, False, 0, 100), name
 
 
 @pytest.mark.parametrize(
@@ -85,34 +123,36 @@ def test_the_paper_profile_has_the_published_solvers() -> None:
         ("voc-fcn16s-vgg16", {"init": "weights/vgg16-oxford"}, "init"),
         ("voc-fcn8s-vgg16", {"init": "nets/voc-fcn32s-vgg16"}, "init"),
         ("voc-fcn8s-vgg16-atonce", {"init": "nets/voc-fcn32s-vgg16"}, "init"),
-        ("voc-fcn8s-vgg16-atonce", {"skips": "atonce-unscaled"}, "skip-scales"),
+        ("voc-fcn8s-vgg16-atonce", {"init": "nets/voc-fcn32s-vgg16"}, "skip-scales"),
+        ("voc-fcn8s-vgg16-atonce", {"scales": {}}, "skip-scales"),
         ("voc-fcn32s-vgg16", {"regime": "cvpr"}, "batch"),
         ("voc-fcn8s-vgg16-atonce", {"regime": "cvpr"}, "rate"),
     ],
 )
 def test_a_changed_run_departs_by_name(run: str, changes: dict[str, object], name: str) -> None:
     """A run that isn't the published one is refused without a reason, which the message asks for by name."""
-    placed = {f"runs.{run}.{field}": value for field, value in changes.items()}
+    alone = set(_names(_run_alone(run, {}, ()), run))
+    assert name not in alone
     with pytest.raises(InputError, match=rf"`{name}: why`"):
-        departures(_paper(placed), run)
-    reasons = {f"{REASONS}.{each}": "a test" for each in ("batch", "momentum", "rate", "loss", "init", name)}
-    assert name in _names(_paper({**placed, **reasons, f"{REASONS}.upsampling": "a test"}), run)
+        departures(_run_alone(run, changes, ()), run)
+    every = ("batch", "momentum", "rate", "loss", "init", "upsampling", "skip-scales", "iterations", name)
+    assert name in _names(_run_alone(run, changes, every), run)
 
 
 @pytest.mark.parametrize(
     ("place", "value", "name"),
     [
-        ("solvers.pami-32s.accumulation", 20, "batch"),
-        ("solvers.pami-32s.momentum", 0.9, "momentum"),
-        ("solvers.pami-32s.rate", 1e-9, "rate"),
-        ("solvers.pami-32s.bias_rate", 1.0, "bias-rate"),
-        ("solvers.pami-32s.decay", 0.0, "decay"),
-        ("solvers.pami-32s.loss", "mean", "loss"),
-        ("solvers.pami-32s.iterations", 99_999, "iterations"),
-        ("solvers.pami-32s.warmup", 50, "warmup"),
-        ("solvers.pami-32s.drop_at", 0.75, "drop"),
-        ("solvers.pami-32s.clip", 1.0, "clip"),
-        ("solvers.pami-32s.score_rate", 10.0, "score-rate"),
+        ("recipes.pami-32s.accumulation", 20, "batch"),
+        ("recipes.pami-32s.momentum", 0.9, "momentum"),
+        ("recipes.pami-32s.rate", 1e-9, "rate"),
+        ("recipes.pami-32s.bias_rate", 1.0, "bias-rate"),
+        ("recipes.pami-32s.decay", 0.0, "decay"),
+        ("recipes.pami-32s.loss", "mean", "loss"),
+        ("recipes.pami-32s.iterations", 99_999, "iterations"),
+        ("recipes.pami-32s.warmup", 50, "warmup"),
+        ("recipes.pami-32s.drop_at", 0.75, "drop"),
+        ("recipes.pami-32s.clip", 1.0, "clip"),
+        ("recipes.pami-32s.score_rate", 10.0, "score-rate"),
         ("backbones.vgg16.width", 0.5, "width"),
         ("backbones.vgg16.fc", 512, "fc"),
         ("backbones.vgg16.dropout", 0.0, "dropout"),
@@ -122,41 +162,46 @@ def test_a_changed_run_departs_by_name(run: str, changes: dict[str, object], nam
         ("lists.sbd-train.list", "trainval", "train-list"),
         ("lists.sbd-train.expect", 8497, "train-list"),
         ("lists.seg11valid.published", None, "val-list"),
-        ("sources.sbd.kind", "sample", "train-list"),
+        ("archives.sbd.kind", "sample", "train-list"),
     ],
 )
 def test_what_a_run_uses_departs_by_name(place: str, value: object, name: str) -> None:
-    """Solver, backbone, weights and lists that aren't the published ones are departures of the runs that use them."""
+    """Recipe, backbone, weights and lists that aren't the published ones are departures of the runs that use them."""
     chain = ("voc-fcn32s-vgg16", "voc-fcn16s-vgg16", "voc-fcn8s-vgg16")
     changed = _paper({place: value, f"{REASONS}.{name}": "a test"})
-    of_solver = place.startswith("solvers.")
-    assert [name in _names(changed, run) for run in chain] == [True, not of_solver, not of_solver]
+    of_recipe = place.startswith("recipes.")
+    assert [name in _names(changed, run) for run in chain] == [True, not of_recipe, not of_recipe]
 
 
 def test_scratch_and_the_score_layer_alone_are_the_papers_own() -> None:
     """Starting from nothing, or training only the score layer, is the paper's own comparison and no departure."""
     run = "voc-fcn32s-vgg16"
-    assert _names(_paper({"weights.vgg16-oxford.kind": "none", f"runs.{run}.trained": "score"}), run) == {"precision"}
+    assert _names(_run_alone(run, {"trained": "score"}, ()), run) == {"precision"}
+    values = _values()
+    scratch = {"backbone": values["backbones"]["vgg16"], "preprocessing": "caffe"}
+    assert _names(_paper({"classifiers": {"scratch": scratch}, f"runs.{run}.init": "weights/scratch"}), run) == {
+        "precision"
+    }
 
 
 def test_the_authors_own_net_departs_in_nothing() -> None:
     """Released weights, scored after 0 iterations, are the paper's net; any other net that isn't trained departs."""
     run = "voc-fcn32s-vgg16"
-    untrained: dict[str, object] = {"solvers.pami-32s.iterations": 0, f"{REASONS}.iterations": "a test"}
+    untrained: dict[str, object] = {"recipes.pami-32s.iterations": 0, f"{REASONS}.iterations": "a test"}
     assert _names(_paper({**untrained, "weights.vgg16-oxford.kind": "pytorch_fcn"}), run) == set()
     assert _names(_paper(untrained), run) == {"iterations"}
 
 
 def test_a_longer_training_than_175_epochs_is_the_papers() -> None:
     """CVPR Table 1 asks for at least 175 epochs: 9,730 steps are enough, 9,729 are not."""
-    run, place = "voc2011-fcn32s-vgg16", "solvers.cvpr-table1-vgg16.iterations"
+    run, place = "voc2011-fcn32s-vgg16", "recipes.cvpr-table1-vgg16.iterations"
     assert "iterations" not in _names(_paper({place: 9730}), run)
     assert "iterations" in _names(_paper({place: 9729}), run)
 
 
 def test_either_printed_decay_is_the_papers() -> None:
     """The CVPR paper allows a decay of 5e-4 or 2e-4; the release has only the first."""
-    assert "decay" not in _names(_paper({"solvers.cvpr-32s.decay": 2e-4}), "voc-fcn32s-vgg16-cvpr")
+    assert "decay" not in _names(_paper({"recipes.cvpr-32s.decay": 2e-4}), "voc-fcn32s-vgg16-cvpr")
 
 
 def test_a_reason_that_no_run_needs_is_refused() -> None:

@@ -16,9 +16,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn.config import Scenes
 from fcn.datasets.sample import roster, write_sbd_archive, write_voc_archive
 from fcn.datasets.sample.scenes import scene
+from fcn.entries import Scenes
 from fcn.errors import InputError
 
 SCENES = Scenes(sbd_train=9, voc_train=3, voc_val=6, leaked=2)

@@ -6,9 +6,9 @@ from typing import Literal
 import pytest
 import torch
 
-from fcn.config import Backbone
 from fcn.nets.fcn import FCN
 from fcn.scoring.timing import seconds_per_image, summary
+from fcn.shape import Backbone
 
 CPU = torch.device("cpu")
 

@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn.config import Backbone, Solver
+from fcn.config import Solver
 from fcn.datasets import labels
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import Preprocessing
+from fcn.shape import Backbone
 from fcn.training.batches import Batches
 
 CLASSES = 5

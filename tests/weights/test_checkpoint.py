@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fcn.config import Backbone
 from fcn.errors import InputError
 from fcn.nets import checkpoint, torch_file
 from fcn.nets.checkpoint import Checkpoint, matching
 from fcn.nets.preprocessing import preset
+from fcn.shape import Backbone
 
 VGG16 = Backbone(architecture="vgg16", width=0.125, fc=8, input_px=96, dropout=0.5)
 STATE = {
@@ -75,7 +75,7 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path, repository: Path)
     program = """
 import sys, torch
 from pathlib import Path
-from fcn.config import Backbone
+from fcn.shape import Backbone
 from fcn.nets import checkpoint
 from fcn.nets.preprocessing import preset
 torch.manual_seed(3)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fcn.config import Backbone
 from fcn.errors import InputError
 from fcn.nets import backbones
 from fcn.nets.preprocessing import preset
 from fcn.nets.pretrained import keras
+from fcn.shape import Backbone
 
 Array = NDArray[np.float32]
 

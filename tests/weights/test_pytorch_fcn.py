@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fcn.config import Backbone
 from fcn.errors import InputError
 from fcn.nets.fcn import FCN
 from fcn.nets.pretrained import pytorch_fcn
+from fcn.shape import Backbone
 
 SMALL = Backbone(architecture="vgg16", width=1 / 32, fc=8, input_px=224, dropout=0.5)
 CLASSES = 5

@@ -8,12 +8,12 @@ import torch
 import torchvision
 from torch import Tensor
 
-from fcn.config import Backbone
 from fcn.errors import InputError
 from fcn.nets import backbones, pretrained
 from fcn.nets.fitting import layout
 from fcn.nets.pretrained import state_dict
 from fcn.nets.pretrained import torchvision as published
+from fcn.shape import Backbone
 
 VGG16 = Backbone(architecture="vgg16", width=1 / 16, fc=8, input_px=64, dropout=0.5)
 SMALL = [

@@ -14,9 +14,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn.config import Scenes
 from fcn.datasets.labels import VOID, palette
 from fcn.datasets.sample.scenes import KINDS, Scene, edges, scene
+from fcn.entries import Scenes
 from fcn.errors import InputError
 from fcn.files import whole_file
 

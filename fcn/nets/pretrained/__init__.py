@@ -8,8 +8,8 @@ from typing import Protocol, cast
 
 from torch import Tensor
 
-from fcn.config import Backbone, Net
 from fcn.errors import InputError
+from fcn.shape import Backbone, Net
 
 
 class Reader(Protocol):

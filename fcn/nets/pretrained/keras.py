@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcn.config import Backbone
 from fcn.errors import InputError
 from fcn.nets.fitting import fitted, layout
+from fcn.shape import Backbone
 
 # Keras layer -> torchvision layer. The other layers that the file names (input, pools, flatten) have no weights.
 _LAYERS = {

@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fcn.config import Backbone, Net
 from fcn.errors import InputError
 from fcn.nets import torch_file
 from fcn.nets.fcn import FCN
 from fcn.nets.fitting import fitted
 from fcn.nets.upsampling import bilinear_kernel
+from fcn.shape import Backbone, Net
 
 # Their layer -> ours. An upsampling layer of theirs is called after what it makes, one of ours after the skip that its
 # output is summed with: their upscore_pool4 is our upscore_pool3.

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fcn.config import Backbone
 from fcn.nets import torch_file
 from fcn.nets.fitting import fitted, layout
+from fcn.shape import Backbone
 
 
 def preprocessing(backbone: Backbone) -> None:

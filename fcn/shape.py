@@ -1,0 +1,59 @@
+"""The shape of a network: all that decides which layers it has."""
+
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid")
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Backbone:
+    """A classification network's shape.
+
+    `width` multiplies every convolution's channels, `fc` is the width of fc6 and fc7, `dropout` acts on both,
+    `input_px` is the side of the square image that the classifier takes, which decides the size of fc6's kernel.
+    """
+
+    architecture: Name
+    width: Positive
+    fc: Count
+    input_px: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Net:
+    """A fully convolutional network: all that decides its layers (CVPR section 4, figure 3).
+
+    `inputs` are concatenated into the trunk's channels. `heads` has the number of classes of each target. `taps` are
+    the strides of the skips, coarse to fine: none for 32s, [16] for 16s, [16, 8] for 8s. `scales` multiplies a skip's
+    map before it is scored; without an entry, by 1. `pad` is in pixels around the image, or "same" at every layer.
+    """
+
+    backbone: Backbone
+    inputs: tuple[Name, ...]
+    heads: dict[Name, Annotated[int, Field(ge=2, le=255)]]
+    taps: tuple[Literal[16, 8], ...]
+    scales: dict[Literal[16, 8], Positive] = field(default_factory=dict)
+    pad: Literal[100, "same"]
+    upsampling: Literal["fixed", "intermediate", "all"]
+
+    def __post_init__(self) -> None:
+        if self.taps not in ((), (16,), (16, 8)):
+            raise ValueError(f"taps are {list(self.taps)}; [] makes a net of stride 32, [16] of 16, [16, 8] of 8")
+        if extra := [tap for tap in self.scales if tap not in self.taps]:
+            raise ValueError(f"scales has an entry for {extra[0]}, which is not among the taps {list(self.taps)}")
+        if not self.heads or not self.inputs:
+            raise ValueError("heads and inputs: a net has at least one of each, such as {semantic: 21} and [rgb]")
+
+    @property
+    def stride(self) -> Literal[32, 16, 8]:
+        """Pixels between two cells of the finest map that is scored."""
+        return self.taps[-1] if self.taps else 32
