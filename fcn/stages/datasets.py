@@ -18,8 +18,6 @@ from fcn.files import whole_folder, write_json
 from fcn.paper.downloads import DOWNLOADS
 from fcn.stages.places import Places
 
-_NOT_PACKED = {".mat", ".h5", ".hdf5"}  # files that a format reads as they are
-
 
 def run(config: Config, name: str | None) -> None:
     """Write data/<profile>/datasets/<name> and the metric data/<profile>/audit/<name>.json."""
@@ -89,10 +87,11 @@ class _Source:
 
 
 def _opened(origin: Path, reader: Format, part: Path) -> _Source:
-    if origin.is_file() and origin.suffix not in _NOT_PACKED:
+    if origin.is_file() and not _is_read_whole(origin, reader):
         return _extracted(origin, reader, part / ".members")
     folder = origin if origin.is_dir() else origin.parent
-    members = [path.relative_to(folder).as_posix() for path in _files(folder)] if origin.is_dir() else [origin.name]
+    files = _files(origin) if origin.is_dir() else [origin]
+    members = [path.relative_to(folder).as_posix() for path in files]
     try:
         root, wanted = reader.root(members), reader.wanted(members)
     except InputError as error:
@@ -101,6 +100,14 @@ def _opened(origin: Path, reader: Format, part: Path) -> _Source:
     room.check(part, size, what=f"the copy of {origin}")
     folders = {origin.name: folder / root}
     return _Source(origin=origin, root=root, folders=folders, temporary=None, place=shutil.copyfile)
+
+
+def _is_read_whole(origin: Path, reader: Format) -> bool:
+    """Whether the format reads this very file, as one that keeps all pictures in a .mat, and no archive of files."""
+    try:
+        return reader.wanted([origin.name]) == [origin.name]
+    except InputError:
+        return False
 
 
 def _extracted(origin: Path, reader: Format, folder: Path) -> _Source:

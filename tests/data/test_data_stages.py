@@ -75,6 +75,7 @@ def test_from_archives_to_lists(project: Path, stages: Callable[..., str]) -> No
         "rest": tiny.VOC_VAL[:2],
     }
     audit = json.loads((data / "audit" / "voc-tiny.json").read_text())
+    assert audit["sha256"] == json.loads((data / "datasets" / "voc-tiny" / "dataset.json").read_text())["sha256"]
     assert (audit["labels"], audit["width_min"], audit["height_max"]) == (6, 12, 9)
     assert audit["void_share"] == round(1 / 12, 6)
     assert sum(audit["class_share"].values()) == pytest.approx(1, abs=1e-5)

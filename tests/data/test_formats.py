@@ -24,6 +24,7 @@ import numpy as np
 
 from fcn.datasets.facts import Target
 from fcn.datasets.formats import Original
+from fcn.errors import InputError
 
 INPUTS = {"rgb": 3, "depth": 1}
 TARGETS = {
@@ -37,6 +38,8 @@ def root(members):
 
 
 def wanted(members):
+    if "rooms.mat" not in members:
+        raise InputError(f"no rooms.mat in it: found {members}")
     return ["rooms.mat"]
 
 
@@ -45,12 +48,17 @@ def lists(folders):
 
 
 def ids(folders):
-    with h5py.File(folders["rooms.mat"] / "rooms.mat") as file:
+    with h5py.File(_file(folders)) as file:
         return [f"room{number}" for number in range(len(file["images"]))]
 
 
+def _file(folders):
+    (folder,) = folders.values()
+    return folder / "rooms.mat"
+
+
 def read(folders, image_id):
-    with h5py.File(folders["rooms.mat"] / "rooms.mat") as file:
+    with h5py.File(_file(folders)) as file:
         number = int(image_id.removeprefix("room"))
         return Original(
             inputs={"rgb": file["images"][number], "depth": file["depths"][number]},
@@ -91,8 +99,9 @@ def test_a_format_reads_pictures_as_files_and_labels_as_indices(tmp_path: Path, 
         assert np.array_equal(original.labels["semantic"], tiny.label(image_id, void=name == "voc"))
 
 
-def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path) -> None:
-    """A module in the folder and a line in params.yaml make a dataset: arrays, two inputs, two targets, own colours."""
+@pytest.mark.parametrize("origin", ["rooms.mat", "rooms.tgz", "folder"])
+def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path, origin: str) -> None:
+    """A module in the folder and a line in params.yaml make a dataset of arrays: two inputs, two targets, own colours."""
     h5py = pytest.importorskip("h5py")
     shutil.copytree(repository / "fcn", tmp_path / "fcn", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "fcn" / "datasets" / "formats" / "rooms.py").write_text(NEW.lstrip())
@@ -103,8 +112,15 @@ def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path) -> None:
         file["semantic"] = random.integers(0, 3, (3, 9, 12), np.uint8)
         file["geometric"] = random.integers(0, 2, (3, 9, 12), np.uint8)
         written = {name: file[name][:] for name in file}
+    if origin != "rooms.mat":
+        members = {"README": b"", "rooms.mat": (tmp_path / "rooms.mat").read_bytes()}
+        (tmp_path / "rooms.mat").unlink()
+        if origin == "folder":
+            tiny.unpack(tmp_path / origin, members)
+        else:
+            tiny.pack(tmp_path / origin, members)
     lists = {"two": {"dataset": "mine", "list": "all", "expect": 3}}
-    tiny.params(tmp_path, datasets={"mine": {"format": "rooms", "from": "rooms.mat"}}, lists=lists)
+    tiny.params(tmp_path, datasets={"mine": {"format": "rooms", "from": origin}}, lists=lists)
     for command in (["datasets", "mine"], ["splits"]):
         done = subprocess.run(
             [sys.executable, "-m", "fcn", *command], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -41,7 +41,11 @@ class Format(Protocol):
         """What stands before the dataset's own layout in member names. Raises InputError where it isn't there."""
 
     def wanted(self, members: Sequence[str]) -> list[str]:
-        """The members that are needed. Raises InputError where something is missing altogether."""
+        """The members that are needed. Raises InputError where something is missing altogether.
+
+        A format whose pictures lie in one file, such as a .mat, wants that file of an archive or folder, and of that
+        file itself.
+        """
 
     def lists(self, folders: Mapping[str, Path]) -> dict[str, list[str]]:
         """The dataset's own image lists by name."""
