@@ -101,7 +101,7 @@ def test_a_format_reads_pictures_as_files_and_labels_as_indices(tmp_path: Path, 
 
 @pytest.mark.parametrize("origin", ["rooms.mat", "rooms.tgz", "folder"])
 def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path, origin: str) -> None:
-    """A module in the folder and a line in params.yaml make a dataset of arrays: two inputs, two targets, own colours."""
+    """A module in the folder and a line in params.yaml make a dataset of two inputs, two targets, own colours."""
     h5py = pytest.importorskip("h5py")
     shutil.copytree(repository / "fcn", tmp_path / "fcn", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "fcn" / "datasets" / "formats" / "rooms.py").write_text(NEW.lstrip())
