@@ -10,6 +10,7 @@ from torch import Tensor
 from fcn.errors import InputError
 
 _TAPS: Mapping[int, list[int]] = {32: [], 16: [16], 8: [16, 8]}
+_AT_ONCE_SCALES = {16: 0.01, 8: 0.0001}
 
 
 def converted(
@@ -28,12 +29,13 @@ def converted(
         net = None
         if old is not None:
             taps = _TAPS[old["stride"]]
+            scaled = old.get("skips") == "atonce"
             net = {
                 "backbone": backbone,
                 "inputs": ["rgb"],
                 "heads": {"semantic": about["classes"]},
                 "taps": taps,
-                "scales": {16: 0.01, 8: 0.0001} if old.get("skips") == "atonce" else {},
+                "scales": {tap: _AT_ONCE_SCALES[tap] for tap in taps if scaled},
                 "pad": old["pad"],
                 "upsampling": old["upsampling"],
             }
