@@ -1,5 +1,6 @@
 """Reads files of torch.save without running code that may hide in them."""
 
+import errno
 import pickle
 import warnings
 from pathlib import Path
@@ -48,9 +49,9 @@ def read(path: Path) -> object:
             f"{path} holds pickled Python objects, which can run code when they are read; only tensors and plain "
             "values are read here. Save the network's state_dict() instead"
         ) from None
-    except OSError:
-        raise
-    except Exception as error:  # damaged bytes break torch's reader in many ways
+    except Exception as error:  # damaged bytes break torch's reader in many ways; some make it seek to nowhere
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         if "TorchScript" in str(error):
             raise InputError(f"{path} is a TorchScript program, not weights; save its state_dict() instead") from None
         raise InputError(
