@@ -3,7 +3,7 @@
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid")
@@ -11,6 +11,8 @@ STRICT = ConfigDict(extra="forbid")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+# JSON, in which a checkpoint holds its net, has no numbers as keys.
+Tap = Annotated[Literal[16, 8], BeforeValidator(lambda tap: int(tap) if tap in ("16", "8") else tap)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -41,7 +43,7 @@ class Net:
     inputs: tuple[Name, ...]
     heads: dict[Name, Annotated[int, Field(ge=2, le=255)]]
     taps: tuple[Literal[16, 8], ...]
-    scales: dict[Literal[16, 8], Positive] = field(default_factory=dict)
+    scales: dict[Tap, Positive] = field(default_factory=dict)
     pad: Literal[100, "same"]
     upsampling: Literal["fixed", "intermediate", "all"]
 
