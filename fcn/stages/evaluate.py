@@ -1,7 +1,7 @@
 """Stage: score one run on its val list, every image whole and at its own size."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -41,7 +41,8 @@ def run(config: Config, name: str | None) -> None:
         for target, hist in hists.items():
             with whole_file(folder / f"{target}.npy") as part, part.open("wb") as file:
                 np.save(file, hist)
-    write_json(places.classes(name), {target: _by_class(saved, target, hist) for target, hist in hists.items()})
+    by_class = {target: _by_class(samples.facts.targets[target].classes, hist) for target, hist in hists.items()}
+    write_json(places.classes(name), by_class)
     scores: dict[str, Any] = {}
     for number, (target, hist) in enumerate(hists.items()):
         facts = samples.facts.targets[target]
@@ -58,15 +59,20 @@ def run(config: Config, name: str | None) -> None:
 
 
 def _check_classes(saved: Checkpoint, samples: Samples, *, name: str, dataset: str) -> None:
-    """Raise InputError where the net was trained to tell apart other classes than the val dataset has."""
-    for target, trained_on in saved.targets.items():
+    """Raise InputError where the net was trained to tell apart other classes than the val dataset has.
+
+    Checkpoints of the first format know how many they are, not what they are called.
+    """
+    assert saved.net is not None
+    for target, count in saved.net.heads.items():
         facts = samples.facts.targets.get(target)
         found = () if facts is None else facts.classes
-        if found != trained_on.classes:
+        trained_on = saved.targets[target].classes if target in saved.targets else found
+        if found != trained_on or len(found) != count:
+            named = f" others ({', '.join(trained_on[:3])}, ...)" if target in saved.targets else ""
             raise InputError(
-                f"runs.{name}.val: {dataset} has {len(found)} classes for {target!r}, "
-                f"the net was trained on {len(trained_on.classes)} others ({', '.join(trained_on.classes[:3])}, ...); "
-                "score it on a dataset with the classes that it was trained on"
+                f"runs.{name}.val: {dataset} has {len(found)} classes for {target!r}, the net was trained on "
+                f"{count}{named}; score it on a dataset with the classes that it was trained on"
             )
 
 
@@ -90,11 +96,11 @@ def _histograms(saved: Checkpoint, samples: Samples, *, line: Lifeline, title: s
     return hists
 
 
-def _by_class(saved: Checkpoint, target: str, hist: NDArray[np.int64]) -> Mapping[str, Mapping[str, float | None]]:
+def _by_class(names: Sequence[str], hist: NDArray[np.int64]) -> Mapping[str, Mapping[str, float | None]]:
     found = class_metrics(hist)
     return {
         name: {"accuracy": _number(found.accuracy[index]), "iu": _number(found.iu[index])}
-        for index, name in enumerate(saved.targets[target].classes)
+        for index, name in enumerate(names)
     }
 
 
