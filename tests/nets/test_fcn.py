@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fcn.nets import backbones
-from fcn.nets.fcn import FCN
-from fcn.shape import Backbone
+from fcn.nets.fcn import FCN, is_score_layer
+from fcn.shape import Backbone, Net
+from tests.nets.shapes import LEARNED, PADS, STRIDES, Pad, Stride, Upsampled, predict, scores, shape
 
-Stride = Literal[32, 16, 8]
-Pad = int | Literal["same"]
 CLASSES = 7
-STRIDES: tuple[Stride, ...] = (32, 16, 8)
-PADS: tuple[Pad, ...] = (100, "same")
+AT_ONCE: dict[Stride, dict[Literal[16, 8], float]] = {16: {16: 0.01}, 8: {16: 0.01, 8: 0.0001}}
 NETS = list(itertools.product(backbones.names(), STRIDES, PADS))
 
 
@@ -26,26 +24,21 @@ def fcn(
     stride: Stride = 8,
     *,
     pad: Pad = 100,
-    skips: Literal["staged", "atonce", "atonce-unscaled"] = "staged",
+    scaled: bool = False,
     width: float = 1 / 32,
-    upsampling: Literal["fixed", "intermediate", "all"] = "fixed",
+    upsampling: Upsampled = "fixed",
 ) -> FCN:
     backbone = Backbone(architecture=architecture, width=width, fc=16, input_px=224, dropout=0.5)
-    return FCN(
-        backbone,
-        classes=CLASSES,
-        stride=stride,
-        skips="none" if stride == 32 else skips,
-        pad=pad,
-        upsampling=upsampling,
-    )
+    scales = AT_ONCE[stride] if scaled else None
+    torch.manual_seed(0)
+    return FCN(shape(backbone, stride, classes=CLASSES, pad=pad, upsampling=upsampling, scales=scales))
 
 
 def scored(net: FCN, *, seed: int = 0) -> FCN:
     """The net with score layers that say something, ready to predict."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in net.named_parameters():
-        if name.startswith("score_"):
+        if is_score_layer(name):
             nn.init.normal_(parameter, std=0.3, generator=generator)
     return net.eval()
 
@@ -63,74 +56,71 @@ def test_scores_have_the_images_size(architecture: str, stride: Stride, pad: Pad
     @settings(max_examples=8)
     @given(height=st.integers(1, 200), width=st.integers(1, 200), batch=st.integers(1, 2))
     def answers(height: int, width: int, batch: int) -> None:
-        scores = net(torch.empty(batch, 3, height, width, device="meta"))
-        assert scores.shape == (batch, CLASSES, height, width)
+        found = scores(net, torch.empty(batch, 3, height, width, device="meta"))
+        assert found.shape == (batch, CLASSES, height, width)
 
     answers()
 
 
-@pytest.mark.parametrize("upsampling", ["fixed", "intermediate", "all"])
-@pytest.mark.parametrize("pad", [100, "same"])
+@pytest.mark.parametrize("upsampling", LEARNED)
+@pytest.mark.parametrize("pad", PADS)
 @pytest.mark.parametrize("architecture", backbones.names())
-def test_real_numbers_come_out_at_awkward_sizes(
-    architecture: str, pad: Pad, upsampling: Literal["fixed", "intermediate", "all"]
-) -> None:
+def test_real_numbers_come_out_at_awkward_sizes(architecture: str, pad: Pad, upsampling: Upsampled) -> None:
     """A net with memory answers one pixel, a thin strip and sizes that no stride divides, with finite scores."""
     net = scored(fcn(architecture, 8, pad=pad, upsampling=upsampling, width=1 / 64))
     with torch.inference_mode():
         for height, width in ((1, 1), (1, 97), (33, 2), (65, 41)):
-            scores = net(photo(height, width))
-            assert scores.shape == (1, CLASSES, height, width)
-            assert bool(torch.isfinite(scores).all())
+            found = scores(net, photo(height, width))
+            assert found.shape == (1, CLASSES, height, width)
+            assert bool(torch.isfinite(found).all())
 
 
-@pytest.mark.parametrize("upsampling", ["fixed", "intermediate", "all"])
-@pytest.mark.parametrize("stride", [32, 16, 8])
-def test_a_fresh_net_answers_zero(stride: Stride, upsampling: Literal["fixed", "intermediate", "all"]) -> None:
+@pytest.mark.parametrize("upsampling", LEARNED)
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_fresh_net_answers_zero(stride: Stride, upsampling: Upsampled) -> None:
     """Score layers start at zero, so that a fresh net favours no class anywhere."""
     net = fcn("vgg16", stride, upsampling=upsampling).eval()
     with torch.inference_mode():
-        assert not net(photo(40, 50)).any()
+        assert not scores(net, photo(40, 50)).any()
         assert net.trunk(photo(40, 50))[32].any()
 
 
 def test_only_learned_upsampling_has_parameters() -> None:
     """Fixed nets learn no upsampling, "intermediate" the factors of 2, "all" the last one too (CVPR section 4.3)."""
     learned = {
-        upsampling: {name for name, _ in fcn(upsampling=upsampling).named_parameters() if name.startswith("upscore")}
-        for upsampling in ("fixed", "intermediate", "all")
+        upsampling: {name for name, _ in fcn(upsampling=upsampling).named_parameters() if ".upscore" in name}
+        for upsampling in LEARNED
     }
-    skips = {"upscore_pool4.weight", "upscore_pool3.weight"}
-    assert learned == {"fixed": set(), "intermediate": skips, "all": skips | {"upscore.weight"}}
+    skips = {"heads.semantic.upscore_pool4.weight", "heads.semantic.upscore_pool3.weight"}
+    assert learned == {"fixed": set(), "intermediate": skips, "all": skips | {"heads.semantic.upscore.weight"}}
 
 
 @pytest.mark.parametrize("stride", [16, 8])
-def test_at_once_scales_the_maps(stride: Stride) -> None:
-    """At once, pool4 counts a hundredth and pool3 a ten-thousandth: weights as much larger give the staged net."""
+def test_scales_multiply_the_maps(stride: Stride) -> None:
+    """With the release's scales pool4 counts a hundredth and pool3 a ten-thousandth: larger weights undo them."""
     staged = scored(fcn("vgg16", stride))
-    at_once = fcn("vgg16", stride, skips="atonce").eval()
+    at_once = fcn("vgg16", stride, scaled=True).eval()
     at_once.load_state_dict(staged.state_dict())
     images = photo(70, 50)
     with torch.inference_mode():
-        assert not torch.allclose(at_once(images), staged(images))
-        at_once.get_submodule("score_pool4").weight.mul_(100)  # type: ignore[operator]  # a tensor
+        assert not torch.allclose(scores(at_once, images), scores(staged, images))
+        head = at_once.head("semantic")
+        head.get_submodule("score_pool4").weight.mul_(100)  # type: ignore[operator]  # a tensor
         if stride == 8:
-            at_once.get_submodule("score_pool3").weight.mul_(10_000)  # type: ignore[operator]  # a tensor
-        torch.testing.assert_close(at_once(images), staged(images), rtol=1e-4, atol=1e-5)
-    assert at_once.scales == ({16: 0.01} if stride == 16 else {16: 0.01, 8: 0.0001})
+            head.get_submodule("score_pool3").weight.mul_(10_000)  # type: ignore[operator]  # a tensor
+        torch.testing.assert_close(scores(at_once, images), scores(staged, images), rtol=1e-4, atol=1e-5)
+    assert head.scales == AT_ONCE[stride]
+    assert set(staged.head("semantic").scales.values()) == {1.0}
 
 
-@pytest.mark.parametrize("stride", [16, 8])
-def test_at_once_unscaled_is_the_staged_network(stride: Stride) -> None:
-    """At once and unscaled, the same weights give the staged net's scores: only the training differs."""
-    staged = scored(fcn("vgg16", stride))
-    at_once = fcn("vgg16", stride, skips="atonce-unscaled").eval()
-    at_once.load_state_dict(staged.state_dict())
-    images = photo(70, 50)
-    assert torch.equal(at_once.predict(images), staged.predict(images))
+def test_a_scale_alone_scales_its_own_map() -> None:
+    """A net may scale one of its skips: the other's map counts as it is."""
+    backbone = Backbone(architecture="vgg16", width=1 / 32, fc=16, input_px=224, dropout=0.5)
+    net = FCN(shape(backbone, 8, classes=CLASSES, scales={8: 0.5}))
+    assert net.head("semantic").scales == {16: 1.0, 8: 0.5}
 
 
-@pytest.mark.parametrize("pad", [100, "same"])
+@pytest.mark.parametrize("pad", PADS)
 @pytest.mark.parametrize("architecture", backbones.names())
 def test_an_image_that_moves_takes_its_scores_along(architecture: str, pad: Pad) -> None:
     """Where no border is in sight, an image that moves by the stride of 32 px moves its scores by as much."""
@@ -139,7 +129,7 @@ def test_an_image_that_moves_takes_its_scores_along(architecture: str, pad: Pad)
     side = 2 * reach + 32 + 16
     scene = photo(side + 32, side + 32)
     with torch.inference_mode():
-        here, there = net(scene[:, :, 32:, :side]), net(scene[:, :, :side, 32:])
+        here, there = scores(net, scene[:, :, 32:, :side]), scores(net, scene[:, :, :side, 32:])
     inside = slice(reach, side - 32 - reach)
     moved = slice(inside.start + 32, inside.stop + 32)
     wanted = here[:, :, inside, moved]
@@ -154,7 +144,7 @@ def test_images_of_a_batch_do_not_meet(architecture: str) -> None:
     net = scored(fcn(architecture, 8))
     images = photo(40, 60, batch=3)
     with torch.inference_mode():
-        together, alone = net(images), torch.cat([net(image[None]) for image in images])
+        together, alone = scores(net, images), torch.cat([scores(net, image[None]) for image in images])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5 * float(alone.abs().max()))
 
 
@@ -162,7 +152,7 @@ def test_images_of_a_batch_do_not_meet(architecture: str) -> None:
 def test_every_tensor_has_a_gradient(architecture: str) -> None:
     """A loss on the scores reaches every parameter, skips and learned upsampling included."""
     net = scored(fcn(architecture, 8, upsampling="all")).train()
-    (net(photo(48, 48)) ** 2).mean().backward()
+    torch.autograd.backward((scores(net, photo(48, 48)) ** 2).mean())
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         assert bool(torch.isfinite(parameter.grad).all()), name
@@ -178,7 +168,7 @@ def test_batch_normalisation_keeps_the_classifiers_statistics() -> None:
     assert drops
     assert not any(layer.training for layer in norms)
     assert all(layer.training for layer in drops)
-    net(photo(64, 64))
+    scores(net, photo(64, 64))
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.named_buffers())
     assert not any(layer.training for layer in net.eval().modules())
     assert not any(layer.training for layer in norms)
@@ -190,20 +180,21 @@ def test_a_prediction_is_a_class_for_every_pixel() -> None:
     """`predict` gives uint8 of the images' size: the class whose score is the highest."""
     net = scored(fcn("vgg16", 16))
     images = photo(45, 70, batch=2)
-    found = net.predict(images)
+    found = predict(net, images)
     assert found.dtype == torch.uint8
     assert found.shape == (2, 45, 70)
-    assert torch.equal(found.long(), net(images).argmax(1))
+    assert torch.equal(found.long(), scores(net, images).argmax(1))
     assert bool((found != found[0, 0, 0]).any())
 
 
 def test_predicting_leaves_training_alone() -> None:
     """A net that predicted an image can be trained on one of the same size."""
     net = scored(fcn("vgg16", 8))
-    net.predict(photo(44, 52))
-    net(photo(44, 52)).sum().backward()
-    assert net.score_fr.weight.grad is not None
-    assert net.score_fr.weight.grad.any()
+    predict(net, photo(44, 52))
+    torch.autograd.backward(scores(net, photo(44, 52)).sum())
+    gradient = net.head("semantic").score_fr.weight.grad
+    assert gradient is not None
+    assert gradient.any()
 
 
 def test_the_memory_order_changes_nothing() -> None:
@@ -211,7 +202,45 @@ def test_the_memory_order_changes_nothing() -> None:
     net = scored(fcn("vgg16", 8))
     images = photo(44, 52)
     with torch.inference_mode():
-        wanted = net(images)
-        found = net.on(torch.device("cpu"))(images.contiguous(memory_format=torch.channels_last))
+        wanted = scores(net, images)
+        found = scores(net.on(torch.device("cpu")), images.contiguous(memory_format=torch.channels_last))
     assert net.trunk.first.weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
+
+
+def two_headed(**heads: int) -> FCN:
+    backbone = Backbone(architecture="vgg16", width=1 / 32, fc=16, input_px=224, dropout=0.0)
+    net = Net(backbone=backbone, inputs=("rgb",), heads=heads, taps=(16, 8), pad="same", upsampling="intermediate")
+    return scored(FCN(net))
+
+
+def test_every_head_scores_its_own_classes() -> None:
+    """Two heads on one trunk give scores of the image's size each, one of 4 classes and one of 3."""
+    net, images = two_headed(semantic=4, geometric=3), {"rgb": photo(40, 50)}
+    with torch.inference_mode():
+        found, coarse, answers = net(images), net.coarse_scores(images), net.predict(images)
+    assert list(found) == list(coarse) == list(answers) == ["semantic", "geometric"]
+    for target, classes in (("semantic", 4), ("geometric", 3)):
+        assert found[target].shape == (1, classes, 40, 50)
+        assert coarse[target].shape[1] == classes
+        assert torch.equal(answers[target].long(), found[target].argmax(1))
+
+
+def test_a_head_beside_another_scores_as_alone() -> None:
+    """A head's scores depend on the trunk and its own layers, not on which heads stand beside it."""
+    both, alone = two_headed(semantic=4, geometric=3), two_headed(geometric=3)
+    own = {name: tensor for name, tensor in both.state_dict().items() if not name.startswith("heads.semantic.")}
+    alone.load_state_dict(own)
+    images = {"rgb": photo(40, 50)}
+    with torch.inference_mode():
+        assert torch.equal(alone(images)["geometric"], both(images)["geometric"])
+
+
+def test_inputs_are_taken_by_their_names() -> None:
+    """A net takes what it has among its inputs, and leaves the others alone."""
+    net, image = scored(fcn("vgg16", 16)), photo(40, 50)
+    with torch.inference_mode():
+        found = net({"depth": torch.full((1, 1, 40, 50), torch.nan), "rgb": image})
+        assert torch.equal(found["semantic"], scores(net, image))
+    with pytest.raises(KeyError, match="rgb"):
+        net({"depth": image})

@@ -1,7 +1,7 @@
 """Geometry is derived, and right: the numbers that were printed, and what gradients show of networks as they are."""
 
 from fractions import Fraction
-from typing import Literal, cast
+from typing import cast
 
 import pytest
 import torch
@@ -15,16 +15,12 @@ from fcn.nets.geometry import IMAGE, Geometry, beside, chain, crop_offset, geome
 from fcn.nets.trunk import Trunk
 from fcn.nets.upsampling import Upsampling
 from fcn.shape import Backbone
-
-Stride = Literal[32, 16, 8]
-Pad = int | Literal["same"]
-STRIDES: tuple[Stride, ...] = (32, 16, 8)
+from tests.nets.shapes import PADS, STRIDES, Pad, Stride, scores, shape
 
 
 def fcn(architecture: str, stride: Stride, *, pad: Pad = 100, width: float = 1.0, fc: int = 4096) -> FCN:
     backbone = Backbone(architecture=architecture, width=width, fc=fc, input_px=224, dropout=0.0)
-    skips: Literal["none", "staged"] = "none" if stride == 32 else "staged"
-    return FCN(backbone, classes=21, stride=stride, skips=skips, pad=pad, upsampling="fixed")
+    return FCN(shape(backbone, stride, classes=21, pad=pad))
 
 
 def full_size(architecture: str, stride: Stride = 32) -> FCN:
@@ -54,7 +50,7 @@ def test_the_crops_are_the_reference_releases(
 ) -> None:
     """With a padding of 100 the derived crops and kernels are those that the reference release typed."""
     net = full_size(architecture, stride)
-    assert net.offsets == offsets
+    assert net.head("semantic").offsets == offsets
     assert [layer.kernel for layer in net.modules() if isinstance(layer, Upsampling)] == kernels
 
 
@@ -67,7 +63,7 @@ def test_table_1_of_the_cvpr_paper(architecture: str, receptive_field: int, dept
     net = full_size(architecture)
     trunk = net.trunk.geometry(32)
     assert trunk.receptive_field_px == receptive_field
-    assert trunk.then(geometry(net.score_fr)).depth == depth
+    assert trunk.then(geometry(net.head("semantic").score_fr)).depth == depth
     assert trunk.stride_px == 32
     assert round(sum(parameter.numel() for parameter in net.parameters()) / 1e6) == millions
 
@@ -81,7 +77,7 @@ def test_vgg16_has_the_parameters_that_add_up_by_hand() -> None:
         "fc6": 102_764_544,
         "fc7": 16_781_312,
     }
-    assert sum(p.numel() for p in net.score_fr.parameters()) == 86_037
+    assert sum(p.numel() for p in net.head("semantic").score_fr.parameters()) == 86_037
     assert sum(p.numel() for p in net.parameters()) == 134_346_581
 
 
@@ -127,7 +123,7 @@ def narrow_trunk(architecture: str) -> Trunk:
     return module.trunk(module.classifier(width=1 / 64, fc=2, input_px=224, classes=2), dropout=0.0)
 
 
-@pytest.mark.parametrize("pad", [100, "same"])
+@pytest.mark.parametrize("pad", PADS)
 @pytest.mark.parametrize("architecture", backbones.names())
 def test_gradients_see_the_derived_windows(architecture: str, pad: Pad) -> None:
     """The pixels that a unit's gradient reaches are those that its derived centre and receptive field span."""
@@ -160,7 +156,7 @@ def test_the_average_pool_widens_the_view_as_derived() -> None:
     assert (bottom - top + 1, right - left + 1) == (907, 907)
 
 
-@pytest.mark.parametrize("pad", [100, "same"])
+@pytest.mark.parametrize("pad", PADS)
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("architecture", backbones.names())
 def test_an_output_pixel_looks_at_itself(architecture: str, stride: Stride, pad: Pad) -> None:
@@ -169,9 +165,9 @@ def test_an_output_pixel_looks_at_itself(architecture: str, stride: Stride, pad:
     linear(net)
     side = net.trunk.geometry(32).receptive_field_px + 2 * 64
     image = torch.ones(1, 3, side, side, dtype=torch.float64, requires_grad=True)
-    scores = net(image)
+    found = scores(net, image)
     row, column = side // 2 + 1, side // 2 - 6
-    (gradient,) = torch.autograd.grad(scores[0, 0, row, column], image)
+    (gradient,) = torch.autograd.grad(found[0, 0, row, column], image)
     weights, places = gradient.sum((0, 1)), torch.arange(side, dtype=torch.float64)
     centre = [float((weights.sum(other) * places).sum() / weights.sum()) for other in (1, 0)]
     assert centre == pytest.approx([row, column], abs=1e-6)

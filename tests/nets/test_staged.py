@@ -1,7 +1,5 @@
 """A finer net starts where its parent stopped: the same scores, upsampled in two steps (CVPR section 4.2)."""
 
-from typing import Literal
-
 import pytest
 import torch
 from torch import Tensor
@@ -11,9 +9,8 @@ from fcn.nets.fcn import FCN
 from fcn.nets.surgery import transplant
 from fcn.nets.upsampling import Upsampling
 from fcn.shape import Backbone
+from tests.nets.shapes import PADS, Pad, Stride, coarse_scores, predict, scores, shape
 
-Stride = Literal[32, 16, 8]
-Pad = int | Literal["same"]
 CLASSES = 21
 STEPS: tuple[tuple[Stride, Stride], ...] = ((32, 16), (16, 8))
 SKIP = {16: "pool4", 8: "pool3"}
@@ -21,8 +18,7 @@ SKIP = {16: "pool4", 8: "pool3"}
 
 def fcn(architecture: str, stride: Stride, pad: Pad) -> FCN:
     backbone = Backbone(architecture=architecture, width=1 / 32, fc=64, input_px=224, dropout=0.5)
-    skips: Literal["none", "staged"] = "none" if stride == 32 else "staged"
-    return FCN(backbone, classes=CLASSES, stride=stride, skips=skips, pad=pad, upsampling="fixed").eval()
+    return FCN(shape(backbone, stride, classes=CLASSES, pad=pad)).eval()
 
 
 def photo() -> Tensor:
@@ -40,12 +36,13 @@ def parent_and_child(architecture: str, parent: Stride, child: Stride, pad: Pad)
     with torch.inference_mode():
         maps = coarse.trunk(photo())
         for name, stride in (("score_fr", 32), ("score_pool4", 16))[: 1 if parent == 32 else 2]:
-            layer = coarse.get_submodule(name)
+            layer = coarse.head("semantic").get_submodule(name)
             assert isinstance(layer, torch.nn.Conv2d)
             torch.nn.init.normal_(layer.weight, std=1 / float(maps[stride].norm(dim=1).mean()))
             layer.bias = torch.nn.Parameter(-layer(maps[stride]).mean((0, 2, 3)))
     missing = transplant(fine, coarse.state_dict())
-    assert missing == [f"score_{SKIP[child]}.weight", f"score_{SKIP[child]}.bias"]
+    skip = f"heads.semantic.score_{SKIP[child]}"
+    assert missing == [f"{skip}.weight", f"{skip}.bias"]
     return coarse, fine
 
 
@@ -61,7 +58,7 @@ def two_steps(distance: Tensor, *, kernel: int) -> Tensor:
     return torch.where(away <= 0.75, (1 - away).clamp(max=0.75), (0.25 - (away - 0.75) / 2).clamp(min=0))
 
 
-@pytest.mark.parametrize("pad", [100, "same"])
+@pytest.mark.parametrize("pad", PADS)
 @pytest.mark.parametrize(("parent", "child"), STEPS)
 @pytest.mark.parametrize("architecture", backbones.names())
 def test_coarse_scores_are_the_parents_upsampled_by_two(
@@ -69,18 +66,18 @@ def test_coarse_scores_are_the_parents_upsampled_by_two(
 ) -> None:
     """At step 0 the finer net's coarse scores are its parent's, upsampled by 2, to the bit."""
     coarse, fine = parent_and_child(architecture, parent, child, pad)
-    up = fine.get_submodule(f"upscore_{SKIP[child]}")
+    up = fine.head("semantic").get_submodule(f"upscore_{SKIP[child]}")
     assert isinstance(up, Upsampling)
     assert up.factor == 2
     with torch.inference_mode():
-        scores, found = coarse.coarse_scores(photo()), fine.coarse_scores(photo())
-    start = max(-fine.offsets[child], 0)
-    wanted = up(scores, offset=start, size=(found.shape[2], found.shape[3]))
+        coarsely, found = coarse_scores(coarse, photo()), coarse_scores(fine, photo())
+    start = max(-fine.head("semantic").offsets[child], 0)
+    wanted = up(coarsely, offset=start, size=(found.shape[2], found.shape[3]))
     assert wanted.std() > 0.1
     assert torch.equal(found, wanted)
 
 
-@pytest.mark.parametrize("pad", [100, "same"])
+@pytest.mark.parametrize("pad", PADS)
 @pytest.mark.parametrize(("parent", "child"), STEPS)
 @pytest.mark.parametrize("architecture", backbones.names())
 def test_the_finer_nets_scores_are_what_theory_gives(
@@ -88,38 +85,39 @@ def test_the_finer_nets_scores_are_what_theory_gives(
 ) -> None:
     """At step 0, a unit's size from the border, scores are the parent's coarse ones interpolated in two steps."""
     coarse, fine = parent_and_child(architecture, parent, child, pad)
-    up = fine.get_submodule(f"upscore_{SKIP[child]}")
+    up = fine.head("semantic").get_submodule(f"upscore_{SKIP[child]}")
     assert isinstance(up, Upsampling)
     with torch.inference_mode():
-        scores, found = coarse.coarse_scores(photo()).double(), fine(photo()).double()
-    first_px = (coarse.upscore.kernel - 1) / 2 - coarse.offsets[1]  # where the parent's unit 0 lies on the image
+        coarsely, found = coarse_scores(coarse, photo()).double(), scores(fine, photo()).double()
+    head = coarse.head("semantic")
+    first_px = (head.upscore.kernel - 1) / 2 - head.offsets[1]  # where the parent's unit 0 lies on the image
     weights = []
     for axis in (2, 3):
         places = (torch.arange(found.shape[axis], dtype=torch.float64) - first_px) / parent
-        weights.append(two_steps(places[:, None] - torch.arange(scores.shape[axis]), kernel=up.kernel))
-    wanted = weights[0] @ scores @ weights[1].T
+        weights.append(two_steps(places[:, None] - torch.arange(coarsely.shape[axis]), kernel=up.kernel))
+    wanted = weights[0] @ coarsely @ weights[1].T
     inside = (..., slice(parent, -parent), slice(parent, -parent))
     torch.testing.assert_close(found[inside], wanted[inside], rtol=0, atol=1e-5 * float(wanted.abs().max()))
 
 
-@pytest.mark.parametrize("pad", [100, "same"])
+@pytest.mark.parametrize("pad", PADS)
 @pytest.mark.parametrize(("parent", "child"), STEPS)
 @pytest.mark.parametrize("architecture", backbones.names())
 def test_the_finer_net_predicts_what_its_parent_did(architecture: str, parent: Stride, child: Stride, pad: Pad) -> None:
     """At step 0 the classes are the parent's on nine pixels of ten, of a map as restless as random weights make it."""
     coarse, fine = parent_and_child(architecture, parent, child, pad)
-    wanted, found = coarse.predict(photo()), fine.predict(photo())
+    wanted, found = predict(coarse, photo()), predict(fine, photo())
     classes = torch.bincount(wanted.flatten().long(), minlength=CLASSES)
     assert int((classes > wanted.numel() // 100).sum()) >= 5, "a picture of few classes proves little"
     assert float((wanted == found).double().mean()) > 0.9
 
 
-@pytest.mark.parametrize("pad", [100, "same"])
+@pytest.mark.parametrize("pad", PADS)
 @pytest.mark.parametrize(("parent", "child"), STEPS)
 @pytest.mark.parametrize("architecture", ["alexnet", "googlenet_published"])
 def test_odd_kernels_agree_everywhere(architecture: str, parent: Stride, child: Stride, pad: Pad) -> None:
     """With grids that fall onto each other, two steps of linear interpolation are one: the scores are the parent's."""
     coarse, fine = parent_and_child(architecture, parent, child, pad)
     with torch.inference_mode():
-        wanted, found = coarse(photo()), fine(photo())
+        wanted, found = scores(coarse, photo()), scores(fine, photo())
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))

@@ -1,6 +1,7 @@
 """Our nets equal torchfcn's, the peer that was checked against the authors' release, given the same weights."""
 
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +12,11 @@ from torch import Tensor, nn
 from fcn.nets.fcn import FCN
 from fcn.nets.pretrained import pytorch_fcn
 from fcn.shape import Backbone
+from tests.nets.shapes import Stride, Upsampled, scores, shape
 
 VGG16 = Backbone(architecture="vgg16", width=1, fc=4096, input_px=224, dropout=0.5)
 CLASSES = 21
 SIZES = ((64, 80), (77, 41))
-Skips = Literal["none", "staged", "atonce"]
-Upsampled = Literal["fixed", "intermediate", "all"]
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,13 @@ def tensors(torchfcn_models: types.ModuleType) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("name", "stride", "skips", "upsampling"),
+    ("name", "stride", "scales", "upsampling"),
     [
-        ("FCN32s", 32, "none", "fixed"),
-        ("FCN16s", 16, "staged", "fixed"),
-        ("FCN8s", 8, "staged", "fixed"),
-        ("FCN8s", 8, "staged", "all"),
-        ("FCN8sAtOnce", 8, "atonce", "fixed"),
+        ("FCN32s", 32, {}, "fixed"),
+        ("FCN16s", 16, {}, "fixed"),
+        ("FCN8s", 8, {}, "fixed"),
+        ("FCN8s", 8, {}, "all"),
+        ("FCN8sAtOnce", 8, {16: 0.01, 8: 0.0001}, "fixed"),
     ],
 )
 def test_our_scores_are_theirs(
@@ -55,16 +55,16 @@ def test_our_scores_are_theirs(
     tensors: dict[str, Tensor],
     tmp_path: Path,
     name: str,
-    stride: Literal[32, 16, 8],
-    skips: Skips,
+    stride: Stride,
+    scales: dict[Literal[16, 8], float],
     upsampling: Upsampled,
 ) -> None:
     """A state dict that torchfcn's net saved gives, in ours, its scores to 1e-4 of their range, at full size."""
     with torch.device("meta"):
         theirs = getattr(torchfcn_models, name)(CLASSES)
-        ours = FCN(VGG16, classes=CLASSES, stride=stride, skips=skips, pad=100, upsampling=upsampling)
+        ours = FCN(shape(VGG16, stride, classes=CLASSES, pad=100, upsampling=upsampling, scales=scales))
     state = {key: tensors[key] for key in theirs.state_dict()}
-    if skips == "atonce":  # as trained: weights grow until the scaled maps are heard
+    if scales:  # as trained: weights grow until the scaled maps are heard
         state |= {f"score_pool{n}.weight": state[f"score_pool{n}.weight"] * k for n, k in ((4, 1e2), (3, 1e4))}
     if upsampling == "all":
         generator = torch.Generator().manual_seed(1)
@@ -75,12 +75,12 @@ def test_our_scores_are_theirs(
     torch.save(theirs.state_dict(), path)
     converted = pytorch_fcn.load(path, backbone=VGG16)
     path.unlink()  # half a gigabyte
-    assert pytorch_fcn.net(converted)["upsampling"] == upsampling
+    assert pytorch_fcn.net(converted, backbone=VGG16) == replace(ours.net, scales={})
     ours.load_state_dict(converted, assign=True)
     for height, width in SIZES:
         images = 60 * torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
         with torch.inference_mode():
-            wanted, found = theirs.eval()(images), ours.eval()(images)
+            wanted, found = theirs.eval()(images), scores(ours.eval(), images)
         assert found.shape == wanted.shape == (1, CLASSES, height, width)
         assert float(wanted.std()) > 0.1
         assert float((found - wanted).abs().max()) < 1e-4 * float(wanted.abs().max())

@@ -1,7 +1,6 @@
 """Forward times are measured trial by trial, and leave the net as it was."""
 
 import math
-from typing import Literal
 
 import pytest
 import torch
@@ -9,15 +8,15 @@ import torch
 from fcn.nets.fcn import FCN
 from fcn.scoring.timing import seconds_per_image, summary
 from fcn.shape import Backbone
+from tests.nets.shapes import Stride, scores, shape
 
 CPU = torch.device("cpu")
 
 
-def fcn(stride: Literal[32, 8]) -> FCN:
+def fcn(stride: Stride) -> FCN:
     backbone = Backbone(architecture="vgg16", width=1 / 64, fc=4, input_px=224, dropout=0.0)
-    skips: Literal["none", "staged"] = "none" if stride == 32 else "staged"
-    net = FCN(backbone, classes=3, stride=stride, skips=skips, pad="same", upsampling="fixed")
-    torch.nn.init.normal_(net.score_fr.weight)
+    net = FCN(shape(backbone, stride, classes=3))
+    torch.nn.init.normal_(net.head("semantic").score_fr.weight)
     return net
 
 
@@ -34,12 +33,12 @@ def test_a_timed_net_scores_and_learns_as_before() -> None:
     net = fcn(8).eval()
     image = torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        wanted = net(image)
+        wanted = scores(net, image)
     seconds_per_image(net, device=CPU, side_px=48, trials=1)
-    found = net(image)
+    found = scores(net, image)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
-    found.sum().backward()
-    assert net.score_fr.weight.grad is not None
+    torch.autograd.backward(found.sum())
+    assert net.head("semantic").score_fr.weight.grad is not None
 
 
 def test_the_summary_is_that_of_its_trials() -> None:

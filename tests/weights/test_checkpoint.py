@@ -9,25 +9,36 @@ from pathlib import Path
 import pytest
 import torch
 
+from fcn.datasets.facts import Target
 from fcn.errors import InputError
 from fcn.nets import checkpoint, torch_file
-from fcn.nets.checkpoint import Checkpoint, matching
+from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.preprocessing import preset
-from fcn.shape import Backbone
+from fcn.shape import Backbone, Net
 
 VGG16 = Backbone(architecture="vgg16", width=0.125, fc=8, input_px=96, dropout=0.5)
 STATE = {
-    "score_fr.weight": torch.arange(12.0).reshape(3, 4, 1, 1),
-    "score_fr.bias": torch.tensor([0.5, -0.5, 1e-30]),
+    "heads.semantic.score_fr.weight": torch.arange(12.0).reshape(3, 4, 1, 1),
+    "heads.semantic.score_fr.bias": torch.tensor([0.5, -0.5, 1e-30]),
     "trunk.half": torch.arange(6, dtype=torch.float16).reshape(2, 3),
     "trunk.bn.num_batches_tracked": torch.tensor(7),
 }
 NET = Checkpoint(
-    kind="fcn",
     backbone=VGG16,
-    classes=21,
-    net={"stride": 8, "skips": "staged", "pad": 100, "upsampling": "fixed"},
-    preprocessing=preset("caffe"),
+    net=Net(
+        backbone=VGG16,
+        inputs=("rgb",),
+        heads={"semantic": 3, "geometric": 2},
+        taps=(16, 8),
+        scales={16: 0.01, 8: 0.0001},
+        pad=100,
+        upsampling="fixed",
+    ),
+    targets={
+        "semantic": Target(classes=("background", "cow", "car"), background=0, average="seen"),
+        "geometric": Target(classes=("flat", "up"), background=None, average="truth", palette=((1, 2, 3), (4, 5, 6))),
+    },
+    preprocessing={"rgb": preset("caffe")},
     state=STATE,
     provenance={"run": "voc-fcn8s-vgg16", "seed": "0"},
 )
@@ -44,6 +55,8 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     for field in dataclasses.fields(Checkpoint):
         if field.name != "state":
             assert getattr(loaded, field.name) == getattr(NET, field.name)
+    assert loaded.net is not None
+    assert list(loaded.net.heads) == ["semantic", "geometric"], "the first head is the first"
     assert set(loaded.state) == set(STATE)
     for name, tensor in STATE.items():
         assert loaded.state[name].dtype == tensor.dtype
@@ -63,7 +76,8 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     other = dataclasses.replace(
         NET,
         backbone=dataclasses.replace(VGG16, dropout=0.5),
-        preprocessing=dataclasses.replace(preset("caffe"), scale=1),
+        preprocessing={"rgb": dataclasses.replace(preset("caffe"), scale=1)},
+        targets={name: NET.targets[name] for name in reversed(list(NET.targets))},
         state=odd,
         provenance={"y": "2", "x": "".join(["1"])},
     )
@@ -75,15 +89,19 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path, repository: Path)
     program = """
 import sys, torch
 from pathlib import Path
-from fcn.shape import Backbone
+from fcn.shape import Backbone, Net
+from fcn.datasets.facts import Target
 from fcn.nets import checkpoint
 from fcn.nets.preprocessing import preset
 torch.manual_seed(3)
 state = {f"trunk.features.{i}.weight": torch.randn(4, 3, 3, 3) for i in range(12)}
 backbone = Backbone(architecture="vgg16", width=1, fc=8, input_px=96, dropout=0)
-net = {name: value for name, value in {("stride", 8), ("pad", "same"), ("upsampling", "fixed")}}
-made = checkpoint.Checkpoint(kind="fcn", backbone=backbone, classes=21, net=net, preprocessing=preset("sample"),
-    state=state, provenance={name: name for name in {"one", "two", "three"}})
+net = Net(backbone=backbone, inputs=("rgb",), heads={"semantic": 2}, taps=(16, 8), pad="same", upsampling="fixed",
+    scales={scale: 0.5 for scale in {16, 8}})
+target = Target(classes=("a", "b"), background=0, average="seen")
+made = checkpoint.Checkpoint(backbone=backbone, net=net, preprocessing={"rgb": preset("sample")},
+    targets={name: target for name in {"semantic", "geometric", "depth"}}, state=state,
+    provenance={name: name for name in {"one", "two", "three"}})
 checkpoint.save(made, Path(sys.argv[1]))
 """
     paths = [tmp_path / f"{seed}.pt" for seed in (0, 1, 2)]
@@ -95,7 +113,7 @@ checkpoint.save(made, Path(sys.argv[1]))
 
 def test_other_content_gives_other_bytes(tmp_path: Path) -> None:
     """One changed number changes the file."""
-    state = {**STATE, "score_fr.bias": torch.tensor([0.5, -0.5, 2e-30])}
+    state = {**STATE, "heads.semantic.score_fr.bias": torch.tensor([0.5, -0.5, 2e-30])}
     other = saved(tmp_path / "b.pt", dataclasses.replace(NET, state=state))
     assert saved(tmp_path / "a.pt").read_bytes() != other.read_bytes()
 
@@ -138,13 +156,15 @@ def test_a_state_dict_is_no_checkpoint(tmp_path: Path) -> None:
 def test_another_version_is_named(tmp_path: Path) -> None:
     """A file of another version of the format says which one it has and which one is read."""
     torch.save({"format": "fcn checkpoint", "version": 9, "about": "{}", "state": {}}, tmp_path / "net.pt")
-    with pytest.raises(InputError, match="version 9 of the checkpoint format, this code reads 1"):
+    with pytest.raises(InputError, match="version 9 of the checkpoint format, this code reads 1 and 2; make it again"):
         checkpoint.load(tmp_path / "net.pt")
 
 
-def test_a_description_that_lacks_something_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("about", ['{"classes": 21}', "no JSON", "[]"])
+def test_a_description_that_lacks_something_is_refused(tmp_path: Path, version: int, about: str) -> None:
     """A file whose description isn't whole gives one sentence, not a traceback."""
-    torch.save({"format": "fcn checkpoint", "version": 1, "about": '{"classes": 21}', "state": {}}, tmp_path / "net.pt")
+    torch.save({"format": "fcn checkpoint", "version": version, "about": about, "state": {}}, tmp_path / "net.pt")
     with pytest.raises(InputError, match="doesn't say what its tensors are for"):
         checkpoint.load(tmp_path / "net.pt")
 
@@ -154,44 +174,3 @@ def test_a_full_disk_stays_a_full_disk() -> None:
     """No space left arrives as the OSError that the command line turns into advice."""
     with pytest.raises(OSError, match="No space left on device"):
         checkpoint.save(NET, Path("/dev/full"))
-
-
-def test_a_matching_checkpoint_passes() -> None:
-    """The same backbone, class count and upsampling match, whatever the dropout."""
-    matching(NET, backbone=dataclasses.replace(VGG16, dropout=0.0), classes=21, upsampling="fixed")
-
-
-def test_another_class_count_is_refused() -> None:
-    """A net of 21 classes can't start a run of 40."""
-    with pytest.raises(InputError, match="nets/a has 21 classes, the run wants 40"):
-        matching(NET, backbone=VGG16, classes=40, upsampling="fixed", where="nets/a")
-
-
-def test_a_classifiers_classes_are_its_own() -> None:
-    """A classifier of 1000 classes starts a run of 21."""
-    classifier = dataclasses.replace(NET, kind="classifier", classes=1000, net=None)
-    matching(classifier, backbone=VGG16, classes=21, upsampling="fixed")
-
-
-@pytest.mark.parametrize(
-    ("other", "sentence"),
-    [
-        (dataclasses.replace(VGG16, architecture="alexnet"), "architecture vgg16, the run wants alexnet"),
-        (dataclasses.replace(VGG16, width=1.0), "width 0.125, the run wants 1.0"),
-        (dataclasses.replace(VGG16, fc=9), "fc 8, the run wants 9"),
-        (dataclasses.replace(VGG16, input_px=64), "input_px 96, the run wants 64"),
-    ],
-)
-def test_another_backbone_is_refused(other: Backbone, sentence: str) -> None:
-    """Each difference in shape is named with both values."""
-    with pytest.raises(InputError, match=f"has a backbone with {sentence}"):
-        matching(NET, backbone=other, classes=21, upsampling="fixed")
-
-
-def test_learned_upsampling_is_not_thrown_away() -> None:
-    """A net whose upsampling was learned can't start a run where it is fixed; a run that learns it, it can."""
-    state = {**STATE, "upscore.weight": torch.zeros(21, 21, 16, 16)}
-    learned = dataclasses.replace(NET, state=state, net={"stride": 8, "upsampling": "all"})
-    matching(learned, backbone=VGG16, classes=21, upsampling="all")
-    with pytest.raises(InputError, match=r"learned upsampling \(upscore\.weight\), the run's is fixed; write .* all$"):
-        matching(learned, backbone=VGG16, classes=21, upsampling="fixed")

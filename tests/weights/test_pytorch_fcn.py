@@ -1,7 +1,6 @@
 """pytorch-fcn's checkpoints: our net with their tensors computes what a net wired as theirs computes."""
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from fcn.errors import InputError
 from fcn.nets.fcn import FCN
 from fcn.nets.pretrained import pytorch_fcn
 from fcn.shape import Backbone
+from tests.nets.shapes import Stride, Upsampled, scores, shape
 
 SMALL = Backbone(architecture="vgg16", width=1 / 32, fc=8, input_px=224, dropout=0.5)
 CLASSES = 5
@@ -106,21 +106,17 @@ def saved(path: Path, state: dict[str, Tensor]) -> Path:
     ],
 )
 def test_our_net_computes_what_theirs_computes(
-    tmp_path: Path,
-    stride: Literal[32, 16, 8],
-    moved: tuple[str, ...],
-    upsampling: Literal["fixed", "intermediate", "all"],
+    tmp_path: Path, stride: Stride, moved: tuple[str, ...], upsampling: Upsampled
 ) -> None:
     """Converted tensors give the same scores in our net as the file's in theirs, deconvolutions fixed or learned."""
     theirs_state = theirs(stride, moved=moved)
     state = pytorch_fcn.load(saved(tmp_path / "fcn.pth", theirs_state), backbone=SMALL)
-    assert pytorch_fcn.net(state) == {"stride": stride, "pad": 100, "upsampling": upsampling}
-    skips: Literal["none", "staged"] = "none" if stride == 32 else "staged"
-    ours = FCN(SMALL, classes=CLASSES, stride=stride, skips=skips, pad=100, upsampling=upsampling)
+    ours = FCN(shape(SMALL, stride, classes=CLASSES, pad=100, upsampling=upsampling))
+    assert pytorch_fcn.net(state, backbone=SMALL) == ours.net
     ours.load_state_dict(state)
     images = torch.randn(1, 3, 45, 70, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        found, wanted = ours.eval()(images), their_forward(images, theirs_state, stride=stride)
+        found, wanted = scores(ours.eval(), images), their_forward(images, theirs_state, stride=stride)
     assert found.shape == wanted.shape == (1, CLASSES, 45, 70)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
     assert wanted.std() > 0.01
@@ -129,16 +125,16 @@ def test_our_net_computes_what_theirs_computes(
 def test_a_trainings_checkpoint_is_read(tmp_path: Path) -> None:
     """The state dict is found in a checkpoint of their trainer."""
     path = saved(tmp_path / "model_best.pth.tar", {"epoch": 3, "model_state_dict": theirs(8)})  # type: ignore[dict-item]  # as theirs
-    assert pytorch_fcn.load(path, backbone=SMALL)["score_pool3.weight"].shape == (CLASSES, 8, 1, 1)
+    assert pytorch_fcn.load(path, backbone=SMALL)["heads.semantic.score_pool3.weight"].shape == (CLASSES, 8, 1, 1)
 
 
 def test_nearly_bilinear_counts_as_bilinear(tmp_path: Path) -> None:
     """Deconvolutions within 1e-4 of bilinear are dropped, those off by more are kept."""
     state = theirs(32)
     state["upscore.weight"] += 0.9e-4
-    assert "upscore.weight" not in pytorch_fcn.load(saved(tmp_path / "a.pth", state), backbone=SMALL)
+    assert "heads.semantic.upscore.weight" not in pytorch_fcn.load(saved(tmp_path / "a.pth", state), backbone=SMALL)
     state["upscore.weight"][0, 1, 3, 3] += 1e-3
-    assert "upscore.weight" in pytorch_fcn.load(saved(tmp_path / "b.pth", state), backbone=SMALL)
+    assert "heads.semantic.upscore.weight" in pytorch_fcn.load(saved(tmp_path / "b.pth", state), backbone=SMALL)
 
 
 def test_a_foreign_tensor_is_named(tmp_path: Path) -> None:

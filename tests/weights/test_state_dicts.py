@@ -148,17 +148,10 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
         state_dict.load(saved(tmp_path / "net.pt", state), backbone=VGG16)
 
 
-def test_from_scratch_reads_nothing() -> None:
-    """Kind none gives no tensors, whatever the path, and asks for no preprocessing."""
-    reader = pretrained.reader("none")
-    assert reader.load(Path("nowhere"), backbone=VGG16) == {}
-    assert reader.preprocessing(VGG16) is None
-
-
 def test_an_unknown_kind_lists_the_kinds() -> None:
     """The folder is the registry: a wrong kind is answered with the modules in it."""
     with pytest.raises(
-        InputError, match=r"'caffemodel' is unknown; there are keras, none, pytorch_fcn, state_dict, torchvision$"
+        InputError, match=r"'caffemodel' is unknown; there are keras, pytorch_fcn, state_dict, torchvision$"
     ):
         pretrained.reader("caffemodel")
 
