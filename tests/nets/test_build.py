@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fcn.config import misfit
 from fcn.errors import InputError
 from fcn.nets import backbones
 from fcn.nets.build import start, trained
@@ -232,7 +233,7 @@ def test_a_hand_over_that_would_lose_something_is_refused(
     child: tuple[Stride, Change], parent: tuple[Stride, Change], sentence: str
 ) -> None:
     """`misfit` says what would be lost and what to write instead; `start` refuses with it, and changes nothing."""
-    problem = made(*child).misfit(made(*parent))
+    problem = misfit(made(*child), made(*parent))
     assert problem is not None
     assert sentence in problem
     net, donor = FCN(made(*child)), of_net(taught(made(*parent)))
@@ -248,7 +249,7 @@ def test_a_hand_over_that_loses_nothing_is_accepted(
     child: tuple[Stride, Change], parent: tuple[Stride, Change]
 ) -> None:
     """`misfit` has nothing to say, and `start` takes over every tensor but a last upsampling of another stride."""
-    assert made(*child).misfit(made(*parent)) is None
+    assert misfit(made(*child), made(*parent)) is None
     net, donor = FCN(made(*child)), taught(made(*parent))
     handed = start(net, of_net(donor), where="it")
     own = net.state_dict()
@@ -263,7 +264,7 @@ def test_a_hand_over_that_loses_nothing_is_accepted(
 def test_scales_that_a_foreign_file_does_not_tell_are_the_runs_to_say() -> None:
     """Released nets don't tell whether their skips are scaled: a run may say so, of its own nets it may not."""
     donor, net = taught(small_net(8)), FCN(made(8, {"scales": {16: 0.01, 8: 0.0001}}))
-    assert net.net.misfit(donor.net, scaled=False) is None
+    assert misfit(net.net, donor.net, scaled=False) is None
     foreign = of_net(donor, provenance={"weights": "fcn8s-released", "kind": "pytorch_fcn"})
     assert start(net, foreign, where="it").new == []
     with pytest.raises(InputError, match=r"scales the skip of stride 16 by 1, the run's net by 0\.01"):

@@ -1,12 +1,8 @@
-"""The stage `weights`: every kind of entry becomes one checkpoint, and every wrong entry one sentence."""
+"""The stage `weights`: every kind of file becomes one checkpoint, and every wrong entry one sentence."""
 
 import hashlib
-import shutil
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,11 +11,13 @@ import yaml
 from torch import Tensor
 
 from fcn.config import Config, parse
+from fcn.datasets import manifests
 from fcn.errors import InputError
 from fcn.nets import backbones, checkpoint
 from fcn.nets.preprocessing import preset
-from fcn.paper.downloads import DOWNLOADS, Download
+from fcn.shape import Backbone
 from fcn.stages import weights
+from tests.nets.shapes import shape
 
 RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,23 +25,14 @@ VGG16 = {"architecture": "vgg16", "width": 0.0625, "fc": 8, "input_px": 64, "dro
 CONVOLUTIONS = [
     f"conv{block}_{layer}" for block, depth in enumerate((2, 2, 3, 3, 3), 1) for layer in range(1, depth + 1)
 ]
-TRAINING = {"crops": 64, "held_out": 16, "batch": 4, "iterations": 6, "rate": 1e-3, "precision": "float32"}
 
 
 def profile(backbone: dict[str, object] | None = None, /, **entry: object) -> Config:
-    """A profile with one weights entry, called `w`, or as `name` says."""
-    name = str(entry.pop("name", "w"))
-    values: dict[str, object] = {
-        "profile": "p",
-        "root": ".",
-        "params": "params.yaml",
-        "seed": 0,
-        "threads": 1,
-        "classes": 21,
-    }
-    values |= {key: {} for key in ("sources", "lists", "solvers", "runs", "departures")}
-    values |= {"disjoint": [], "backbones": {"b": backbone or VGG16}, "weights": {name: {"backbone": "b", **entry}}}
-    return parse(values)
+    """A profile with one weights entry, called `w`."""
+    values: dict[str, object] = {"profile": "p", "root": ".", "params": "params.yaml", "threads": 1, "disjoint": []}
+    nothing = ("archives", "datasets", "lists", "backbones", "classifiers", "nets", "recipes", "runs", "departures")
+    values |= {key: {} for key in nothing}
+    return parse({**values, "weights": {"w": {"backbone": backbone or VGG16, **entry}}})
 
 
 def state_of(prefix: str = "") -> dict[str, Tensor]:
@@ -57,19 +46,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project root to run in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """The address of a server on this machine that serves the folder `served`."""
-    (tmp_path / "served").mkdir()
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
-        thread = threading.Thread(target=serving.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{serving.server_port}"
-        serving.shutdown()
-        thread.join()
 
 
 def result(name: str = "w") -> checkpoint.Checkpoint:
@@ -86,10 +62,9 @@ def test_a_local_file_becomes_a_checkpoint(folder: Path, capsys: pytest.CaptureF
     torch.save(state_of("features"), folder / "conv.pt")
     weights.run(profile(kind="state_dict", **{"from": "conv.pt"}, preprocessing="imagenet"), "w")
     found = result()
-    assert found.kind == "classifier"
     assert found.net is None
-    assert found.classes == 0
-    assert found.preprocessing == preset("imagenet")
+    assert found.targets == {}
+    assert found.preprocessing == {"rgb": preset("imagenet")}
     assert found.provenance["from"] == "conv.pt"
     assert found.provenance["sha256"] == hashlib.sha256((folder / "conv.pt").read_bytes()).hexdigest()
     assert all(torch.equal(found.state[name], tensor) for name, tensor in state_of("features").items())
@@ -107,59 +82,27 @@ def test_a_run_repeated_gives_the_same_bytes(folder: Path) -> None:
     first = Path("data/p/weights/w.pt").read_bytes()
     weights.run(config, "w")
     assert Path("data/p/weights/w.pt").read_bytes() == first
-    assert result().classes == 7
+    assert result().state["classifier.6.weight"].shape == (7, 8)
 
 
-def test_from_scratch_is_a_checkpoint_without_tensors(capsys: pytest.CaptureFixture[str]) -> None:
-    """Kind none writes a checkpoint with nothing but the preprocessing."""
-    weights.run(profile(kind="none", **{"from": "fcn/nets/surgery.py"}, preprocessing="sample"), "w")
-    assert result().state == {}
-    assert result().preprocessing == preset("sample")
-    assert "none; all 32 tensors of the vgg16 start at random" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("architecture", ["alexnet", "vgg16", "googlenet"])
-def test_a_sample_classifier_is_trained(architecture: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Kind classifier trains on generated crops, and its accuracy travels with the checkpoint."""
-    backbone = {**VGG16, "architecture": architecture, "input_px": 96}
-    config = profile(
-        backbone, kind="classifier", **{"from": "fcn/datasets/sample"}, preprocessing="sample", training=TRAINING
-    )
+def test_a_fetched_archive_is_read_by_its_manifest(folder: Path) -> None:
+    """Where `from` is the folder of a fetched archive, the file that its manifest names is converted."""
+    fetched = folder / "data" / "p" / "archives" / "vgg16-tiny"
+    fetched.mkdir(parents=True)
+    torch.save(state_of(), fetched / "vgg16-tiny-1234.pth")
+    manifests.write(fetched, archive="vgg16-tiny", kind="download", file="vgg16-tiny-1234.pth")
+    config = profile(kind="torchvision", **{"from": str(fetched.relative_to(folder))}, preprocessing="imagenet")
     weights.run(config, "w")
-    found = result()
-    assert found.classes == 20
-    assert 0 <= float(found.provenance["top1"]) <= 1
-    assert "top-1 accuracy" in capsys.readouterr().err
-    assert all(bool(torch.isfinite(tensor).all()) for tensor in found.state.values())
+    digest = hashlib.sha256((fetched / "vgg16-tiny-1234.pth").read_bytes()).hexdigest()
+    assert result().provenance["sha256"] == digest
+    assert result().provenance["from"] == "data/p/archives/vgg16-tiny"
+    assert len(result().state) == 32
 
 
-def test_a_download_is_fetched_by_its_name(folder: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry from the downloads file is fetched from a mirror that has it, checked, and converted; and once only."""
-    torch.save(state_of(), folder / "served" / "vgg16-tiny.pth")
-    digest = hashlib.sha256((folder / "served" / "vgg16-tiny.pth").read_bytes()).hexdigest()
-    fact = Download(
-        file="vgg16-tiny.pth",
-        urls=(f"{server}/gone.pth", f"{server}/vgg16-tiny.pth"),
-        source="this test",
-        sha256_prefix=digest[:8],
-    )
-    monkeypatch.setitem(DOWNLOADS, "vgg16-tiny", fact)
-    config = profile(
-        name="vgg16-tiny", kind="torchvision", **{"from": "fcn/paper/downloads.py"}, preprocessing="imagenet"
-    )
-    weights.run(config, "vgg16-tiny")
-    assert result("vgg16-tiny").provenance["sha256"] == digest
-    assert len(result("vgg16-tiny").state) == 32
-    shutil.rmtree(folder / "served")
-    weights.run(config, "vgg16-tiny")
-
-
-def test_a_download_without_facts_is_refused() -> None:
-    """An entry from the downloads file whose name is no download lists those there are."""
-    config = profile(kind="torchvision", **{"from": "fcn/paper/downloads.py"}, preprocessing="imagenet")
-    with pytest.raises(
-        InputError, match=r"weights\.w: fcn/paper/downloads\.py has no download of this name; it has .*vgg16-oxford"
-    ):
+def test_what_is_not_there_is_told() -> None:
+    """A `from` that leads nowhere says what it may be."""
+    config = profile(kind="torchvision", **{"from": "data/p/archives/gone"}, preprocessing="imagenet")
+    with pytest.raises(InputError, match=r"data/p/archives/gone: no such archive or folder; `from` is the path"):
         weights.run(config, "w")
 
 
@@ -169,16 +112,14 @@ def test_a_download_without_facts_is_refused() -> None:
         ("torchvision", "caffe", "imagenet"),
         ("keras", "imagenet", "caffe"),
         ("pytorch_fcn", "imagenet", "caffe"),
-        ("classifier", "imagenet", "sample"),
     ],
 )
 def test_preprocessing_that_the_weights_were_not_trained_with_is_refused(kind: str, given: str, wanted: str) -> None:
     """Weights whose input is known refuse another preprocessing, and say which to write."""
-    training = {"training": TRAINING} if kind == "classifier" else {}
     with pytest.raises(
         InputError, match=f"preprocessing is '{given}', .* trained with '{wanted}'.* preprocessing: {wanted}$"
     ):
-        weights.run(profile(kind=kind, **{"from": "net.pt"}, preprocessing=given, **training), "w")
+        weights.run(profile(kind=kind, **{"from": "net.pt"}, preprocessing=given), "w")
     assert left_behind() == []
 
 
@@ -198,16 +139,9 @@ def test_unknown_names_are_answered_with_those_there_are(folder: Path) -> None:
         weights.run(config, "v")
     with pytest.raises(InputError, match="preprocessing 'imagenett' is unknown; there are caffe, imagenet"):
         weights.run(config, "w")
-    with pytest.raises(InputError, match=r"weights\.w\.kind"):
-        profile(kind="caffemodel", **{"from": "net.pt"}, preprocessing="caffe")
-
-
-def test_training_belongs_to_the_kind_that_trains() -> None:
-    """`training` without kind classifier, and kind classifier without it, are refused."""
-    with pytest.raises(InputError, match=r"weights\.w: training belongs to kind classifier; weights of kind none"):
-        weights.run(profile(kind="none", **{"from": "x"}, preprocessing="sample", training=TRAINING), "w")
-    with pytest.raises(InputError, match=r"weights\.w: kind classifier lacks training"):
-        weights.run(profile(kind="classifier", **{"from": "x"}, preprocessing="sample"), "w")
+    foreign = profile(kind="caffemodel", **{"from": "net.pt"}, preprocessing="caffe")
+    with pytest.raises(InputError, match="weights kind 'caffemodel' is unknown; there are keras, pytorch_fcn"):
+        weights.run(foreign, "w")
 
 
 def test_a_wrong_file_leaves_the_old_weights_alone(folder: Path) -> None:
@@ -226,7 +160,7 @@ def test_a_wrong_file_leaves_the_old_weights_alone(folder: Path) -> None:
 
 
 def test_a_released_fcn_becomes_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An FCN under pytorch-fcn's names becomes a checkpoint of kind fcn, with its stride and class count."""
+    """An FCN under pytorch-fcn's names becomes a checkpoint with its net: stride, class count, upsampling."""
     kernels = dict.fromkeys(CONVOLUTIONS, 3) | {"fc6": 2, "fc7": 1, "score_fr": 1, "score_pool4": 1}
     shapes = [tensor.shape for name, tensor in state_of("features").items() if name.endswith("weight")]
     widths = [tuple(shape[:2]) for shape in shapes] + [(8, 32), (8, 8), (5, 8), (5, 32)]
@@ -236,9 +170,9 @@ def test_a_released_fcn_becomes_a_checkpoint(folder: Path, capsys: pytest.Captur
     torch.save({"model_state_dict": state}, folder / "fcn.pth.tar")
     weights.run(profile(kind="pytorch_fcn", **{"from": "fcn.pth.tar"}, preprocessing="caffe"), "w")
     found = result()
-    assert (found.kind, found.classes) == ("fcn", 5)
-    assert found.net == {"stride": 16, "pad": 100, "upsampling": "fixed"}
-    assert torch.equal(found.state["score_pool4.bias"], state["score_pool4.bias"])
+    backbone = Backbone(architecture="vgg16", width=0.0625, fc=8, input_px=64, dropout=0.5)
+    assert found.net == shape(backbone, 16, classes=5, pad=100)
+    assert torch.equal(found.state["heads.semantic.score_pool4.bias"], state["score_pool4.bias"])
     assert "34 tensors of an FCN-16s with 5 classes from fcn.pth.tar; input caffe (BGR" in capsys.readouterr().err
 
 
@@ -246,9 +180,10 @@ def test_the_command_answers_a_wrong_file_with_a_sentence(folder: Path, run_fcn:
     """`python -m fcn weights` on a page that was saved as weights ends with exit code 2 and one line."""
     (folder / "net.pth").write_text("<html>quota exceeded</html>")
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
-    values["weights"]["vgg16-none"] |= {"kind": "state_dict", "from": "net.pth"}
+    values["weights"] = {"vgg16-mine": {"backbone": VGG16, "kind": "state_dict", "from": "net.pth"}}
+    values["weights"]["vgg16-mine"]["preprocessing"] = "imagenet"
     (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    ended = run_fcn(["weights", "vgg16-none"], folder)
+    ended = run_fcn(["weights", "vgg16-mine"], folder)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: net.pth is not a file of torch.save: it starts with b'<html>quota ")
