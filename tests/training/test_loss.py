@@ -8,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcn.config import Solver
 from fcn.datasets.labels import VOID
+from fcn.entries import Recipe
+from fcn.errors import InputError
 from fcn.nets.fcn import FCN
+from fcn.training import losses
+from fcn.training.batches import Batch
 from fcn.training.loop import _gradients
-from fcn.training.loss import normaliser, summed_loss
 from fcn.training.optimizer import sgd
 from tests.training import pictures
 
@@ -38,30 +40,34 @@ def drawn(*, void: float, seed: int = 0) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(random.normal(scale=20, size=(2, 5, 6, 7))), torch.from_numpy(labels)
 
 
+@pytest.mark.parametrize("loss", ["mean", "sum"])
 @pytest.mark.parametrize("void", [0.0, 0.3, 0.95])
-def test_the_loss_is_the_sum_over_valid_pixels(void: float) -> None:
+def test_the_loss_is_the_sum_over_valid_pixels(loss: str, void: float) -> None:
     """The summed loss equals an independent log-softmax in numpy, whatever share of the pixels is void."""
     scores, labels = drawn(void=void)
-    assert float(summed_loss(scores, labels)) == pytest.approx(by_hand(scores.numpy(), labels.numpy()), rel=1e-12)
+    assert float(losses.load(loss).summed(scores, labels)) == pytest.approx(
+        by_hand(scores.numpy(), labels.numpy()), rel=1e-12
+    )
 
 
-def test_void_has_no_gradient() -> None:
+@pytest.mark.parametrize("loss", losses.names())
+def test_void_has_no_gradient(loss: str) -> None:
     """The scores of void pixels get no gradient, those of all others do."""
     scores, labels = drawn(void=0.5)
     scores.requires_grad_()
-    torch.autograd.backward(summed_loss(scores, labels))
+    torch.autograd.backward(losses.load(loss).summed(scores, labels))
     assert scores.grad is not None
     void = (labels == VOID)[:, None].expand_as(scores)
     assert not scores.grad[void].any()
     assert scores.grad[~void].any()
 
 
-@pytest.mark.parametrize("loss", ["mean", "sum"])
+@pytest.mark.parametrize("loss", losses.names())
 def test_an_image_of_void_alone_gives_zero(loss: str) -> None:
     """Where every pixel is void, the loss and all gradients are 0, not NaN."""
-    net, solver = pictures.net(), pictures.solver(loss=loss)
+    net, recipe = pictures.net(), pictures.recipe(loss=loss)
     images, labels = torch.rand(1, 3, 32, 32), torch.full((1, 32, 32), VOID)
-    found, pixels, _ = gradients(net, [(images, labels)], solver)
+    found, pixels, _ = gradients(net, [batch(images, labels)], recipe)
     assert (float(found), int(pixels)) == (0.0, 0)
     assert all(parameter.grad is not None and not parameter.grad.any() for parameter in trained(net))
 
@@ -69,28 +75,38 @@ def test_an_image_of_void_alone_gives_zero(loss: str) -> None:
 def test_the_normaliser_is_pixels_or_images() -> None:
     """A mean is taken over the pass's valid pixels, never over less than one; a sum is divided by its images."""
     _, labels = drawn(void=0.3)
-    assert int(normaliser(labels, "mean")) == int((labels != VOID).sum())
-    assert int(normaliser(torch.full((3, 4, 4), VOID), "mean")) == 1
-    assert normaliser(labels, "sum") == 2
+    mean, total = losses.load("mean"), losses.load("sum")
+    assert int(mean.normaliser(labels)) == int((labels != VOID).sum())
+    assert int(mean.normaliser(torch.full((3, 4, 4), VOID))) == 1
+    assert total.normaliser(labels) == 2
+
+
+def test_an_unknown_loss_lists_those_there_are() -> None:
+    """The folder is the registry: a wrong name is answered with the modules in it."""
+    with pytest.raises(InputError, match="loss 'hinge' is unknown; there are mean, sum"):
+        losses.load("hinge")
+
+
+def batch(images: Tensor, labels: Tensor) -> Batch:
+    return {"rgb": images}, {"semantic": labels}
 
 
 def trained(net: FCN) -> list[torch.nn.Parameter]:
     return [parameter for parameter in net.parameters() if parameter.requires_grad]
 
 
-def gradients(
-    net: FCN, passes: list[tuple[Tensor, Tensor]], solver: Solver, *, split: int = 1
-) -> tuple[Tensor, Tensor, Tensor]:
+def gradients(net: FCN, passes: list[Batch], recipe: Recipe, *, split: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """One step's gradients as the loop computes them."""
     net.train()
-    return _gradients(net, passes, sgd(net, solver), solver=solver, device=CPU, split=split)
+    loss = losses.load(recipe.loss)
+    return _gradients(net, passes, sgd(net, recipe), loss=loss, recipe=recipe, device=CPU, split=split)
 
 
-def step(passes: list[tuple[Tensor, Tensor]], solver: Solver, *, split: int = 1) -> tuple[list[Tensor], float, int]:
+def step(passes: list[Batch], recipe: Recipe, *, split: int = 1) -> tuple[list[Tensor], float, int]:
     """A new net's gradients, loss and pixels, in double precision, where sums in another order differ by 1e-15."""
     net = pictures.net(stride=8).double()
-    doubled = [(images.double(), labels) for images, labels in passes]
-    loss, pixels, _ = gradients(net, doubled, solver, split=split)
+    doubled = [({name: image.double() for name, image in images.items()}, labels) for images, labels in passes]
+    loss, pixels, _ = gradients(net, doubled, recipe, split=split)
     found = [parameter.grad for parameter in trained(net)]
     return [gradient for gradient in found if gradient is not None], float(loss), int(pixels)
 
@@ -105,24 +121,24 @@ def assert_equal(one: tuple[list[Tensor], float, int], other: tuple[list[Tensor]
 @pytest.mark.parametrize("loss", ["mean", "sum"])
 def test_accumulated_passes_equal_one_pass(tmp_path: Path, loss: str) -> None:
     """Three passes of one image each give the gradients of one pass of the three, where all have as many pixels."""
-    files = pictures.write(tmp_path, [(32, 48)] * 3)
-    images, labels = pictures.batches(files, batch=3)[0]
-    single = [(images[i : i + 1], labels[i : i + 1]) for i in range(3)]
-    one = step([(images, labels)], pictures.solver(batch=3, loss=loss))
-    three = step(single, pictures.solver(batch=1, accumulation=3, loss=loss))
+    samples = pictures.write(tmp_path, [(32, 48)] * 3)
+    images, labels = pictures.drawn(pictures.batches(samples, batch=3), 0)
+    single = [batch(images[i : i + 1], labels[i : i + 1]) for i in range(3)]
+    one = step([batch(images, labels)], pictures.recipe(batch=3, loss=loss))
+    three = step(single, pictures.recipe(batch=1, accumulation=3, loss=loss))
     assert_equal(one, three)
 
 
 def test_summed_passes_are_equal_whatever_is_void(tmp_path: Path) -> None:
     """With a summed loss they are the same even where the images differ in their void; with a mean they are not."""
-    files = pictures.write(tmp_path, [(32, 48)] * 3)
-    images, labels = pictures.batches(files, batch=3)[0]
+    samples = pictures.write(tmp_path, [(32, 48)] * 3)
+    images, labels = pictures.drawn(pictures.batches(samples, batch=3), 0)
     labels[0, :20] = VOID
-    single = [(images[i : i + 1], labels[i : i + 1]) for i in range(3)]
-    summed = step([(images, labels)], pictures.solver(batch=3, loss="sum"))
-    assert_equal(summed, step(single, pictures.solver(batch=1, accumulation=3, loss="sum")))
-    mean = step([(images, labels)], pictures.solver(batch=3))
-    parts = step(single, pictures.solver(batch=1, accumulation=3))
+    single = [batch(images[i : i + 1], labels[i : i + 1]) for i in range(3)]
+    summed = step([batch(images, labels)], pictures.recipe(batch=3, loss="sum"))
+    assert_equal(summed, step(single, pictures.recipe(batch=1, accumulation=3, loss="sum")))
+    mean = step([batch(images, labels)], pictures.recipe(batch=3))
+    parts = step(single, pictures.recipe(batch=1, accumulation=3))
     assert not torch.allclose(mean[0][0], parts[0][0], rtol=1e-3)
 
 
@@ -130,18 +146,18 @@ def test_summed_passes_are_equal_whatever_is_void(tmp_path: Path) -> None:
 @pytest.mark.parametrize("split", [2, 3, 5])
 def test_cutting_a_pass_changes_nothing(tmp_path: Path, loss: str, split: int) -> None:
     """A pass of five images of different sizes gives the same gradients in one piece and in several."""
-    files = pictures.write(tmp_path, [(32, 48), (40, 33), (48, 32)])
-    whole = pictures.batches(files, batch=5)[0]
-    solver = pictures.solver(batch=5, loss=loss)
-    assert_equal(step([whole], solver), step([whole], solver, split=split))
+    samples = pictures.write(tmp_path, [(32, 48), (40, 33), (48, 32)])
+    whole = pictures.batches(samples, batch=5)[0]
+    recipe = pictures.recipe(batch=5, loss=loss)
+    assert_equal(step([whole], recipe), step([whole], recipe, split=split))
 
 
 def test_the_net_learns_from_every_pass(tmp_path: Path) -> None:
     """The gradients of two different passes are not those of either alone."""
-    files = pictures.write(tmp_path, [(32, 48)] * 4)
-    made = pictures.batches(files, batch=1)
-    solver = pictures.solver(batch=1, accumulation=2)
-    both, first, second = (step(passes, solver)[0] for passes in ([made[0], made[1]], [made[0]], [made[1]]))
+    samples = pictures.write(tmp_path, [(32, 48)] * 4)
+    made = pictures.batches(samples, batch=1)
+    recipe = pictures.recipe(batch=1, accumulation=2)
+    both, first, second = (step(passes, recipe)[0] for passes in ([made[0], made[1]], [made[0]], [made[1]]))
     for total, one, other in zip(both, first, second, strict=True):
         torch.testing.assert_close(total, one + other, rtol=1e-9, atol=1e-12)
         assert not torch.equal(one, other)

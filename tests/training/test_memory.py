@@ -1,5 +1,6 @@
 """Out of memory: advice, or smaller pieces that keep the effective batch."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,11 @@ class Small(FCN):
 
     room = 1
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """As the net, or out of memory."""
-        if self.training and len(images) > self.room:
-            raise torch.OutOfMemoryError(f"no room for {len(images)} images")
-        return super().forward(images)
+        if self.training and len(inputs["rgb"]) > self.room:
+            raise torch.OutOfMemoryError(f"no room for {len(inputs['rgb'])} images")
+        return super().forward(inputs)
 
 
 def small(room: int) -> FCN:
@@ -39,11 +40,11 @@ def small(room: int) -> FCN:
 
 def trained(net: FCN, tmp_path: Path, **settings: object) -> tuple[FCN, Progress, Notes]:
     """The net after six iterations on batches of four."""
-    files = pictures.write(tmp_path, [(32, 32), (32, 48), (40, 32)])
+    samples = pictures.write(tmp_path, [(32, 32), (32, 48), (40, 32)])
     notes = Notes()
-    solver = pictures.solver(batch=4, **settings)
+    recipe = pictures.recipe(batch=4, **settings)
     progress = train(
-        net, pictures.batches(files, batch=4), solver=solver, seed=0, device=CPU, workers=0, observer=notes
+        net, pictures.batches(samples, batch=4), recipe=recipe, seed=0, device=CPU, workers=0, observer=notes
     )
     return net, progress, notes
 
@@ -62,18 +63,18 @@ def test_pieces_keep_the_batch(tmp_path: Path, room: int, pieces: int) -> None:
 
 def test_the_pieces_survive_a_stop(tmp_path: Path) -> None:
     """A resumed training goes on in the pieces it had, and ends bit-equal to one that wasn't stopped."""
-    files = pictures.write(tmp_path, [(32, 32), (32, 48)])
-    made, solver = pictures.batches(files, batch=4), pictures.solver(batch=4, on_oom="accumulate")
+    samples = pictures.write(tmp_path, [(32, 32), (32, 48)])
+    made, recipe = pictures.batches(samples, batch=4), pictures.recipe(batch=4, on_oom="accumulate")
     whole = small(1)
-    train(whole, made, solver=solver, seed=0, device=CPU, workers=0, observer=Notes())
+    train(whole, made, recipe=recipe, seed=0, device=CPU, workers=0, observer=Notes())
     states = tmp_path / "states"
     with pytest.raises(Interrupted):
-        train(small(1), made, solver=solver, seed=0, device=CPU, workers=0, observer=Notes(states, stop_after=3))
+        train(small(1), made, recipe=recipe, seed=0, device=CPU, workers=0, observer=Notes(states, stop_after=3))
     saved = resume.load(states)
     assert saved is not None
     assert saved[0].split == 4
     notes, net = Notes(), small(1)
-    train(net, made, solver=solver, seed=0, device=CPU, workers=0, observer=notes, saved=saved)
+    train(net, made, recipe=recipe, seed=0, device=CPU, workers=0, observer=notes, saved=saved)
     assert not [warning for warning in notes.warnings if "memory" in warning]
     assert all(torch.equal(tensor, whole.state_dict()[name]) for name, tensor in net.state_dict().items())
 

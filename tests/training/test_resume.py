@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from fcn.config import Solver
+from fcn.entries import Recipe
 from fcn.nets.fcn import FCN
 from fcn.training import resume
-from fcn.training.loop import Interrupted, iteration_seed, train
+from fcn.training.loop import Interrupted, train
 from fcn.training.resume import Progress
+from fcn.training.seeds import iteration_seed
 from tests.training import pictures
 from tests.training.observing import Notes
 
@@ -137,69 +138,69 @@ def test_iterations_have_their_own_seeds() -> None:
     assert iteration_seed(0, 0) == 5_303_414_058_334_976_765  # a new formula would change every training
 
 
-SOLVERS = {
-    "plain": pictures.solver(iterations=9),
-    "heavy": pictures.solver(iterations=9, momentum=0.99, loss="sum", rate=1e-6, batch=1),
-    "everything": pictures.solver(
+RECIPES = {
+    "plain": pictures.recipe(iterations=9),
+    "heavy": pictures.recipe(iterations=9, momentum=0.99, loss="sum", rate=1e-6, batch=1),
+    "everything": pictures.recipe(
         iterations=9, warmup=4, drop_at=0.7, clip=1.0, score_rate=10, accumulation=2, precision="bfloat16"
     ),
 }
 
 
-def run(tmp_path: Path, solver: Solver, notes: Notes, *, states: Path | None = None) -> tuple[FCN, Progress]:
+def run(tmp_path: Path, recipe: Recipe, notes: Notes, *, states: Path | None = None) -> tuple[FCN, Progress]:
     """Train a net with dropout and batches with every random draw, from the saved states if there are some."""
-    files = pictures.write(tmp_path, [(32, 48), (40, 32), (36, 36)])
-    made = pictures.batches(files, batch=solver.batch, mirror=True, jitter=4, crop=32)
+    samples = pictures.write(tmp_path, [(32, 48), (40, 32), (36, 36)])
+    made = pictures.batches(samples, batch=recipe.batch, mirror=True, jitter=4, crop=32)
     net = pictures.net(dropout=0.5, stride=8, upsampling="intermediate")
     saved = resume.load(states) if states is not None else None
     torch.seed()  # what was drawn before must not matter
-    progress = train(net, made, solver=solver, seed=3, device=CPU, workers=0, observer=notes, saved=saved)
+    progress = train(net, made, recipe=recipe, seed=3, device=CPU, workers=0, observer=notes, saved=saved)
     return net, progress
 
 
-@pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
-def test_stopping_leaves_no_trace(tmp_path: Path, solver: Solver) -> None:
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_stopping_leaves_no_trace(tmp_path: Path, recipe: Recipe) -> None:
     """Stopped after any iteration and resumed, a training ends with the bits and the history of an undisturbed one."""
-    whole, progress = run(tmp_path, solver, Notes())
+    whole, progress = run(tmp_path, recipe, Notes())
     for stop_after in (1, 2, 5, 6, 8):
         states = tmp_path / f"stopped-{stop_after}"
         with pytest.raises(Interrupted, match=f"after iteration {stop_after} of 9"):
-            run(tmp_path, solver, Notes(states, stop_after=stop_after))
+            run(tmp_path, recipe, Notes(states, stop_after=stop_after))
         assert found_iteration(states) == stop_after
-        net, again = run(tmp_path, solver, Notes(), states=states)
+        net, again = run(tmp_path, recipe, Notes(), states=states)
         assert_same_bits(net, whole)
         assert again.history == progress.history
 
 
-@pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
-def test_stopping_after_every_iteration_leaves_no_trace(tmp_path: Path, solver: Solver) -> None:
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_stopping_after_every_iteration_leaves_no_trace(tmp_path: Path, recipe: Recipe) -> None:
     """A training that is stopped after each of its iterations ends as one that never was."""
-    whole, progress = run(tmp_path, solver, Notes())
+    whole, progress = run(tmp_path, recipe, Notes())
     states = tmp_path / "states"
     for _ in range(8):
         with pytest.raises(Interrupted):
-            run(tmp_path, solver, Notes(states, stop_after=1), states=states)
-    net, again = run(tmp_path, solver, Notes(), states=states)
+            run(tmp_path, recipe, Notes(states, stop_after=1), states=states)
+    net, again = run(tmp_path, recipe, Notes(), states=states)
     assert_same_bits(net, whole)
     assert again.history == progress.history
 
 
 def test_saving_changes_nothing(tmp_path: Path) -> None:
     """A training that saves after every iteration ends with the same bits as one that never does."""
-    solver = SOLVERS["everything"]
-    whole, _ = run(tmp_path, solver, Notes())
+    recipe = RECIPES["everything"]
+    whole, _ = run(tmp_path, recipe, Notes())
     notes = Notes(tmp_path / "states")
-    net, _ = run(tmp_path, solver, notes)
+    net, _ = run(tmp_path, recipe, notes)
     assert notes.saved == list(range(1, 10))
     assert_same_bits(net, whole)
 
 
 def test_a_finished_state_ends_at_once(tmp_path: Path) -> None:
     """A state of the last iteration gives the trained net and its history without another step."""
-    solver = SOLVERS["plain"]
-    whole, progress = run(tmp_path, solver, Notes(tmp_path / "states"))
+    recipe = RECIPES["plain"]
+    whole, progress = run(tmp_path, recipe, Notes(tmp_path / "states"))
     notes = Notes()
-    net, again = run(tmp_path, solver, notes, states=tmp_path / "states")
+    net, again = run(tmp_path, recipe, notes, states=tmp_path / "states")
     assert notes.rows == []
     assert_same_bits(net, whole)
     assert again.history == progress.history
@@ -207,13 +208,13 @@ def test_a_finished_state_ends_at_once(tmp_path: Path) -> None:
 
 def test_long_rows_survive_a_stop(tmp_path: Path) -> None:
     """Where a row sums over several iterations, a stop in between doesn't change what it says."""
-    solver = pictures.solver(iterations=400, batch=1)
-    files = pictures.write(tmp_path, [(16, 16)])
-    made = pictures.batches(files, batch=1)
+    recipe = pictures.recipe(iterations=400, batch=1)
+    samples = pictures.write(tmp_path, [(16, 16)])
+    made = pictures.batches(samples, batch=1)
     histories = []
     for stop_after in (None, 201):
         states = tmp_path / f"{stop_after}"
-        settings: dict[str, Any] = {"solver": solver, "seed": 0, "device": CPU, "workers": 0}
+        settings: dict[str, Any] = {"recipe": recipe, "seed": 0, "device": CPU, "workers": 0}
         if stop_after is not None:
             with pytest.raises(Interrupted):
                 train(pictures.net(stride=32), made, observer=Notes(states, stop_after=stop_after), **settings)

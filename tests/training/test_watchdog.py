@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fcn.nets.fcn import is_score_layer
 from fcn.training import resume, watchdog
 from fcn.training.loop import train
 from fcn.training.watchdog import Diverged
@@ -18,7 +19,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_ends_the_training(loss: float) -> None:
     """NaN and infinity raise, with the iteration, the rate and what to do."""
-    with pytest.raises(Diverged, match=r"loss is (nan|inf) after iteration 7 at a rate of 0\.5: .* Lower the solver's"):
+    with pytest.raises(Diverged, match=r"loss is (nan|inf) after iteration 7 at a rate of 0\.5: .* Lower the recipe's"):
         watchdog.check_finite(loss, iteration=7, rate=0.5)
     watchdog.check_finite(3.0, iteration=7, rate=0.5)
 
@@ -32,7 +33,7 @@ def test_no_state_with_a_broken_weight_is_kept(tmp_path: Path) -> None:
         train(
             pictures.net(),
             made,
-            solver=pictures.solver(rate=1e12, iterations=400),
+            recipe=pictures.recipe(rate=1e12, iterations=400),
             seed=0,
             device=CPU,
             workers=0,
@@ -49,23 +50,23 @@ def test_a_last_step_that_breaks_the_weights_is_noticed(tmp_path: Path) -> None:
     """If the last step leaves NaN in the weights, though its loss was finite, the training fails all the same."""
     made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
     net = pictures.net()
-    solver = pictures.solver(iterations=1, rate=1e38, bias_rate=1, loss="sum")
+    recipe = pictures.recipe(iterations=1, rate=1e38, bias_rate=1, loss="sum")
     with pytest.raises(Diverged, match="holds NaN or infinity after iteration 1"):
-        train(net, made, solver=solver, seed=0, device=CPU, workers=0, observer=Notes())
+        train(net, made, recipe=recipe, seed=0, device=CPU, workers=0, observer=Notes())
 
 
 def test_a_loss_at_ln_k_is_said(tmp_path: Path) -> None:
     """A net that learns nothing is told of: from a tenth of the way on its loss is ln K."""
-    assert watchdog.stuck(math.log(21), classes=21, done=0.05) is None
-    assert watchdog.stuck(math.log(21) - 0.1, classes=21, done=0.5) is None
-    assert "ln 21: nothing is learned" in (watchdog.stuck(math.log(21) + 0.005, classes=21, done=0.1) or "")
+    assert watchdog.stuck(math.log(21), heads={"semantic": 21}, done=0.05) is None
+    assert watchdog.stuck(math.log(21) - 0.1, heads={"semantic": 21}, done=0.5) is None
+    assert "ln 21: nothing is learned" in (watchdog.stuck(math.log(21) + 0.005, heads={"semantic": 21}, done=0.1) or "")
     made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
     net = pictures.net()
     for name, parameter in net.named_parameters():
-        if name.startswith("score_"):
+        if is_score_layer(name):
             torch.nn.init.zeros_(parameter)
     notes = Notes()
-    train(net, made, solver=pictures.solver(rate=1e-9, iterations=10), seed=0, device=CPU, workers=0, observer=notes)
+    train(net, made, recipe=pictures.recipe(rate=1e-9, iterations=10), seed=0, device=CPU, workers=0, observer=notes)
     assert any(f"ln {pictures.CLASSES}" in warning for warning in notes.warnings)
 
 
@@ -76,12 +77,13 @@ def test_background_everywhere_is_said(tmp_path: Path) -> None:
     assert "background everywhere" in (watchdog.all_background(0.0, done=0.25) or "")
     made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
     net = pictures.net()
-    assert net.score_fr.bias is not None
+    bias = net.head("semantic").score_fr.bias
+    assert bias is not None
     with torch.no_grad():
-        net.score_fr.bias[0] = 100.0
+        bias[0] = 100.0
     notes = Notes()
-    solver = pictures.solver(rate=1e-9, iterations=20)
-    train(net, made, solver=solver, seed=0, device=CPU, workers=0, observer=notes)
+    recipe = pictures.recipe(rate=1e-9, iterations=20)
+    train(net, made, recipe=recipe, seed=0, device=CPU, workers=0, observer=notes)
     assert any("background everywhere" in warning for warning in notes.warnings)
 
 
@@ -89,8 +91,8 @@ def test_a_training_that_learns_is_left_alone(tmp_path: Path) -> None:
     """On pictures whose colour is their class the loss falls, and once it has, nothing is warned of."""
     made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
     notes = Notes()
-    solver = pictures.solver(rate=0.05, iterations=60, score_rate=5, clip=1.0)
-    train(pictures.net(stride=8), made, solver=solver, seed=0, device=CPU, workers=0, observer=notes)
+    recipe = pictures.recipe(rate=0.05, iterations=60, score_rate=5, clip=1.0)
+    train(pictures.net(stride=8), made, recipe=recipe, seed=0, device=CPU, workers=0, observer=notes)
     assert all(iteration < 30 for iteration in notes.warned_at)
     assert notes.rows[-1]["loss"] < 0.9 * notes.rows[0]["loss"]
     assert [row["iteration"] for row in notes.rows] == list(range(1, 61))
