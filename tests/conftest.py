@@ -84,7 +84,7 @@ def workspace_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git and DVC project of the tiny profile in which `dvc repro` has done all that comes before training."""
     folder = workspace.make(tmp_path_factory.mktemp("before") / "project")
     watch = tracing.watch(folder.parent / "watch")
-    workspace.repro(folder, "splits", *(f"weights@{name}" for name in tiny.params()["weights"]), **watch)
+    workspace.repro(folder, "splits", *(f"classifiers@{name}" for name in tiny.params()["classifiers"]), **watch)
     return folder
 
 

@@ -1,5 +1,6 @@
 """However a training ends, the same command goes on, and ends with the bits of one that nobody disturbed."""
 
+import json
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fcn.datasets.convert import digest
 from tests.training import tiny
 from tests.training.conftest import outcome
 from tests.training.processes import fcn, none_left, saved_iteration, start, trainers, until
@@ -120,10 +122,10 @@ def test_a_trainer_leaves_with_its_starter(project: Path, undisturbed: dict[str,
 def test_every_stage_leaves_with_its_starter(project: Path) -> None:
     """An orphan leaves while it still imports, or in a stage that saves nothing, and nothing half-written stays."""
     values = tiny.params()
-    values["weights"]["vgg16-sample"]["training"]["iterations"] = 6000  # with a line after each 1200
+    values["classifiers"]["vgg16-sample"]["training"]["iterations"] = 6000  # with a line after each 1200
     tiny.write(project, values)
     before = (project / "data/tiny/weights/vgg16-sample.pt").read_bytes()
-    program = STARTER.replace("train", "weights")
+    program = STARTER.replace("train", "classifiers")
     for lines in (0, 1):  # at once, and when it trains
         (project / "err").write_text("")
         starter = start([sys.executable, "-c", program, "vgg16-sample"], project)
@@ -156,20 +158,65 @@ def test_a_second_trainer_waits_for_the_first(project: Path, undisturbed: dict[s
     assert outcome(project) == undisturbed
 
 
-@pytest.mark.parametrize("change", ["labels", "seed"])
-def test_what_a_state_depends_on_names_its_folder(project: Path, change: str) -> None:
-    """With another seed, or other labels, a training doesn't go on from the old one's state."""
+@pytest.mark.parametrize("change", ["labels", "seed", "net", "recipe", "list", "init"])
+def test_what_a_state_depends_on_names_its_folder(project: Path, run_fcn: tiny.RunFcn, change: str) -> None:
+    """With another seed, other labels, net, recipe, list or init, a training doesn't go on from the old one's state."""
     process = start(TRAIN, project, **ALWAYS)
     wait_for(project, 3, process)
     process.terminate()
     process.wait()
+    values, data = tiny.params(), project / "data/tiny"
+    run = values["runs"][tiny.COARSE]
     if change == "seed":
-        tiny.write(project, tiny.params() | {"seed": 1})
+        run["seed"] = 1
+    elif change == "net":
+        values["nets"][run["net"]]["upsampling"] = "all"
+    elif change == "recipe":
+        values["recipes"][run["recipe"]]["momentum"] = 0.8
+    elif change == "init":
+        values["classifiers"]["vgg16-sample"]["training"]["iterations"] = 2
+    elif change == "list":
+        split = data / "splits/sbd-train.txt"
+        split.write_text("".join(split.read_text().splitlines(keepends=True)[1:]))
     else:
-        label = next((project / "data/tiny/labels/sbd").glob("*.png"))
-        label.write_bytes(next(path for path in label.parent.glob("*.png") if path != label).read_bytes())
+        labels = sorted((data / "datasets/sbd/semantic").glob("*.png"))
+        labels[0].write_bytes(labels[1].read_bytes())
+        facts = json.loads((data / "datasets/sbd/dataset.json").read_text())
+        (data / "datasets/sbd/dataset.json").unlink()
+        facts["sha256"] = digest(data / "datasets/sbd")  # as the stage that writes labels does
+        (data / "datasets/sbd/dataset.json").write_text(json.dumps(facts))
+    tiny.write(project, values)
+    if change == "init":
+        assert run_fcn(["classifiers", "vgg16-sample"], project).returncode == 0
     process = start(TRAIN, project, **ALWAYS)
     until(lambda: len(list(project.glob(f".resume/tiny/{tiny.COARSE}-*"))) == 2, doing="a folder of its own")
     process.kill()
     process.wait()
     assert "going on after" not in (project / "err").read_text()
+
+
+@pytest.mark.parametrize("change", ["val", "regime", "another run", "a departure"])
+def test_what_a_training_does_not_depend_on_leaves_its_state(project: Path, change: str) -> None:
+    """Where a run is scored, whom it is compared with, and what others do is nothing to it: it goes on."""
+    process = start(TRAIN, project, **ALWAYS)
+    wait_for(project, 3, process)
+    process.terminate()
+    process.wait()
+    values = tiny.params()
+    run = values["runs"][tiny.COARSE]
+    if change == "val":
+        run["val"] = {"dataset": "voc2012", "list": "voc2012-val"}
+    elif change == "regime":
+        run["regime"] = "pami"
+    elif change == "another run":
+        values["runs"]["voc-fcn32s-vgg16-again"] = {**run, "seed": 7}
+    else:
+        values["departures"] = {}
+    tiny.write(project, values)
+    (project / "err").write_text("")
+    process = start(TRAIN, project, **ALWAYS)
+    until(lambda: "iterations of" in (project / "err").read_text(), doing="its announcement")
+    until(lambda: "going on after iteration" in (project / "err").read_text(), doing="its going on")
+    process.kill()
+    process.wait()
+    assert len(list(project.glob(f".resume/tiny/{tiny.COARSE}-*"))) == 1
