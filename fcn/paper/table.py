@@ -1,15 +1,12 @@
-"""What a printed table is, and the list of all of them: every module of fcn/paper that has TABLES."""
+"""What a printed table is, and the list of all of them: a TOML file beside this one for each paper."""
 
-import importlib
-import pkgutil
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-
-from fcn import paper
-
-# The journal paper's full text was not at hand when its numbers were written down.
-REPORTED = "arXiv 1605.06211, as reported; found in no text"
+from typing import Any
 
 # Percent unless the unit says otherwise; the order is the order of columns.
 METRICS: Mapping[str, str] = MappingProxyType(
@@ -82,27 +79,59 @@ class Table:
     columns: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        labels = [row.label for row in self.rows]
-        assert len(set(labels)) == len(labels), f"{self.key}: a label stands twice"
         object.__setattr__(self, "columns", tuple(m for m in METRICS if any(m in row.cells for row in self.rows)))
 
 
-def printed(source: str, *, confirmed: bool = True, **numbers: float) -> dict[str, Printed]:
-    """Cells of one row that share a source, by metric."""
-    return {metric: Printed(value=value, source=source, confirmed=confirmed) for metric, value in numbers.items()}
-
-
-def scores(source: str, *numbers: float, confirmed: bool = True) -> dict[str, Printed]:
-    """Pixel acc., mean acc., mean IU and f.w. IU, in the papers' order."""
-    metrics = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
-    return printed(source, confirmed=confirmed, **dict(zip(metrics, numbers, strict=True)))
-
-
-def every() -> dict[str, Table]:
-    """All printed tables by key, sorted by module: `cvpr_table1`, ..., `reproductions_pytorch_fcn`."""
+@cache
+def every() -> Mapping[str, Table]:
+    """All printed tables by key, `cvpr_table1` for one, in the order of the files and of what they hold."""
     found: dict[str, Table] = {}
-    for module in sorted(pkgutil.iter_modules(paper.__path__), key=lambda item: item.name):
-        for table in getattr(importlib.import_module(f"{paper.__name__}.{module.name}"), "TABLES", ()):
-            assert table.key not in found, f"two printed tables are called {table.key}"
-            found[table.key] = table
-    return found
+    for path in sorted(Path(__file__).parent.glob("*.toml")):
+        tables = read(path)
+        assert not found.keys() & tables, f"two printed tables are called {found.keys() & tables}"
+        found |= tables
+    return MappingProxyType(found)
+
+
+def read(path: Path) -> dict[str, Table]:
+    """The tables of one file by key.
+
+    `[defaults]` are fields that tables have where they don't say otherwise, `[sources]` where numbers are from, by a
+    short name. An AssertionError or KeyError names what doesn't fit.
+    """
+    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    defaults = values.pop("defaults")
+    sources = {name: _source(entry) for name, entry in values.pop("sources").items()}
+    return {key: _table(key, {**defaults, **entry}, sources=sources) for key, entry in values.items()}
+
+
+def _source(entry: str | Mapping[str, Any]) -> tuple[str, bool]:
+    """A source in words, and whether its numbers are confirmed."""
+    return (entry, True) if isinstance(entry, str) else (entry["text"], entry["confirmed"])
+
+
+def _table(key: str, entry: dict[str, Any], *, sources: Mapping[str, tuple[str, bool]]) -> Table:
+    """A table as its TOML has it: a number a column for each of `rows`, "" for none.
+
+    `sources` names the source of a whole row or of single cells that isn't `source`; `runs` and `architectures` are
+    by row.
+    """
+    columns, rows = entry.pop("columns"), entry.pop("rows")
+    usual, special = entry.pop("source"), entry.pop("sources", {})
+    runs, architectures = entry.pop("runs", {}), entry.pop("architectures", {})
+    astray = {*special, *runs, *architectures} - set(rows)
+    assert not astray, f"{key}: no such row: {astray}"
+    lacking = [label for label, numbers in rows.items() if len(numbers) != len(columns)]
+    assert not lacking, f"{key}: not {len(columns)} numbers, one a column: {lacking}"
+    made = []
+    for label, numbers in rows.items():
+        its = special.get(label, usual)
+        cells = {}
+        for metric, value in zip(columns, numbers, strict=True):
+            if value != "":
+                text, confirmed = sources[its if isinstance(its, str) else its.get(metric, usual)]
+                cells[metric] = Printed(value=value, source=text, confirmed=confirmed)
+        made.append(
+            Row(label=label, cells=cells, runs=tuple(runs.get(label, ())), architecture=architectures.get(label, ""))
+        )
+    return Table(key=key, rows=tuple(made), **entry)

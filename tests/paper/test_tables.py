@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fcn.paper.table import METRICS, every
+from fcn.paper import table as printed
+from fcn.paper.table import METRICS, every, read
 
 FACTS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "paper_tables.json"
 
@@ -122,3 +123,28 @@ def test_rows_name_the_run_that_fills_them(key: str, label: str, run: str) -> No
     """The rows that a full-size profile can fill name its run first."""
     row = next(row for row in every()[key].rows if row.label == label)
     assert row.runs[0] == run
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('rows."FCN-16s" = [90.0, 75.7, ', 'rows."FCN-16s" = [75.7, ', "FCN-16s"),
+        ('runs."FCN-16s" = ["voc-fcn16s-vgg16-cvpr"', 'runs."FCN-16" = ["voc-fcn16s-vgg16-cvpr"', "FCN-16"),
+        ('columns = ["pixel_acc", "mean_acc", "mean_iu", "fw_iu"]', 'columns = ["a", "b", "c", "d"]', "no such metric"),
+        ('source = "table2"', 'source = "table02"', "table02"),
+        ('number = "Table 2"', 'nubmer = "Table 2"', "nubmer"),
+    ],
+)
+def test_a_slip_in_a_file_is_found_when_it_is_read(tmp_path: Path, old: str, new: str, named: str) -> None:
+    """A number too few, a row, metric, source or field that there isn't: reading the file names it."""
+    text = Path(printed.__file__).with_name("cvpr2015.toml").read_text()
+    assert old in text
+    (tmp_path / "cvpr2015.toml").write_text(text.replace(old, new))
+    with pytest.raises((AssertionError, KeyError, TypeError), match=named):
+        read(tmp_path / "cvpr2015.toml")
+
+
+def test_the_unconfirmed_numbers_are_of_one_source() -> None:
+    """What was found in no text is marked at its source, so that no cell can forget it."""
+    cells = [cell for table in every().values() for row in table.rows for cell in row.cells.values()]
+    assert {cell.source for cell in cells if not cell.confirmed} == {"arXiv 1605.06211, as reported; found in no text"}

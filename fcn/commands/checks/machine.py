@@ -9,8 +9,8 @@ from pathlib import Path
 from fcn.commands.checks.finding import Finding, python
 from fcn.config import Config, Source
 from fcn.datasets.room import size
-from fcn.paper import cvpr_table1
 from fcn.paper.downloads import DOWNLOADS
+from fcn.paper.table import every
 from fcn.stages.places import Places
 
 _ASK_TORCH = (
@@ -123,7 +123,7 @@ def _parameters(config: Config, backbone: str) -> float:
     """At most so many: the printed size of the full network, scaled by the square of the wider part."""
     shape = config.backbones[backbone]
     printed = {
-        row.architecture.partition("_")[0]: row.cells["parameters_M"].value for row in cvpr_table1.TABLES[0].rows
+        row.architecture.partition("_")[0]: row.cells["parameters_M"].value for row in every()["cvpr_table1"].rows
     }
     scale = max(shape.width, shape.fc / 4096)
     return 1e6 * printed.get(shape.architecture, max(printed.values())) * scale**2
