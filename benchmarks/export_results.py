@@ -17,7 +17,7 @@ from PIL import Image
 from fcn.config import load
 from fcn.datasets.labels import VOID
 from fcn.figures.pictures import colours
-from fcn.report.papers import is_filled
+from fcn.tables import is_filled
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 1_000_000  # git keeps every version for ever

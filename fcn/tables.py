@@ -1,66 +1,87 @@
-"""From the runs' scores to tables: ours alone, and the papers' with ours beside."""
+"""From the runs' scores to tables: ours alone, and the papers' with ours beside, as plain data and as texts."""
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from fcn.config import Config
-from fcn.departures import Departure
+from fcn.config import Backbone, Config
 from fcn.nets import backbones
 from fcn.nets.fcn import FCN
 from fcn.nets.geometry import geometry
-from fcn.paper.table import METRICS, Table, every
-from fcn.shape import Backbone
+from fcn.paper.table import METRICS, Row, Table, every
+from fcn.scoring.timing import SIDE_PX
+
+Json = Mapping[str, Any]
 
 SCORES = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
-STRUCTURE = ("conv_layers", "parameters_M", "rf_size", "max_stride")
-_NOT_PERCENT = ("forward_ms", "backward_ms", "inference_s", "speedup_convnet_only", "speedup_overall", *STRUCTURE)
 _WHOLE = ("conv_layers", "rf_size", "max_stride")
+_NOT_PERCENT = ("forward_ms", "backward_ms", "inference_s", "speedup_convnet_only", "speedup_overall", "parameters_M")
 UNCONFIRMED = "†"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A printed number and ours. `ours` is None where no run of the profile gives it."""
+class Grid:
+    """A table of texts: the first column names the row, columns whose head is in `left` are words, others numbers.
 
-    paper: float
-    confirmed: bool
-    source: str
-    ours: float | None
+    `over` are titles that stand above several columns, as (title, number of columns).
+    """
 
-    @property
-    def difference(self) -> float | None:
-        """Ours less the paper's."""
-        return None if self.ours is None else self.ours - self.paper
+    title: str
+    head: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    left: Sequence[str] = ()
+    note: str = ""
+    over: Sequence[tuple[str, int]] = ()
+
+    def __post_init__(self) -> None:
+        assert all(len(line) == len(self.head) for line in self.lines), self.title
+        assert not self.over or len(self.head) == sum(span for _, span in self.over), self.title
+
+    def _over(self) -> list[str]:
+        """What stands above each column."""
+        return [title for title, span in self.over for _ in range(span)] or [""] * len(self.head)
+
+    def markdown(self) -> str:
+        """As Markdown, which has one line of heads: the first column of several under one title has that."""
+        over = self._over()
+        head = [
+            above if above and above not in over[:index] else text
+            for index, (text, above) in enumerate(zip(self.head, over, strict=True))
+        ]
+        rule = ["---" if index == 0 or text in self.left else "---:" for index, text in enumerate(self.head)]
+        cells = [head, rule, *self.lines]
+        return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in cells)
+
+    def latex(self, *, label: str) -> str:
+        """As LaTeX that needs the package booktabs; title and note are its caption."""
+        heads: list[Any] = [tuple(map(_escaped, pair)) for pair in zip(self._over(), self.head, strict=True)]
+        frame = pd.DataFrame([[_escaped(text) for text in line] for line in self.lines])
+        frame.columns = pd.MultiIndex.from_tuples(heads) if self.over else pd.Index([text for _, text in heads])
+        places = "".join("l" if index == 0 or text in self.left else "r" for index, text in enumerate(self.head))
+        caption = _escaped(" ".join(filter(None, (f"{self.title}.", self.note))))
+        text: str = frame.to_latex(
+            index=False, column_format=places, multicolumn_format="c", caption=caption, label=f"tab:{label}"
+        )
+        return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filled:
-    """A printed row with ours beside it. `run` is who fills it, None where the profile lacks it or nobody could."""
-
-    label: str
-    run: str | None
-    possible: bool
-    cells: Mapping[str, Cell]
+_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "->": r"$\to$", UNCONFIRMED: r"$^\dagger$"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """What is known of one run. `numbers` are metrics in percent, and `forward_ms`; None is what is missing."""
-
-    run: str
-    val: str
-    images: int
-    parameters: int | None
-    numbers: Mapping[str, float | None]
+def _escaped(text: str) -> str:
+    for plain, escaped in _LATEX.items():
+        text = text.replace(plain, escaped)
+    return text
 
 
-def scored(config: Config, *, scores: Mapping[str, Mapping[str, float]], timing: Mapping[str, Any]) -> list[Scored]:
-    """One entry a run, in the profile's order.
+def scored(config: Config, *, scores: Mapping[str, Mapping[str, float]], timing: Json) -> list[dict[str, Any]]:
+    """One entry a run, in the profile's order: `numbers` are metrics in percent, and `forward_ms`; None is missing.
 
     `scores` are fractions by run and metric, `timing` is what the stage of that name writes; both may lack runs.
     """
@@ -69,15 +90,8 @@ def scored(config: Config, *, scores: Mapping[str, Mapping[str, float]], timing:
         found, timed = scores.get(name, {}), timing["runs"].get(name, {})
         numbers = {metric: _times(100, found.get(metric)) for metric in (*SCORES, "background_mean_iu")}
         numbers["forward_ms"] = _times(1000, timed.get("seconds_per_image"))
-        rows.append(
-            Scored(
-                run=name,
-                val=run.val.list,
-                images=int(found.get("images", 0)),
-                parameters=timed.get("parameters"),
-                numbers=numbers,
-            )
-        )
+        about = {"run": name, "val": run.val.list, "images": int(found.get("images", 0))}
+        rows.append({**about, "parameters": timed.get("parameters"), "numbers": numbers})
     return rows
 
 
@@ -86,46 +100,93 @@ def _times(factor: float, value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else factor * value
 
 
-def scores_frame(rows: Sequence[Scored]) -> pd.DataFrame:
+def scores_frame(rows: Sequence[Json]) -> pd.DataFrame:
     """The scores as a frame, one row a run."""
     lines = [
-        {"run": row.run, "val": row.val, "images": row.images, **row.numbers, "parameters": row.parameters}
+        {
+            "run": row["run"],
+            "val": row["val"],
+            "images": row["images"],
+            **row["numbers"],
+            "parameters": row["parameters"],
+        }
         for row in rows
     ]
     return pd.DataFrame(lines).astype({"parameters": "Int64"})
 
 
-def filled(table: Table, rows: Sequence[Scored]) -> list[Filled]:
-    """The rows of a printed table with ours beside: scores and times of runs, structure of the full-size networks."""
-    ours = {row.run: row.numbers for row in rows if row.images}
-    made = []
-    for row in table.rows:
-        run = next((name for name in row.runs if name in ours), None)
-        built = structure(row.architecture) if row.architecture else {}
-        known = {**(ours[run] if run is not None else {}), **built}
-        cells = {
-            metric: Cell(
-                paper=printed.value, confirmed=printed.confirmed, source=printed.source, ours=known.get(metric)
-            )
-            for metric, printed in row.cells.items()
-        }
-        made.append(Filled(label=row.label, run=run, possible=bool(row.runs), cells=cells))
-    return made
+def score_grid(rows: Sequence[Json], *, device: str) -> Grid:
+    """The scores as texts: percent with one decimal, `-` for what is missing; a column for lists if they differ."""
+    lines = []
+    for row in rows:
+        numbers = ["-" if number is None else f"{number:.1f}" for number in row["numbers"].values()]
+        parameters = "-" if row["parameters"] is None else f"{row['parameters']:,}"
+        lines.append([row["run"], row["val"], str(row["images"] or "-"), *numbers, parameters])
+    head = ["run", "val list", "images", *(METRICS[metric] for metric in SCORES)]
+    head += ["all background", "forward (ms)", "parameters"]
+    where = on_lists(rows)
+    if len(where) == 1:
+        head, lines = [head[0], *head[3:]], [[line[0], *line[3:]] for line in lines]
+    note = (f"On {where[0]}. " if len(where) == 1 else "") + (
+        "Percent. “all background” is the mean IU of answering background everywhere. Forward time: one image of "
+        f"{SIDE_PX}x{SIDE_PX} px on {device}."
+    )
+    return Grid(title="Scores of all runs", head=head, lines=lines, left=["val list"], note=note)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Other:
-    """The mean IU that somebody else got for a row of the papers."""
-
-    row: str
-    who: str
-    label: str
-    mean_iu: float
-    source: str
+def on_lists(rows: Sequence[Json]) -> list[str]:
+    """The lists that runs were scored on, each with its number of images."""
+    found = dict.fromkeys((row["val"], row["images"]) for row in rows if row["images"])
+    return [f"{images:,} images of {val}" for val, images in found]
 
 
-def others(table: Table) -> list[Other]:
-    """What others got for the rows of a printed table: the released weights re-scored, earlier reproductions.
+def paper_table(table: Table, rows: Sequence[Json], *, config: Config, departing: Json, device: str) -> dict[str, Any]:
+    """A printed table with ours beside, as its JSON has it: scores and times of runs, structure of full-size networks.
+
+    `rows` are our scores, `departing` the names of departures by run.
+    """
+    ours = {row["run"]: row for row in rows if row["images"]}
+    made = [_paper_row(row, ours) for row in table.rows]
+    used = sorted({row["run"] for row in made if row["run"] is not None})
+    names = sorted({name for run in used for name in departing[run]})
+    remarks = [f"Printed: {table.dataset}, {table.split}.", table.note]
+    if used:
+        settings = [config.runs[run] for run in used]
+        lists = dict.fromkeys(f"{item.val.list}, trained on {item.train.list}" for item in settings)
+        counts = {ours[run]["val"]: ours[run]["images"] for run in ours if run in used}
+        shown = ", ".join(f"{count} images in {name}" for name, count in counts.items())
+        remarks.append(f"Ours: profile {config.profile}: {'; '.join(lists)}; {shown}.")
+        remarks.append(f"Departures: {', '.join(names) or 'none'}.")
+        remarks.append(f"Our forward times: {device}." if "forward_ms" in table.columns else "")
+    if any(row.architecture for row in table.rows):
+        remarks.append("Layers, parameters, receptive field and stride of ours are the full-size networks' everywhere.")
+    if any(not cell["confirmed"] for row in made for cell in row["cells"].values()):
+        remarks.append(f"{UNCONFIRMED} as reported; found in no text.")
+    return {
+        **{name: getattr(table, name) for name in ("key", "paper", "number", "title", "dataset", "split", "note")},
+        "profile": config.profile,
+        "departures": names,
+        "remarks": " ".join(filter(None, remarks)),
+        "others": others(table),
+        "rows": made,
+    }
+
+
+def _paper_row(row: Row, ours: Mapping[str, Json]) -> dict[str, Any]:
+    run = next((name for name in row.runs if name in ours), None)
+    built = structure(row.architecture) if row.architecture else {}
+    known = {**(ours[run]["numbers"] if run is not None else {}), **built}
+    cells = {}
+    for metric, printed in row.cells.items():
+        number = known.get(metric)
+        difference = None if number is None else number - printed.value
+        about = {"paper": printed.value, "confirmed": printed.confirmed, "source": printed.source}
+        cells[metric] = {**about, "ours": number, "difference": difference}
+    return {"row": row.label, "run": run, "not_run": bool(row.runs) and run is None, "cells": cells}
+
+
+def others(table: Table) -> list[dict[str, Any]]:
+    """The mean IU that others got for rows of a printed table: the released weights re-scored, earlier reproductions.
 
     A row of theirs belongs to the row that the same run fills.
     """
@@ -138,19 +199,9 @@ def others(table: Table) -> list[Other]:
             row = next((row for row in table.rows if runs & set(row.runs)), None)
             assert row is not None, f"{theirs.key}, {their_row.label}: no row of {table.key} has one of its runs"
             cell = their_row.cells["mean_iu"]
-            who = f"{theirs.paper.lower()}: {theirs.number}"
-            found.append(Other(row=row.label, who=who, label=their_row.label, mean_iu=cell.value, source=cell.source))
+            about = {"row": row.label, "who": f"{theirs.paper.lower()}: {theirs.number}", "label": their_row.label}
+            found.append({**about, "mean_iu": cell.value, "source": cell.source})
     return found
-
-
-def other_texts(found: Sequence[Other]) -> tuple[list[str], list[list[str]]]:
-    """Others' mean IU as texts, a line each of them, a column each row of the paper."""
-    labels = list(dict.fromkeys(item.row for item in found))
-    lines = []
-    for who in dict.fromkeys(item.who for item in found):
-        of_row = {label: [f"{x.mean_iu:.2f}" for x in found if (x.who, x.row) == (who, label)] for label in labels}
-        lines.append([who, *(", ".join(of_row[label]) for label in labels)])
-    return ["mean IU", *labels], lines
 
 
 def structure(architecture: str) -> dict[str, float]:
@@ -173,127 +224,104 @@ def structure(architecture: str) -> dict[str, float]:
     }
 
 
-def paper_frame(rows: Sequence[Filled], columns: Sequence[str]) -> pd.DataFrame:
+def columns(table: Json) -> list[str]:
+    """The metrics of a filled table, in the order of columns."""
+    return [metric for metric in METRICS if any(metric in row["cells"] for row in table["rows"])]
+
+
+def is_filled(table: Json) -> bool:
+    """Whether some cell of a filled table has a number of ours."""
+    return any(cell["ours"] is not None for row in table["rows"] for cell in row["cells"].values())
+
+
+def name(table: Json) -> str:
+    """`CVPR 2015, Table 1`."""
+    return f"{table['paper']}, {table['number']}"
+
+
+def paper_frame(table: Json) -> pd.DataFrame:
     """A filled table as a frame: for each metric the paper's number, whether it is confirmed, ours, the difference."""
+    parts, metrics = ("paper", "confirmed", "ours", "difference"), columns(table)
     lines = []
-    for row in rows:
-        line: dict[str, object] = {"row": row.label, "run": row.run or _absent(row)}
-        for metric in columns:
-            cell = row.cells.get(metric)
-            line[f"{metric}.paper"] = None if cell is None else cell.paper
-            line[f"{metric}.confirmed"] = None if cell is None else cell.confirmed
-            line[f"{metric}.ours"] = None if cell is None else cell.ours
-            line[f"{metric}.difference"] = None if cell is None else cell.difference
-        lines.append(line)
+    for row in table["rows"]:
+        line = {"row": row["row"], "run": row["run"] or _absent(row)}
+        lines.append(line | {f"{m}.{part}": row["cells"].get(m, {}).get(part) for m in metrics for part in parts})
     return pd.DataFrame(lines)
 
 
-def _absent(row: Filled) -> str:
-    return "not run" if row.possible else "-"
+def _absent(row: Json) -> str:
+    return "not run" if row["not_run"] else "-"
 
 
-def paper_texts(rows: Sequence[Filled], columns: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """A filled table as texts: the head, and each row as label, then printed, ours, difference by metric."""
-    head = ["", *(text for metric in columns for text in (METRICS[metric], "ours", "difference"))]
+def paper_grid(table: Json) -> Grid:
+    """A filled table as texts: printed, ours and the difference by metric; without the last two where ours is none."""
+    metrics, title = columns(table), f"{name(table)}: {table['title']}"
+    if is_filled(table):
+        lines = [[row["row"], row["run"] or "", *_compared(row, metrics)] for row in table["rows"]]
+        head = ["row", "our run", *["printed", "ours", "diff."] * len(metrics)]
+        over = [("", 2), *((METRICS[metric], 3) for metric in metrics)]
+        return Grid(title=title, head=head, lines=lines, left=["our run"], note=table["remarks"], over=over)
+    lines = [[row["row"], *(_printed(row, metric) for metric in metrics), _absent(row)] for row in table["rows"]]
+    head = ["row", *(METRICS[metric] for metric in metrics), "ours"]
+    return Grid(title=title, head=head, lines=lines, note=table["remarks"])
+
+
+def _compared(row: Json, metrics: Sequence[str]) -> Iterator[str]:
+    for metric in metrics:
+        cell = row["cells"].get(metric)
+        decimals = 0 if metric in _WHOLE else 1
+        yield _printed(row, metric)
+        if cell is None or cell["ours"] is None:
+            yield from ("" if cell is None else _absent(row), "")
+        else:
+            difference = f"{cell['difference']:+.{decimals}f}"
+            yield from (f"{cell['ours']:.{decimals}f}", difference if float(difference) else difference[1:])
+
+
+def _printed(row: Json, metric: str) -> str:
+    cell = row["cells"].get(metric)
+    if cell is None:
+        return ""
+    value = cell["paper"]
+    percent = metric not in (*_WHOLE, *_NOT_PERCENT) and round(value, 1) == value
+    return (f"{value:.1f}" if percent else f"{value:g}") + ("" if cell["confirmed"] else UNCONFIRMED)
+
+
+def others_grid(table: Json) -> Grid:
+    """Others' mean IU, a line each of them, a column each row of the paper."""
+    found = table["others"]
+    labels = list(dict.fromkeys(item["row"] for item in found))
     lines = []
-    for row in rows:
-        line = [row.label]
-        for metric in columns:
-            cell = row.cells.get(metric)
-            if cell is None:
-                line += ["", "", ""]
-            elif cell.ours is None:
-                line += [_printed(metric, cell), _absent(row), ""]
-            else:
-                line += [_printed(metric, cell), _ours(metric, cell.ours), _signed(metric, cell.ours - cell.paper)]
-        lines.append(line)
-    return head, lines
+    for who in dict.fromkeys(item["who"] for item in found):
+        theirs = [[f"{x['mean_iu']:.2f}" for x in found if (x["who"], x["row"]) == (who, label)] for label in labels]
+        lines.append([who, *map(", ".join, theirs)])
+    return Grid(title=f"{name(table)}: others, on the same rows", head=["mean IU", *labels], lines=lines)
 
 
-def _printed(metric: str, cell: Cell) -> str:
-    text = (
-        f"{cell.paper:.1f}" if metric not in _NOT_PERCENT and round(cell.paper, 1) == cell.paper else f"{cell.paper:g}"
-    )
-    return text if cell.confirmed else text + UNCONFIRMED
-
-
-def _ours(metric: str, value: float) -> str:
-    return f"{value:.0f}" if metric in _WHOLE else f"{value:.1f}"
-
-
-def _signed(metric: str, value: float) -> str:
-    text = f"{value:+.0f}" if metric in _WHOLE else f"{value:+.1f}"
-    return text[1:] if float(text) == 0 else text
-
-
-def score_texts(rows: Sequence[Scored]) -> tuple[list[str], list[list[str]]]:
-    """The scores as texts: percent with one decimal, `-` for what is missing."""
-    metrics = (*SCORES, "background_mean_iu", "forward_ms")
-    head = ["run", "val list", "images", *(METRICS[metric] for metric in SCORES)]
-    head += ["all background", "forward (ms)", "parameters"]
-    lines = []
-    for row in rows:
-        numbers = [row.numbers[metric] for metric in metrics]
-        shown = ["-" if number is None else f"{number:.1f}" for number in numbers]
-        images = str(row.images) if row.images else "-"
-        lines.append([row.run, row.val, images, *shown, "-" if row.parameters is None else f"{row.parameters:,}"])
-    return head, lines
-
-
-def departure_texts(by_run: Mapping[str, Sequence[Departure]]) -> tuple[list[str], list[list[str]]]:
-    """The departures as texts, one line a name: what was published, what the runs have, why, which runs."""
-    found: dict[str, list[tuple[str, Departure]]] = {}
+def departure_grid(by_run: Mapping[str, Sequence[Json]]) -> Grid:
+    """The departures, one line a name: what was published, what the runs have, why, which runs."""
+    found: dict[str, dict[str, Json]] = {}
     for run, items in by_run.items():
         for item in items:
-            found.setdefault(item.name, []).append((run, item))
+            found.setdefault(item["name"], {})[run] = item
     lines = []
-    for name, pairs in found.items():
-        published = "; ".join(dict.fromkeys(item.published for _, item in pairs))
-        ours = "; ".join(dict.fromkeys(item.ours for _, item in pairs))
-        lines.append([name, published, ours, pairs[0][1].reason, _which([run for run, _ in pairs], list(by_run))])
-    return ["departure", "published", "ours", "reason", "runs"], lines
+    for name, by in found.items():
+        published, ours = ("; ".join(dict.fromkeys(item[of] for item in by.values())) for of in ("published", "ours"))
+        lines.append([name, published, ours, next(iter(by.values()))["reason"], _which(by, by_run)])
+    head = ["departure", "published", "ours", "reason", "runs"]
+    return Grid(title="What the runs do otherwise than the papers, and why", head=head, lines=lines, left=head)
 
 
-def _which(runs: Sequence[str], every_run: Sequence[str]) -> str:
-    others = [run for run in every_run if run not in runs]
-    if not others:
+def _which(runs: Mapping[str, Any], every_run: Mapping[str, Any]) -> str:
+    rest = [run for run in every_run if run not in runs]
+    if not rest:
         return "all"
-    return f"all but {', '.join(others)}" if len(others) < len(runs) else ", ".join(runs)
+    return f"all but {', '.join(rest)}" if len(rest) < len(runs) else ", ".join(runs)
 
 
-def markdown(head: Sequence[str], lines: Sequence[Sequence[str]], *, left: Sequence[str] = ()) -> str:
-    """A Markdown table; columns whose head is in `left`, and the first, start at the left, numbers end at the right."""
-    rule = ["---" if index == 0 or text in left else "---:" for index, text in enumerate(head)]
-    cells = [list(head), rule, *lines]
-    return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in cells)
-
-
-_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "->": r"$\to$", UNCONFIRMED: r"$^\dagger$"}
-
-
-def latex(head: Sequence[str], lines: Sequence[Sequence[str]], *, caption: str, label: str) -> str:
-    """A LaTeX table that needs the package booktabs."""
-    rows = [" & ".join(_escaped(text) for text in line) + r" \\" for line in lines]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escaped(caption)}}}",
-            rf"\label{{tab:{label}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
-            r"\toprule",
-            " & ".join(_escaped(text) for text in head) + r" \\",
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _escaped(text: str) -> str:
-    for plain, escaped in _LATEX.items():
-        text = text.replace(plain, escaped)
-    return text
+def numbers_digest(folder: Path) -> str:
+    """What every page carries that shows these tables: 16 hex digits of the JSON files of tables/."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.json")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from fcn import tables
 from fcn.errors import InputError
-from fcn.report.material import Json
-from fcn.report.papers import is_filled
+from fcn.tables import Json
 
 START, END = "<!-- results -->", "<!-- /results -->"
 
@@ -44,19 +43,13 @@ def with_block(readme: str, text: str) -> str:
 
 
 def _profile(results: Results) -> list[str]:
-    rows = [tables.Scored(**row) for row in results.scores["scores"]]
-    where = sorted({(row.val, row.images) for row in rows if row.images})
-    lists = ", ".join(f"{images} images of {val}" for val, images in where)
-    head, lines = tables.score_texts(rows)
-    wanted = [index for index, text in enumerate(head) if text not in ("val list", "images")]
-    grid = tables.markdown([head[i] for i in wanted], [[line[i] for i in wanted] for line in lines])
-    filled = [table for table in results.tables if is_filled(table)]
-    links = [f"[{table['paper']}, {table['number']}]({results.folder}/{table['key']}.md)" for table in filled]
-    page = [f"### {results.title}\n", f"Percent, on {lists}.\n", grid]
+    folder, rows = results.folder, results.scores["scores"]
+    grid = tables.score_grid(rows, device=results.scores["device"])
+    filled = [table for table in results.tables if tables.is_filled(table)]
+    links = ", ".join(f"[{tables.name(table)}]({folder}/{table['key']}.md)" for table in filled)
+    page = [f"### {results.title}\n", f"Percent, on {', '.join(tables.on_lists(rows))}.\n", grid.markdown()]
     if results.picture is not None:
         file, alt = results.picture
-        page += [f"![{alt}]({results.folder}/{file})\n"]
-    more = (
-        f"The [whole report]({results.folder}/report.md) has the figures, the departures from the papers and the costs."
-    )
-    return [*page, f"Beside the printed numbers: {', '.join(links)}. {more}\n"]
+        page += [f"![{alt}]({folder}/{file})\n"]
+    more = f"The [whole report]({folder}/report.md) has the figures, the departures from the papers and the costs."
+    return [*page, f"Beside the printed numbers: {links}. {more}\n"]

@@ -14,6 +14,7 @@ from fcn.cli import main
 from fcn.config import load
 from fcn.publishing import redirects
 from fcn.stages.publish import wanted
+from fcn.tables import numbers_digest
 from tests.report.project import RUNS, inside
 from tests.report.reading import Table, html_tables, markdown_tables, parsed, words
 
@@ -100,6 +101,24 @@ def _check_ours(printed: str, ours: str, difference: str, *, row: Any) -> None:
     ), (printed, ours, difference)
 
 
+def _check_cost(cells: list[str], cost: Any) -> None:
+    """How long it took, in words and in seconds, peak memory, number of files and their size."""
+    took, seconds, memory, files, disk = cells
+    assert took == (f"{round(cost['seconds'])} s" if cost["seconds"] < 59 else took)
+    assert float(seconds) == pytest.approx(cost["seconds"], abs=0.05)
+    _check_size(memory, cost["peak_memory_bytes"])
+    if "files" in cost:
+        assert files == format(cost["files"], ",")
+        _check_size(disk, cost["bytes"])
+    else:
+        assert (files, disk) == ("-", "-")
+
+
+def _check_size(text: str, count: int) -> None:
+    amount, unit = text.split()
+    assert float(amount) == pytest.approx(count / UNITS[unit], abs=0.05)
+
+
 def test_every_other_table_is_of_the_files(project: Path, data: Path, tables: dict[str, Table]) -> None:
     """Classes, costs, disk, audits, lists, proofs and shares are the files' numbers, and no table is left unchecked."""
     files = [read(file) for file in (data / "tables").glob("*.json") if file.stem != "scores"]
@@ -116,28 +135,17 @@ def test_every_other_table_is_of_the_files(project: Path, data: Path, tables: di
         [name, *(percent(classes[run][name]["iu"]) for run in RUNS)] for name in classes[RUNS[0]]
     ]
     costs = {run: read(data / f"cost/{run}.json") for run in RUNS}
-    for run, _, seconds, memory, forward in tables.pop("Time and memory of each run")[1:]:
-        assert float(seconds) == pytest.approx(costs[run]["seconds"], abs=0.05)
-        amount, unit = memory.split()
-        assert float(amount) == pytest.approx(costs[run]["peak_memory_bytes"] / UNITS[unit], abs=0.05)
+    for run, *cost, forward in tables.pop("Time and memory of each run")[1:]:
+        _check_cost(cost, costs[run])
         assert forward == format(1000 * read(data / "timing.json")["runs"][run]["seconds_per_image"], ".1f")
     stages = {line[0]: line for line in tables.pop("Time and memory of each stage")[1:]}
     assert set(stages) == {file.stem for file in (data / "cost").iterdir()} - set(RUNS)
     assert {"archives@voc2012", "splits", f"evaluate@{RUNS[0]}", "tables"} <= set(stages)
-    for stage, _, seconds, memory in stages.values():
-        cost = read(data / f"cost/{stage}.json")
-        assert float(seconds) == pytest.approx(cost["seconds"], abs=0.05)
-        amount, unit = memory.split()
-        assert float(amount) == pytest.approx(cost["peak_memory_bytes"] / UNITS[unit], abs=0.05)
+    for stage, *cost in stages.values():
+        _check_cost(cost, read(data / f"cost/{stage}.json"))
     environment = tables.pop("Environment")
     assert environment[1][1:] == [str(costs[RUNS[0]][key]) for key in ("device", "threads", "torch")]
     assert environment[2][1:] == [str(read(data / "timing.json")[key]) for key in ("device", "threads", "torch")]
-    for path, count, size in tables.pop("Disk")[1:]:
-        held = [file for file in [data / path, *(data / path).rglob("*")] if file.is_file()]
-        amount, unit = size.split()
-        total = sum(file.stat().st_size for file in held) / UNITS[unit]
-        assert int(count) == len(held)
-        assert float(amount) == pytest.approx(total, abs=0.05)
     for source, labels, width, height, void in tables.pop("Audit of the labels")[1:]:
         audit = read(data / f"audit/{source}.json")
         assert (labels, void) == (str(audit["labels"]), percent(audit["void_share"]))
@@ -188,6 +196,14 @@ def test_the_summary_has_the_files_numbers(data: Path) -> None:
     assert tiles["runs"] == str(len(RUNS))
     seconds = round(sum(read(data / f"cost/{run}.json")["seconds"] for run in RUNS))
     assert tiles["training"] == (f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02d} s")
+
+
+def test_both_forms_carry_the_digest_of_their_numbers(data: Path) -> None:
+    """The HTML says in its head, and the Markdown at its end, of which tables it is."""
+    digest = (data / "tables/numbers.txt").read_text().strip()
+    (meta,) = [item for item in parsed(data / "report/report.html").iter("meta") if item.get("name") == "numbers"]
+    assert meta.get("content") == digest == numbers_digest(data / "tables")
+    assert (data / "report/report.md").read_text(encoding="utf-8").endswith(f"\n\nnumbers {digest}\n")
 
 
 def test_the_page_needs_nothing_but_itself(data: Path) -> None:

@@ -1,0 +1,161 @@
+"""The tables of the report that aren't the papers': settings, classes, costs, data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fcn import tables
+from fcn.config import Run
+from fcn.report.material import Material
+from fcn.report.quantities import duration, percent, size
+from fcn.scoring.timing import SIDE_PX
+from fcn.tables import Grid, Json
+
+
+def grids(material: Material) -> dict[str, Grid]:
+    """Every table of the page by the name that report.jinja has for it."""
+    scores, departures = material.scores, material.scores["departures"]
+    return {
+        "scores": tables.score_grid(scores["scores"], device=scores["device"]),
+        "settings": _settings(material),
+        "classes": _classes(material.classes),
+        "reasons": tables.departure_grid(departures),
+        "departures": _departures(departures),
+        "environment": _environment(material),
+        "runs": _runs(material),
+        "stages": _stages(material.stages),
+        "audits": _audits(material.audit),
+        "lists": _lists(material.splits),
+        "proofs": _proofs(material.splits),
+        "shares": _shares(material.audit),
+    }
+
+
+def _settings(material: Material) -> Grid:
+    words = ["regime", "backbone", "skips", "starts from", "trained on", "loss"]
+    head = ["run", "regime", "backbone", "stride", "skips", "starts from", "trained on", "images a step", "steps"]
+    return Grid(
+        title="Settings of the runs",
+        head=[*head, "rate", "momentum", "loss"],
+        lines=[_setting(material, name, run) for name, run in material.config.runs.items()],
+        left=words,
+    )
+
+
+def _setting(material: Material, name: str, run: Run) -> list[str]:
+    solver = material.config.solvers[run.solver]
+    images = solver.batch * solver.accumulation
+    what = [run.regime, run.backbone, f"{run.stride}", run.skips, run.init, run.train.list]
+    return [name, *what, f"{images}", f"{solver.iterations}", f"{solver.rate:g}", f"{solver.momentum:g}", solver.loss]
+
+
+def _classes(classes: Mapping[str, Json]) -> Grid:
+    names = dict.fromkeys(name for found in classes.values() for name in found)
+    return Grid(
+        title="IU by class",
+        head=["class", *classes],
+        lines=[[name, *(percent(found.get(name, {}).get("iu")) for found in classes.values())] for name in names],
+        note="Percent; “-” where a class is in no truth and no answer.",
+    )
+
+
+def _departures(by_run: Mapping[str, Any]) -> Grid:
+    names = {run: ", ".join(item["name"] for item in found) or "none" for run, found in by_run.items()}
+    return Grid(
+        title="Departures of each run",
+        head=["run", "number", "departures"],
+        lines=[[run, str(len(found)), names[run]] for run, found in by_run.items()],
+        left=["departures"],
+    )
+
+
+def _environment(material: Material) -> Grid:
+    machines: dict[tuple[str, ...], list[str]] = {}
+    for name, cost in material.cost.items():
+        machines.setdefault(_machine(cost), []).append(name)
+    whole = len(machines) == 1
+    lines = [[f"training of {'all runs' if whole else ', '.join(runs)}", *key] for key, runs in machines.items()]
+    return Grid(
+        title="Environment",
+        head=["what", "device", "threads", "torch"],
+        lines=[*lines, ["forward times", *_machine(material.timing)]],
+        left=["device", "torch"],
+    )
+
+
+def _machine(about: Json) -> tuple[str, ...]:
+    return str(about["device"]), str(about["threads"]), str(about["torch"])
+
+
+_COST = ("took", "seconds", "peak memory", "files", "on disk")
+
+
+def _cost(cost: Json) -> list[str]:
+    seconds, files = cost["seconds"], cost.get("files")
+    disk = ["-", "-"] if files is None else [f"{files:,}", size(cost["bytes"])]
+    return [duration(seconds), f"{seconds:.1f}", size(cost["peak_memory_bytes"]), *disk]
+
+
+def _runs(material: Material) -> Grid:
+    timing = material.timing["runs"]
+    forward = {name: percent(None) if name not in timing else f"{1000 * timing[name]['seconds_per_image']:.1f}"
+               for name in material.cost}  # fmt: skip
+    return Grid(
+        title="Time and memory of each run",
+        head=["run", *_COST, "a forward pass (ms)"],
+        lines=[[name, *_cost(cost), forward[name]] for name, cost in material.cost.items()],
+        note="Its training. Peak memory: of the GPU where the device is one, else of the whole process. Forward pass: "
+        f"mean of its trials, one image of {SIDE_PX}x{SIDE_PX} px.",
+    )
+
+
+def _stages(stages: Mapping[str, Json]) -> Grid:
+    return Grid(
+        title="Time and memory of each stage",
+        head=["stage", *_COST],
+        lines=[[name, *_cost(cost)] for name, cost in stages.items()],
+        note="As it was run last, of the process; trainings are above, and this page can’t know what it takes itself. "
+        "On disk is what the stage wrote; DVC’s cache holds each file once, and shares it with data/ where the file "
+        "system can.",
+    )
+
+
+def _audits(audit: Mapping[str, Json]) -> Grid:
+    lines = []
+    for name, found in audit.items():
+        sides = [f"{found[f'{side}_min']}-{found[f'{side}_max']}" for side in ("width", "height")]
+        lines.append([name, f"{found['labels']:,}", *sides, percent(found["void_share"])])
+    return Grid(
+        title="Audit of the labels",
+        head=["dataset", "labels", "width (px)", "height (px)", "void"],
+        lines=lines,
+        note="Every label has the size of its image, and only class indices and void. Void in percent of all pixels.",
+    )
+
+
+def _lists(splits: Json) -> Grid:
+    found = {name: entry for name, entry in splits.items() if name != "disjoint"}
+    return Grid(
+        title="Image lists",
+        head=["list", "images", "SHA-256 of its ids"],
+        lines=[[name, f"{entry['count']:,}", entry["sha256"]] for name, entry in found.items()],
+        left=["SHA-256 of its ids"],
+    )
+
+
+def _proofs(splits: Json) -> Grid:
+    return Grid(
+        title="Lists proven to share no image",
+        head=["lists", "proven"],
+        lines=[[pair, "yes" if proven else "no"] for pair, proven in splits["disjoint"].items()],
+        left=["proven"],
+    )
+
+
+def _shares(audit: Mapping[str, Json]) -> Grid:
+    names = dict.fromkeys(name for found in audit.values() for name in found["class_share"])
+    return Grid(
+        title="Share of each class",
+        head=["class", *audit],
+        lines=[[name, *(percent(found["class_share"].get(name)) for found in audit.values())] for name in names],
+        note="Percent of the pixels that are not void.",
+    )

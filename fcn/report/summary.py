@@ -1,0 +1,68 @@
+"""What it comes to, in one paragraph and in a few numbers, and how to make it again."""
+
+from fcn.report.material import Material
+from fcn.report.quantities import duration, size
+
+_TITLE = "Fully Convolutional Networks for Semantic Segmentation, reproduced"
+_GENERATED = (
+    "The pictures are generated and the networks narrow: what can be compared with the papers is the order of the "
+    "networks, never a number."
+)
+_LOCAL = (
+    "The pictures are those that a local folder holds, which may be part of the datasets: the section on data has the "
+    "counts, and numbers from part of the data are never the papers’."
+)
+
+
+def title(material: Material) -> str:
+    """The page's title."""
+    return f"{_TITLE}: profile {material.config.profile}"
+
+
+def words(material: Material) -> str:
+    """What it comes to, in words around the files' numbers."""
+    scored = {row["run"]: row for row in material.scores["scores"] if row["numbers"]["mean_iu"] is not None}
+    mean_iu = {run: row["numbers"]["mean_iu"] for run, row in scored.items()}
+    best = scored[max(mean_iu, key=lambda run: mean_iu[run])]
+    parts = [
+        f"{len(scored)} of {len(material.config.runs)} runs are trained and scored. The best, {best['run']}, has a "
+        f"mean IU of {mean_iu[best['run']]:.1f} on {best['images']} images of {best['val']}; answering background "
+        f"everywhere has {best['numbers']['background_mean_iu']:.1f}."
+    ]
+    for switch in material.figures["switches"]:
+        if switch["gain"]:
+            named = zip(switch["heads"][1:-1], switch["runs"], strict=True)
+            steps = ", ".join(f"{mean_iu[run]:.1f} ({head})" for head, run in named)
+            parts.append(f"Along the chain to {switch['runs'][-1]} mean IU is {steps}.")
+    kinds = {material.config.sources[run.val.source].kind for run in material.config.runs.values()}
+    parts += [text for kind, text in (("sample", _GENERATED), ("local", _LOCAL)) if kind in kinds][:1]
+    return " ".join(parts)
+
+
+def facts(material: Material) -> dict[str, str]:
+    """The few numbers of the tiles, by what they are."""
+    found = [row["numbers"]["mean_iu"] for row in material.scores["scores"]]
+    scored = [value for value in found if value is not None]
+    costs = [*material.cost.values(), *material.stages.values()]
+    return {
+        "best mean IU": f"{max(scored):.1f}",
+        "runs": str(len(scored)),
+        "training": duration(sum(cost["seconds"] for cost in material.cost.values())),
+        "on disk": size(sum(cost.get("bytes", 0) for cost in costs)),
+    }
+
+
+def commands(material: Material) -> dict[str, str]:
+    """What to type, with what it does."""
+    params = material.config.params
+    graph = params.replace("params.yaml", "dvc.yaml")
+    here = graph == "dvc.yaml"
+    whole = "dvc repro" if here else f"dvc repro {graph}"
+    example = f"{whole}{' ' if here else ':'}evaluate@{next(iter(material.config.runs))}"
+    return {
+        **({"make reproduce": "makes the environment, and everything on this page"} if here else {}),
+        whole: "brings everything up to date, this page included; goes on where it was stopped",
+        example: "one run, with all that it needs",
+        f"python -m fcn report --params {params}": "this page alone, from the files that are there",
+        "make ui": "opens MLflow, with an experiment for each table and one run a row",
+    }
