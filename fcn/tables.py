@@ -3,23 +3,24 @@
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from fcn.config import Backbone, Config
+from fcn.config import Backbone, Config, Net
 from fcn.nets import backbones
 from fcn.nets.fcn import FCN
 from fcn.nets.geometry import geometry
 from fcn.paper.table import METRICS, Row, Table, every
+from fcn.scoring.metrics import Metrics
 from fcn.scoring.timing import SIDE_PX
 
 Json = Mapping[str, Any]
 
-SCORES = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
+_SCORES = tuple(field.name for field in fields(Metrics))
 _WHOLE = ("conv_layers", "rf_size", "max_stride")
 _NOT_PERCENT = ("forward_ms", "backward_ms", "inference_s", "speedup_convnet_only", "speedup_overall", "parameters_M")
 UNCONFIRMED = "†"
@@ -80,15 +81,17 @@ def _escaped(text: str) -> str:
     return text
 
 
-def scored(config: Config, *, scores: Mapping[str, Mapping[str, float]], timing: Json) -> list[dict[str, Any]]:
+def scored(
+    config: Config, *, scores: Mapping[str, Mapping[str, float]], timing: Mapping[str, Json]
+) -> list[dict[str, Any]]:
     """One entry a run, in the profile's order: `numbers` are metrics in percent, and `forward_ms`; None is missing.
 
-    `scores` are fractions by run and metric, `timing` is what the stage of that name writes; both may lack runs.
+    `scores` are fractions by run and metric, `timing` is what the stage of that name writes by net; both may lack some.
     """
     rows = []
     for name, run in config.runs.items():
-        found, timed = scores.get(name, {}), timing["runs"].get(name, {})
-        numbers = {metric: _times(100, found.get(metric)) for metric in (*SCORES, "background_mean_iu")}
+        found, timed = scores.get(name, {}), timing.get(run.net, {})
+        numbers = {metric: _times(100, found.get(metric)) for metric in (*_SCORES, "background_mean_iu")}
         numbers["forward_ms"] = _times(1000, timed.get("seconds_per_image"))
         about = {"run": name, "val": run.val.list, "images": int(found.get("images", 0))}
         rows.append({**about, "parameters": timed.get("parameters"), "numbers": numbers})
@@ -122,7 +125,7 @@ def score_grid(rows: Sequence[Json], *, device: str) -> Grid:
         numbers = ["-" if number is None else f"{number:.1f}" for number in row["numbers"].values()]
         parameters = "-" if row["parameters"] is None else f"{row['parameters']:,}"
         lines.append([row["run"], row["val"], str(row["images"] or "-"), *numbers, parameters])
-    head = ["run", "val list", "images", *(METRICS[metric] for metric in SCORES)]
+    head = ["run", "val list", "images", *(METRICS[metric] for metric in _SCORES)]
     head += ["all background", "forward (ms)", "parameters"]
     where = on_lists(rows)
     if len(where) == 1:
@@ -215,10 +218,11 @@ def structure(architecture: str) -> dict[str, float]:
         classifier = module.classifier(width=1.0, fc=4096, input_px=224, classes=21)
         whole = module.trunk(classifier, dropout=0.5).geometry(32).then(geometry(module.head(classifier)))
         backbone = Backbone(architecture=architecture, width=1.0, fc=4096, input_px=224, dropout=0.5)
-        net = FCN(backbone, classes=21, stride=32, skips="none", pad=100, upsampling="fixed")
+        net = Net(backbone=backbone, inputs=("rgb",), heads={"semantic": 21}, taps=(), pad=100, upsampling="fixed")
+        parameters = sum(parameter.numel() for parameter in FCN(net).parameters())
     return {
         "conv_layers": float(whole.depth),
-        "parameters_M": sum(parameter.numel() for parameter in net.parameters()) / 1e6,
+        "parameters_M": parameters / 1e6,
         "rf_size": float(whole.receptive_field_px),
         "max_stride": float(whole.stride_px),
     }

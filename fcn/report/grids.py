@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fcn import tables
-from fcn.config import Run
+from fcn.config import Config
 from fcn.report.material import Material
 from fcn.report.quantities import duration, percent, size
 from fcn.scoring.timing import SIDE_PX
@@ -16,7 +16,7 @@ def grids(material: Material) -> dict[str, Grid]:
     scores, departures = material.scores, material.scores["departures"]
     return {
         "scores": tables.score_grid(scores["scores"], device=scores["device"]),
-        "settings": _settings(material),
+        "settings": _settings(material.config),
         "classes": _classes(material.classes),
         "reasons": tables.departure_grid(departures),
         "departures": _departures(departures),
@@ -30,30 +30,33 @@ def grids(material: Material) -> dict[str, Grid]:
     }
 
 
-def _settings(material: Material) -> Grid:
-    words = ["regime", "backbone", "skips", "starts from", "trained on", "loss"]
-    head = ["run", "regime", "backbone", "stride", "skips", "starts from", "trained on", "images a step", "steps"]
+def _settings(config: Config) -> Grid:
+    words = ["regime", "backbone", "skips", "starts from", "trained on"]
+    numbers = ["images a step", "steps", "rate", "momentum"]
     return Grid(
         title="Settings of the runs",
-        head=[*head, "rate", "momentum", "loss"],
-        lines=[_setting(material, name, run) for name, run in material.config.runs.items()],
-        left=words,
+        head=["run", "regime", "backbone", "stride", *words[2:], *numbers, "loss", "seed"],
+        lines=[_setting(config, name) for name in config.runs],
+        left=[*words, "loss"],
     )
 
 
-def _setting(material: Material, name: str, run: Run) -> list[str]:
-    solver = material.config.solvers[run.solver]
-    images = solver.batch * solver.accumulation
-    what = [run.regime, run.backbone, f"{run.stride}", run.skips, run.init, run.train.list]
-    return [name, *what, f"{images}", f"{solver.iterations}", f"{solver.rate:g}", f"{solver.momentum:g}", solver.loss]
+def _setting(config: Config, name: str) -> list[str]:
+    run, net, recipe = config.run(name), config.net(name), config.recipe(name)
+    skips = "none" if not net.taps else "at once" if config.at_once(name) else "staged"
+    images = recipe.batch * recipe.accumulation
+    what = [run.regime, net.backbone.architecture, f"{net.stride}", skips, run.init, run.train.list]
+    numbers = [f"{images}", f"{recipe.iterations}", f"{recipe.rate:g}", f"{recipe.momentum:g}"]
+    return [name, *what, *numbers, recipe.loss, f"{run.seed}"]
 
 
 def _classes(classes: Mapping[str, Json]) -> Grid:
-    names = dict.fromkeys(name for found in classes.values() for name in found)
+    by_run = {run: {key: value for of in found.values() for key, value in of.items()} for run, found in classes.items()}
+    names = dict.fromkeys(name for found in by_run.values() for name in found)
     return Grid(
         title="IU by class",
         head=["class", *classes],
-        lines=[[name, *(percent(found.get(name, {}).get("iu")) for found in classes.values())] for name in names],
+        lines=[[name, *(percent(found.get(name, {}).get("iu")) for found in by_run.values())] for name in names],
         note="Percent; “-” where a class is in no truth and no answer.",
     )
 
@@ -72,12 +75,12 @@ def _environment(material: Material) -> Grid:
     machines: dict[tuple[str, ...], list[str]] = {}
     for name, cost in material.cost.items():
         machines.setdefault(_machine(cost), []).append(name)
-    whole = len(machines) == 1
+    whole, timing = len(machines) == 1, material.timing.values()
     lines = [[f"training of {'all runs' if whole else ', '.join(runs)}", *key] for key, runs in machines.items()]
     return Grid(
         title="Environment",
         head=["what", "device", "threads", "torch"],
-        lines=[*lines, ["forward times", *_machine(material.timing)]],
+        lines=[*lines, *(["forward times", *machine] for machine in dict.fromkeys(map(_machine, timing)))],
         left=["device", "torch"],
     )
 
@@ -96,9 +99,8 @@ def _cost(cost: Json) -> list[str]:
 
 
 def _runs(material: Material) -> Grid:
-    timing = material.timing["runs"]
-    forward = {name: percent(None) if name not in timing else f"{1000 * timing[name]['seconds_per_image']:.1f}"
-               for name in material.cost}  # fmt: skip
+    timing, runs = material.timing, material.config.runs
+    forward = {name: f"{1000 * timing[runs[name].net]['seconds_per_image']:.1f}" for name in material.cost}
     return Grid(
         title="Time and memory of each run",
         head=["run", *_COST, "a forward pass (ms)"],

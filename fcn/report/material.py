@@ -9,7 +9,7 @@ from fcn.tables import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The JSON files below data/<profile>, by run, table or dataset.
+    """The JSON files below data/<profile>, by run, table, net or dataset.
 
     `numbers` is the digest of tables/, `scores` is tables/scores.json, `tables` the papers' tables by key, `figures`
     the index of the figures, `cost` what the trainings took, `stages` what the other stages did, by their names in DVC.
@@ -24,7 +24,7 @@ class Material:
     classes: Mapping[str, Json]
     cost: Mapping[str, Json]
     stages: Mapping[str, Json]
-    timing: Json
+    timing: Mapping[str, Json]
     audit: Mapping[str, Json]
     splits: Json
     views: Mapping[str, str]

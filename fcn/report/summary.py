@@ -34,8 +34,13 @@ def words(material: Material) -> str:
             named = zip(switch["heads"][1:-1], switch["runs"], strict=True)
             steps = ", ".join(f"{mean_iu[run]:.1f} ({head})" for head, run in named)
             parts.append(f"Along the chain to {switch['runs'][-1]} mean IU is {steps}.")
-    kinds = {material.config.sources[run.val.source].kind for run in material.config.runs.values()}
-    parts += [text for kind, text in (("sample", _GENERATED), ("local", _LOCAL)) if kind in kinds][:1]
+    config = material.config
+    scored_on = {run.val.dataset for run in config.runs.values()}
+    fetched = f"data/{config.profile}/archives/"
+    if any(config.generated(name) for name in scored_on):
+        parts.append(_GENERATED)
+    elif not all(config.dataset(name).from_.startswith(fetched) for name in scored_on):
+        parts.append(_LOCAL)
     return " ".join(parts)
 
 

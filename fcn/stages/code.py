@@ -192,7 +192,7 @@ _READ = {
     "fcn.stages.splits": ("paper/*.txt",),
     "fcn.stages.tables": ("paper/*.toml",),
     "fcn.stages.figures": ("paper/*.toml",),
-    "fcn.stages.report": ("paper/*.toml", "report/*.html", "report/*.md"),
+    "fcn.stages.report": ("paper/*.toml", "report/*.jinja", "report/*.css"),
     "fcn.stages.publish": ("paper/*.toml",),
 }
 _PINS = "downloads"

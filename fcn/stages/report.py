@@ -1,20 +1,19 @@
 """Stage: tables, figures, departures, costs and proofs as one page, in HTML and in Markdown."""
 
 import shutil
-from collections.abc import Mapping
 from typing import Any
 
 from fcn import tables
 from fcn.config import Config
 from fcn.errors import InputError
-from fcn.paper.table import every
-from fcn.publishing import printed, redirects
+from fcn.files import existing, read_json, whole_folder
+from fcn.publishing import redirects
 from fcn.report import render
 from fcn.report.material import Material
-from fcn.stages.places import Places, existing, read_json, whole_folder
+from fcn.stages.places import Places
 
 # The stages before this one but the trainings, in the graph's order.
-_STAGES = ("archives", "raw", "labels", "splits", "weights", "evaluate", "timing", "tables", "figures")
+_STAGES = ("archives", "datasets", "splits", "classifiers", "weights", "evaluate", "timing", "tables", "figures")
 
 
 def run(config: Config, name: str | None) -> None:
@@ -50,22 +49,11 @@ def material(config: Config) -> Material:
         classes={run: read_json(file) for run in config.runs if (file := places.classes(run)).exists()},
         cost={run: read_json(file) for run in config.runs if (file := places.cost(run)).exists()},
         stages=_stages(config, places),
-        timing=read_json(places.timing),
-        audit={source: read_json(places.audit(source)) for source in config.sources},
+        timing={net: read_json(places.timing(net)) for net in config.nets},
+        audit={name: read_json(places.audit(name)) for name in config.datasets},
         splits=read_json(places.audit("splits")),
-        views=_views(papers),
+        views={title: f"../views/{file}" for title, file in redirects.pages(papers).items()},
     )
-
-
-def _views(papers: Mapping[str, Any]) -> dict[str, str]:
-    """What `publish` makes of these tables, by title: pages that it writes, for MLflow's own addresses come last."""
-    shown = [
-        (f"{table.paper}, {table.number}: {table.title}", printed.short_name(table))
-        for key, table in every().items()
-        if not table.beside and key in papers and printed.is_filled(papers[key])
-    ]
-    shown += [("Every training", "trainings"), ("The report, and whole tables", "report")]
-    return {title: f"../views/{redirects.file_name(name)}" for title, name in shown}
 
 
 def _stages(config: Config, places: Places) -> dict[str, Any]:

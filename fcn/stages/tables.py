@@ -8,8 +8,9 @@ from fcn import tables
 from fcn.config import Config
 from fcn.departures import check, departures
 from fcn.errors import InputError
+from fcn.files import existing, read_json, whole_folder, write_json
 from fcn.paper.table import every
-from fcn.stages.places import Places, existing, read_json, whole_folder, write_json
+from fcn.stages.places import Places
 
 
 def run(config: Config, name: str | None) -> None:
@@ -21,14 +22,14 @@ def run(config: Config, name: str | None) -> None:
         raise InputError(f"tables takes no name, found {name!r}; write `python -m fcn tables`")
     check(config)
     places = Places(config)
-    timing = read_json(places.timing)
+    timing = {net: read_json(places.timing(net)) for net in config.nets}
     scores = {run: read_json(places.scores(run)) for run in config.runs if places.scores(run).exists()}
     if not scores:
         existing(places.scores(next(iter(config.runs))))
     scored = tables.scored(config, scores=scores, timing=timing)
     by_run = {run: [asdict(item) for item in departures(config, run)] for run in config.runs}
     departing = {run: [item["name"] for item in found] for run, found in by_run.items()}
-    device = timing["device"]
+    device = ", ".join(dict.fromkeys(timed["device"] for timed in timing.values()))
     text = _scores_page(config, tables.score_grid(scored, device=device), by_run)
     with whole_folder(places.tables) as folder:
         tables.scores_frame(scored).to_csv(folder / "scores.csv", index=False)

@@ -22,7 +22,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a sample profile whose runs are scored, all but the one at once; we are in it."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    runs = yaml.safe_load((tmp_path / "params.yaml").read_text())["runs"]
+    params = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    runs = params["runs"]
     data = tmp_path / "data/sample"
     (data / "scores").mkdir(parents=True)
     for index, run in enumerate(runs):
@@ -30,9 +31,9 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             scores = {**SCORES, "mean_iu": 0.4 + index / 100}
             (data / f"scores/{run}.json").write_text(json.dumps(scores))
     timed = {"seconds_per_image": 0.025, "trials": 20, "parameters": 1_234_567}
-    (data / "timing.json").write_text(
-        json.dumps({"device": "a test", "side_px": 500, "runs": dict.fromkeys(runs, timed)})
-    )
+    (data / "timing").mkdir()
+    for net in params["nets"]:
+        (data / f"timing/{net}.json").write_text(json.dumps({"device": "a test", **timed}))
     return tmp_path
 
 
@@ -179,7 +180,7 @@ def test_what_is_wrong_is_said(
     if breaks == "scores":
         shutil.rmtree(folder / "data/sample/scores")
     if breaks == "timing":
-        (folder / "data/sample/timing.json").unlink()
+        (folder / "data/sample/timing/fcn8s-vgg16.json").unlink()
     if breaks == "departures":
         values = yaml.safe_load((folder / "params.yaml").read_text())
         (folder / "params.yaml").write_text(yaml.safe_dump({**values, "departures": {}}, sort_keys=False))

@@ -18,10 +18,8 @@ PAPER = load(ROOT / "profiles/paper/params.yaml")
 
 
 def test_every_download_is_pinned() -> None:
-    """Each source and weights entry has its address and hash in fcn/paper/downloads.py, under its own name."""
-    assert {*PAPER.sources, *PAPER.weights} <= set(DOWNLOADS)
-    for name, source in PAPER.sources.items():
-        assert source.archive == DOWNLOADS[name].file
+    """Each archive has its address and hash in fcn/paper/downloads.toml, under its own name."""
+    assert set(PAPER.archives) <= set(DOWNLOADS)
 
 
 def test_every_preprocessing_is_known() -> None:
