@@ -1,6 +1,6 @@
-"""What trained nets answer to single images, each net loaded once for many of them."""
+"""What trained nets answer to the pictures of a list, each net loaded once for many of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcn.datasets.pairs import read_image
+from fcn.datasets.samples import Samples
 from fcn.figures.score_maps import spread
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
@@ -20,43 +20,60 @@ Scores = NDArray[np.float32]
 
 
 class Answers:
-    """The answers of the nets in `nets`, files by run; what was answered once is kept.
+    """The answers of the nets in `nets`, files by run, for one target; what was answered once is kept.
 
-    `go_on` is called before each image, and may raise what ends the work.
+    `go_on` is called before each picture, and may raise what ends the work.
     """
 
-    def __init__(self, nets: Mapping[str, Path], *, device: torch.device, go_on: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        nets: Mapping[str, Path],
+        samples: Samples,
+        *,
+        target: str,
+        device: torch.device,
+        go_on: Callable[[], None],
+    ) -> None:
+        self.samples, self.target = samples, target
         self._nets, self._device, self._go_on = nets, device, go_on
         self._labels: dict[tuple[str, str], Label] = {}
 
-    def labels(self, run: str, images: Mapping[str, Path]) -> dict[str, Label]:
+    def photo(self, image_id: str) -> NDArray[np.uint8]:
+        """The picture, H W 3."""
+        return self.samples.read_input(image_id, "rgb")
+
+    def truth(self, image_id: str) -> Label:
+        """The label, H W."""
+        return self.samples.read_label(image_id, self.target)
+
+    def labels(self, run: str, ids: Sequence[str]) -> dict[str, Label]:
         """The class of every pixel, H W, by image id."""
-        missing = {key: file for key, file in images.items() if (run, key) not in self._labels}
+        missing = [image_id for image_id in ids if (run, image_id) not in self._labels]
         if missing:
             net, preprocessing = self._load(run)
-            for key, file in missing.items():
-                self._labels[run, key] = net.predict(self._ready(file, preprocessing))[0].cpu().numpy()
-        return {key: self._labels[run, key] for key in images}
+            for image_id in missing:
+                answer = net.predict(self._inputs(image_id, preprocessing))[self.target]
+                self._labels[run, image_id] = answer[0].cpu().numpy()
+        return {image_id: self._labels[run, image_id] for image_id in ids}
 
     @torch.inference_mode()
-    def scores(self, run: str, images: Mapping[str, Path]) -> dict[str, Scores]:
+    def scores(self, run: str, ids: Sequence[str]) -> dict[str, Scores]:
         """The scores K H W before the last upsampling, each pixel with those of its cell, by image id."""
         net, preprocessing = self._load(run)
-        found = {}
-        for key, file in images.items():
-            image = self._ready(file, preprocessing)
-            coarse = net.coarse_scores(image)[0].float().cpu().numpy()
-            up = net.upscore
-            size, offset = (image.shape[2], image.shape[3]), net.offsets[1]
-            maps = [spread(one, size=size, factor=up.factor, kernel=up.kernel, offset=offset) for one in coarse]
-            found[key] = np.stack(maps)
+        head, found = net.head(self.target), {}
+        for image_id in ids:
+            inputs = self._inputs(image_id, preprocessing)
+            coarse = net.coarse_scores(inputs)[self.target][0].float().cpu().numpy()
+            height, width = next(iter(inputs.values())).shape[2:]
+            up = {"factor": head.upscore.factor, "kernel": head.upscore.kernel, "offset": head.offsets[1]}
+            found[image_id] = np.stack([spread(one, size=(height, width), **up) for one in coarse])
         return found
 
-    def _load(self, run: str) -> tuple[FCN, Preprocessing]:
+    def _load(self, run: str) -> tuple[FCN, Mapping[str, Preprocessing]]:
         saved = checkpoint.load(self._nets[run])
         return trained(saved).on(self._device), saved.preprocessing
 
-    def _ready(self, file: Path, preprocessing: Preprocessing) -> Tensor:
+    def _inputs(self, image_id: str, preprocessing: Mapping[str, Preprocessing]) -> dict[str, Tensor]:
         self._go_on()
-        image = preprocessing(read_image(file))[None]
-        return image.to(self._device, memory_format=torch.channels_last)
+        ready = {name: process(self.samples.read_input(image_id, name)) for name, process in preprocessing.items()}
+        return {name: image[None].to(self._device, memory_format=torch.channels_last) for name, image in ready.items()}

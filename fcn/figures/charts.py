@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -28,7 +29,8 @@ def loss_curves(history: Mapping[str, Sequence[tuple[float, float]]], *, guess: 
         for axes, (run, points) in zip(panels.flat, history.items(), strict=False):
             iterations, losses = np.array(points, np.float64).reshape(-1, 2).T
             axes.plot(iterations, losses, color=COLOURS[0], alpha=0.35, linewidth=0.7)
-            axes.plot(iterations, _smoothed(losses), color=COLOURS[0], linewidth=1.6)
+            smoothed = pd.Series(losses).rolling(_SMOOTHED_OVER, center=True, min_periods=1).mean()
+            axes.plot(iterations, smoothed, color=COLOURS[0], linewidth=1.6)
             axes.axhline(guess, color=PALE, linewidth=0.8, linestyle=(0, (3, 3)))
             axes.set_title(run, fontsize=8)
             axes.set_ylim(bottom=0, top=max(guess * 1.08, 0.1))
@@ -38,13 +40,6 @@ def loss_curves(history: Mapping[str, Sequence[tuple[float, float]]], *, guess: 
         figure.supxlabel("iteration", fontsize=9)
         figure.supylabel("loss of a pixel", fontsize=9)
     return figure
-
-
-def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over a centred window, narrower at both ends."""
-    reach = _SMOOTHED_OVER // 2
-    windows = (values[max(index - reach, 0) : index + reach + 1] for index in range(len(values)))
-    return np.array([window.mean() for window in windows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Which images the figures show: by a rule, never by hand."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,31 @@ class Chosen:
     value: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The images that the groups of one list show, and the rule in words; `gain`: their values are differences."""
+
+    images: Sequence[Chosen]
+    rule: str
+    gain: bool
+
+
+def by_rule(values: Mapping[str, float], *, measure: str, gain: bool, of: int, val: str) -> Choice:
+    """The images at PLACES in the order of their `measure`, `values` by id; NaN takes an image out.
+
+    `of` is the number of all images in the list `val`, from which the candidates are.
+    """
+    chosen = at_places({image_id: value for image_id, value in values.items() if not math.isnan(value)})
+    among = f"all {of} images of {val}" if len(values) == of else f"{len(values)} of the {of} images of {val} (those "
+    among += "" if len(values) == of else "whose hash comes first)"
+    places = ", ".join(item.place for item in chosen)
+    rule = (
+        f"Images are chosen by rule: those with the {places} {measure}, among {among}; equal ones by their id. "
+        "The number beside an id is that value, in points of 100."
+    )
+    return Choice(images=chosen, rule=rule, gain=gain)
+
+
 def candidates(ids: Sequence[str]) -> list[str]:
     """All ids, or where there are more than CANDIDATES those whose SHA-256 comes first, in the order of the hashes."""
     return sorted(ids, key=lambda image_id: hashlib.sha256(image_id.encode()).hexdigest())[:CANDIDATES]
@@ -36,9 +62,9 @@ def at_places(values: Mapping[str, float]) -> list[Chosen]:
     return list(chosen.values())
 
 
-def classes_to_map(pixels: Sequence[int], *, names: Sequence[str]) -> list[int]:
+def classes_to_map(pixels: Sequence[int], *, names: Sequence[str], background: int | None = 0) -> list[int]:
     """Two classes: horse and person where the truth has them, and else those with the most pixels; never background."""
-    held = [index for index in range(1, len(names)) if pixels[index] > 0]
+    held = [index for index in range(len(names)) if pixels[index] > 0 and index != background]
     ordered = sorted(held, key=lambda index: (names[index] not in ALWAYS, -pixels[index], index))
     return sorted(ordered[:2])
 

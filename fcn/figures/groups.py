@@ -66,13 +66,11 @@ def _chain(config: Config, name: str, runs: Sequence[str]) -> list[str]:
 
 def _chained(config: Config, chain: Sequence[str]) -> Group:
     last = config.runs[chain[-1]]
-    strides = [config.runs[name].stride for name in chain]
+    strides = [config.net(name).stride for name in chain]
     once = len(set(strides)) == len(strides)
-    labels = {name: f"FCN-{config.runs[name].stride}s" if once else _short(name, chain) for name in chain}
-    steps = ", ".join(f"{stride}s" for stride in strides)
-    return Group(
-        key=chain[-1], title=f"{last.backbone}: {steps} ({chain[-1]})", val=last.val, chain=True, labels=labels
-    )
+    labels = {name: f"FCN-{config.net(name).stride}s" if once else _short(name, chain) for name in chain}
+    architecture, steps = config.net(chain[-1]).backbone.architecture, ", ".join(f"{stride}s" for stride in strides)
+    return Group(key=chain[-1], title=f"{architecture}: {steps} ({chain[-1]})", val=last.val, chain=True, labels=labels)
 
 
 def _short(name: str, names: Sequence[str]) -> str:

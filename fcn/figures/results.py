@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn.figures import charts, printed
+from fcn.config import Config, Run
+from fcn.figures import charts
 from fcn.figures.gallery import Gallery
 from fcn.figures.groups import Group
+from fcn.paper.table import every
 from fcn.scoring.metrics import class_metrics, constant_answer, metrics
 
 Histograms = Mapping[str, NDArray[np.int64]]
@@ -21,7 +23,7 @@ def best(hists: Histograms) -> str:
 def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     """The loss by iteration of all runs that trained."""
     gallery.add(
-        charts.loss_curves(history, guess=float(np.log(gallery.config.classes))),
+        charts.loss_curves(history, guess=float(np.log(len(gallery.palette.names)))),
         key="loss",
         section="curves",
         title="Training loss of every run",
@@ -31,13 +33,11 @@ def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]
     )
 
 
-def mean_iu(gallery: Gallery, hists: Histograms) -> None:
+def mean_iu(gallery: Gallery, hists: Histograms, *, config: Config) -> None:
     """The runs' mean IU beside the papers'."""
-    config = gallery.config
     bars = []
     for name, hist in hists.items():
-        theirs = printed.mean_iu(name, config.runs[name])
-        value, paper = theirs if theirs is not None else (None, "")
+        value, paper = _printed(name, config.runs[name])
         bars.append(charts.Bar(run=name, mean_iu=100 * metrics(hist).mean_iu, printed=value, paper=paper))
     background = {
         config.runs[name].val.list: 100 * metrics(constant_answer(hist)).mean_iu for name, hist in hists.items()
@@ -54,16 +54,31 @@ def mean_iu(gallery: Gallery, hists: Histograms) -> None:
     )
 
 
+def _printed(name: str, run: Run) -> tuple[float | None, str]:
+    """The confirmed mean IU of the row that the run fills best, and the table that prints it.
+
+    Tables of the run's own regime come first, then those that name the run before others, then later ones.
+    """
+    found = [
+        ((key.startswith(run.regime), -row.runs.index(name), key), cell.value, f"{table.paper}, {table.number}")
+        for key, table in every().items()
+        for row in table.rows
+        if key.startswith(("cvpr_table", "pami_table")) and name in row.runs
+        if (cell := row.cells.get("mean_iu")) is not None and cell.confirmed
+    ]
+    return max(found)[1:] if found else (None, "")
+
+
 def classes(gallery: Gallery, group: Group, hists: Histograms) -> None:
     """The IU of every class for a group's runs."""
     iu = {label: class_metrics(hists[run]).iu for run, label in group.labels.items()}
     gallery.add(
-        charts.class_bars(iu, classes=gallery.classes, ordered=group.chain),
+        charts.class_bars(iu, classes=gallery.palette.names, ordered=group.chain),
         key=f"classes-{group.key}",
         section="classes",
         title=f"IU by class: {group.title}",
         caption=f"Scored on {group.val.list}. The numbers are in the table of classes.",
-        alt=f"Bars of IU for {len(gallery.classes)} classes and {', '.join(group.labels.values())}.",
+        alt=f"Bars of IU for {len(gallery.palette.names)} classes and {', '.join(group.labels.values())}.",
     )
 
 
@@ -73,11 +88,11 @@ def confusion(gallery: Gallery, hists: Histograms) -> None:
     for name, hist in hists.items():
         which = f"{name}, the run with the highest mean IU" if name == winner else name
         gallery.add(
-            charts.confusion(hist, classes=gallery.classes),
+            charts.confusion(hist, classes=gallery.palette.names),
             key=f"confusion-{name}",
             section="classes" if name == winner else "confusion",
             title=f"Confusion: {name}",
             caption=f"What the pixels of each class are taken for by {which}, in percent of the class; each row adds "
             "up to 100, shares below 0.5 are left blank.",
-            alt=f"Confusion matrix of {name}, {len(gallery.classes)} classes, rows are the truth.",
+            alt=f"Confusion matrix of {name}, {len(gallery.palette.names)} classes, rows are the truth.",
         )

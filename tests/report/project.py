@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from fcn.cli import main
 from fcn.config import parse
 from fcn.departures import departures
 from fcn.nets import checkpoint
+from fcn.nets.fcn import is_score_layer
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ("voc-fcn32s-alexnet", "voc-fcn32s-vgg16", "voc-fcn16s-vgg16", "voc-fcn8s-vgg16")
@@ -37,20 +37,22 @@ def small_params() -> dict[str, Any]:
     """The sample profile's parameters, with four runs of a few steps on a few scenes, all from scratch."""
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["threads"] = 1  # as many as tests have, so that a test may ask a net the same and get the same
-    for source in params["sources"].values():
-        source["scenes"] = dict(SCENES)
+    for archive in params["archives"].values():
+        archive["scenes"] = dict(SCENES)
     for name, entry in params["lists"].items():
         entry["expect"] = COUNTS[name]
-    params["weights"] = {
-        name: {"backbone": name, "kind": "none", "from": "fcn/nets/surgery.py", "preprocessing": "sample"}
-        for name in ("alexnet", "vgg16")
+    backbones = params["backbones"]
+    params["classifiers"] = {
+        name: {"backbone": backbones[name], "preprocessing": "sample"} for name in ("alexnet", "vgg16")
     }
     params["runs"] = {name: params["runs"][name] for name in RUNS}
     for run in params["runs"].values():
         if run["init"].startswith("weights/"):
-            run["init"] = f"weights/{run['backbone']}"
-    for solver in params["solvers"].values():
-        solver["iterations"] = 12
+            run["init"] = f"weights/{run['net'].partition('-')[2]}"
+    nets = {run["net"] for run in params["runs"].values()}
+    params["nets"] = {name: net for name, net in params["nets"].items() if name in nets}
+    for recipe in params["recipes"].values():
+        recipe["iterations"] = 12
     config = parse(params)
     needed = {item.name for name in RUNS for item in departures(config, name)}
     params["departures"] = {name: reason for name, reason in params["departures"].items() if name in needed}
@@ -61,28 +63,22 @@ def make(folder: Path) -> None:
     """Walk from archives to tables in `folder`; times, which no two machines share, are given."""
     params = small_params()
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    shutil.copytree(ROOT / "fcn/datasets/sample", folder / "fcn/datasets/sample")
     with inside(folder):
-        for stage, names in (
-            ("archives", params["sources"]),
-            ("raw", params["sources"]),
-            ("labels", params["sources"]),
-        ):
+        for stage, names in (("archives", params["archives"]), ("datasets", params["datasets"])):
             for name in names:
                 _run(stage, name)
         _run("splits")
-        for name in params["weights"]:
-            _run("weights", name)
+        for name in params["classifiers"]:
+            _run("classifiers", name)
         for name in RUNS:
             _run("train", name)
             _stir(Path(f"data/sample/nets/{name}.pt"), seed=len(name))
             _run("evaluate", name)
-        timed = {
-            name: {"seconds_per_image": 0.0251 + index, "trials": 20, "parameters": 1_234_567 + index}
-            for index, name in enumerate(RUNS)
-        }
         about = {"device": "CPU (a test)", "threads": 1, "torch": "2", "side_px": 500}
-        Path("data/sample/timing.json").write_text(json.dumps({**about, "runs": timed}))
+        Path("data/sample/timing").mkdir()
+        for index, name in enumerate(params["nets"]):
+            timed = {"seconds_per_image": 0.0251 + index, "trials": 20, "parameters": 1_234_567 + index}
+            Path(f"data/sample/timing/{name}.json").write_text(json.dumps({**about, **timed}))
         _run("tables")
 
 
@@ -91,7 +87,7 @@ def _stir(net: Path, *, seed: int) -> None:
     saved = checkpoint.load(net)
     random = torch.Generator().manual_seed(seed)
     for name, tensor in saved.state.items():
-        if name.startswith("score_"):
+        if is_score_layer(name):
             tensor += torch.randn(tensor.shape, generator=random) * 0.3
     checkpoint.save(saved, net)
 

@@ -83,6 +83,7 @@ def test_score_maps_are_of_horse_and_person() -> None:
     assert classes_to_map([900, 50, 1, 0, 60], names=names) == [2, 4]
     assert classes_to_map([900, 50, 0, 0, 60], names=names) == [1, 4]
     assert classes_to_map([900, 0, 0, 0, 60], names=names) == [4]
+    assert classes_to_map([900, 50, 0, 0, 60], names=names, background=None) == [0, 4]
     assert image_of({"a": 0.0, "b": 0.9, "d": 0.24, "c": 0.16}) == "d"
     assert image_of({"b": 0.25, "a": 0.25}) == "a"
     assert image_of({"a": 0.0}) is None

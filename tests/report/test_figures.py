@@ -29,16 +29,16 @@ def _index(data: Path) -> Any:
 def answer(data: Path, run: str, image_id: str) -> NDArray[np.uint8]:
     """What a run's net answers to an image."""
     saved = checkpoint.load(data / f"nets/{run}.pt")
-    photo = np.array(Image.open(data / f"raw/voc2012/JPEGImages/{image_id}.jpg").convert("RGB"))
-    net, image = trained(saved).on(torch.device("cpu")), saved.preprocessing(photo)[None]
+    photo = np.array(Image.open(data / f"datasets/voc2012/rgb/{image_id}.jpg").convert("RGB"))
+    net, image = trained(saved).on(torch.device("cpu")), saved.preprocessing["rgb"](photo)[None]
     # In the stage's order of memory: in another one, sums round otherwise, and pixels on an edge may flip.
-    found: NDArray[np.uint8] = net.predict(image.to(memory_format=torch.channels_last))[0].numpy()
+    found: NDArray[np.uint8] = net.predict({"rgb": image.to(memory_format=torch.channels_last)})["semantic"][0].numpy()
     return found
 
 
 def truth(data: Path, image_id: str) -> NDArray[np.uint8]:
     """An image's label."""
-    return np.array(Image.open(data / f"labels/voc2012/{image_id}.png"))
+    return np.array(Image.open(data / f"datasets/voc2012/semantic/{image_id}.png"))
 
 
 def own_mean_iu(answered: NDArray[np.uint8], label: NDArray[np.uint8]) -> float:
@@ -148,6 +148,6 @@ def test_without_trained_nets_there_is_nothing_to_draw(
     shutil.copy(project / "params.yaml", tmp_path)
     with inside(tmp_path):
         assert main(["figures"]) == 2
-        assert "histograms/voc-fcn32s-alexnet.npy is missing" in capsys.readouterr().err
+        assert "histograms/voc-fcn32s-alexnet/semantic.npy is missing" in capsys.readouterr().err
         assert main(["figures", "loss"]) == 2
         assert not Path("data/sample/figures").exists()

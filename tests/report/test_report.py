@@ -33,6 +33,11 @@ def percent(value: float | None) -> str:
     return "-" if value is None else format(value * 100, ".1f")
 
 
+def timing_of(project: Path, data: Path) -> dict[str, Any]:
+    """What was timed of each run's net."""
+    return {run: read(data / f"timing/{load(project / 'params.yaml').run(run).net}.json") for run in RUNS}
+
+
 @pytest.fixture(name="tables", params=["html", "md"])
 def _tables(data: Path, request: pytest.FixtureRequest) -> dict[str, Table]:
     """The tables of both reports by title."""
@@ -40,9 +45,9 @@ def _tables(data: Path, request: pytest.FixtureRequest) -> dict[str, Table]:
     return html_tables(page) if request.param == "html" else markdown_tables(page)
 
 
-def test_scores_are_those_of_the_files(data: Path, tables: dict[str, Table]) -> None:
-    """Each cell of the table of scores is the number in scores/, or in timing.json, with one decimal."""
-    timing = read(data / "timing.json")["runs"]
+def test_scores_are_those_of_the_files(project: Path, data: Path, tables: dict[str, Table]) -> None:
+    """Each cell of the table of scores is the number in scores/, or in timing/, with one decimal."""
+    timing = timing_of(project, data)
     head, *lines = tables["Scores of all runs"]
     assert [line[0] for line in lines] == list(RUNS)
     assert head[-2:] == ["forward (ms)", "parameters"]
@@ -130,22 +135,23 @@ def test_every_other_table_is_of_the_files(project: Path, data: Path, tables: di
                 shown = sorted(part for line in others[1:] for cell in line[1:] if cell for part in cell.split(", "))
                 assert shown == sorted(format(item["mean_iu"], ".2f") for item in file["others"])
     tables.pop("Scores of all runs")
-    classes = {run: read(data / f"classes/{run}.json") for run in RUNS}
+    classes = {run: read(data / f"classes/{run}.json")["semantic"] for run in RUNS}
     assert tables.pop("IU by class")[1:] == [
         [name, *(percent(classes[run][name]["iu"]) for run in RUNS)] for name in classes[RUNS[0]]
     ]
     costs = {run: read(data / f"cost/{run}.json") for run in RUNS}
+    timing = timing_of(project, data)
     for run, *cost, forward in tables.pop("Time and memory of each run")[1:]:
         _check_cost(cost, costs[run])
-        assert forward == format(1000 * read(data / "timing.json")["runs"][run]["seconds_per_image"], ".1f")
+        assert forward == format(1000 * timing[run]["seconds_per_image"], ".1f")
     stages = {line[0]: line for line in tables.pop("Time and memory of each stage")[1:]}
     assert set(stages) == {file.stem for file in (data / "cost").iterdir()} - set(RUNS)
-    assert {"archives@voc2012", "splits", f"evaluate@{RUNS[0]}", "tables"} <= set(stages)
+    assert {"archives@voc2012", "datasets@sbd", "splits", f"evaluate@{RUNS[0]}", "tables"} <= set(stages)
     for stage, *cost in stages.values():
         _check_cost(cost, read(data / f"cost/{stage}.json"))
     environment = tables.pop("Environment")
     assert environment[1][1:] == [str(costs[RUNS[0]][key]) for key in ("device", "threads", "torch")]
-    assert environment[2][1:] == [str(read(data / "timing.json")[key]) for key in ("device", "threads", "torch")]
+    assert environment[2][1:] == [str(timing[RUNS[0]][key]) for key in ("device", "threads", "torch")]
     for source, labels, width, height, void in tables.pop("Audit of the labels")[1:]:
         audit = read(data / f"audit/{source}.json")
         assert (labels, void) == (str(audit["labels"]), percent(audit["void_share"]))
@@ -163,12 +169,14 @@ def test_every_other_table_is_of_the_files(project: Path, data: Path, tables: di
     ]
     config = load(project / "params.yaml")
     for line in tables.pop("Settings of the runs")[1:]:
-        ours = config.runs[line[0]]
-        solver = config.solvers[ours.solver]
-        assert line[1:7] == [ours.regime, ours.backbone, str(ours.stride), ours.skips, ours.init, ours.train.list]
+        ours, net, recipe = config.run(line[0]), config.net(line[0]), config.recipe(line[0])
+        skips = "staged" if net.taps else "none"
+        about = [ours.regime, net.backbone.architecture, str(net.stride), skips, ours.init, ours.train.list]
+        assert line[1:7] == about
         assert [float(text) for text in line[7:11]] == [
-            solver.batch * solver.accumulation, solver.iterations, solver.rate, solver.momentum,
+            recipe.batch * recipe.accumulation, recipe.iterations, recipe.rate, recipe.momentum,
         ]  # fmt: skip
+        assert line[11:] == [recipe.loss, str(ours.seed)]
     departures = read(data / "tables/scores.json")["departures"]
     for run, number, names in tables.pop("Departures of each run")[1:]:
         assert (int(number), names) == (len(departures[run]), ", ".join(item["name"] for item in departures[run]))
