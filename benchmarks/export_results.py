@@ -10,13 +10,12 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from fcn.config import load
-from fcn.datasets.labels import VOID
-from fcn.figures.pictures import colours
 from fcn.tables import is_filled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,9 +38,9 @@ def export(data: Path, target: Path) -> int:
         report = (data / "report/report.md").read_text(encoding="utf-8")
         local = re.compile(r"^## In MLflow\n.*?(?=^## )", re.DOTALL | re.MULTILINE)  # links into the data folder
         (folder / "report.md").write_text(local.sub("", report), encoding="utf-8")
-        for file in sorted((data / "report/figures").glob("*.png")):
-            _in_few_colours(file, folder / "figures" / file.name)
         index = json.loads((data / "figures/index.json").read_text(encoding="utf-8"))
+        for file in sorted((data / "report/figures").glob("*.png")):
+            _in_few_colours(file, folder / "figures" / file.name, exact=index["colours"])
         shown = [
             {"section": figure["section"], "file": Path(figure["file"]).name, "alt": figure["alt"]}
             for figure in index["figures"]
@@ -56,14 +55,14 @@ def export(data: Path, target: Path) -> int:
     return size
 
 
-def _in_few_colours(source: Path, target: Path) -> None:
-    """A third of the bytes: 256 colours, among them VOC's own, so that maps and legends keep theirs."""
+def _in_few_colours(source: Path, target: Path, *, exact: Sequence[str]) -> None:
+    """A third of the bytes: 256 colours, among them `exact`, the classes' own, so that maps and legends keep theirs."""
     with Image.open(source) as image:
         full = image.convert("RGB")
-    exact = bytes(colours()[[*range(21), VOID]].tobytes())
-    usual = full.quantize(256 - len(exact) // 3, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    own = b"".join(bytes.fromhex(colour.removeprefix("#")) for colour in exact)
+    usual = full.quantize(256 - len(exact), method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(exact + bytes(usual.getpalette() or []))
+    palette.putpalette(own + bytes(usual.getpalette() or []))
     full.quantize(palette=palette, dither=Image.Dither.NONE).save(target, optimize=True)
 
 

@@ -8,15 +8,14 @@ Arithmetic on params.yaml and the networks' own operation counts; nothing here w
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fcn.config import Config, load
-from fcn.entries import Run
-from fcn.shape import Backbone
-from fcn.nets.build import build
+from fcn.config import Config, Net, load
+from fcn.nets.fcn import FCN, is_score_layer
 from fcn.paper.downloads import DOWNLOADS
 
 PROFILE = Path(__file__).resolve().parent.parent / "profiles" / "paper" / "params.yaml"
@@ -32,8 +31,8 @@ CUDA_CONTEXT_BYTES = 1e9  # assumed: context, libraries, allocator
 HOST_BYTES = {"small": 1e9, "torch": 4e9}  # assumed: a process without and with torch, its loaders included
 IMAGE_PX = (375, 500)  # the usual VOC image, in time
 LARGEST_PX = (500, 500)  # the largest, in memory
-# The data. Mean sizes: VOC2012's archive over its 17,125 images; masks and .mat files of 300 real ones.
-JPEG_BYTES, MASK_BYTES, MAT_BYTES = 117e3, 3e3, 5e3
+# The data. Mean sizes: VOC2012's archive over its 17,125 images; masks of 300 real ones.
+JPEG_BYTES, MASK_BYTES = 117e3, 3e3
 SEGMENTED_IMAGES = {"voc2011": 2223, "voc2012": 2913, "sbd": 11355}
 # CPU rates, one core: .mat files read, PNGs written; images decoded, scored and counted. Links and disks: assumed.
 MAT_PER_SECOND, PNG_PER_SECOND, SCORED_PER_SECOND = 1241, 853, 173
@@ -62,27 +61,36 @@ class _Size:
     activations: int
 
 
-def _sizes(config: Config, run: Run) -> _Size:
-    return _size(run, config.backbones[run.backbone], config.classes)
+def _sizes(config: Config, run: str) -> _Size:
+    return _size(config.run(run).net, config.net(run), config.recipe(run).trained)
 
 
-@functools.cache
-def _size(run: Run, backbone: Backbone, classes: int) -> _Size:
+_MEASURED: dict[tuple[str, str], _Size] = {}
+
+
+def _size(name: str, net: Net, trained: Literal["all", "score"]) -> _Size:
+    """Measured once for each net, though several runs and its timing ask."""
+    if (name, trained) not in _MEASURED:
+        _MEASURED[name, trained] = _measured(net, trained)
+    return _MEASURED[name, trained]
+
+
+def _measured(net: Net, trained: Literal["all", "score"]) -> _Size:
     with torch.device("meta"):
-        net = build(run, backbone=backbone, classes=classes).to("meta").eval()
+        built = FCN(net).to("meta").eval()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        net(torch.empty(1, 3, *IMAGE_PX, device="meta"))
+        built({"rgb": torch.empty(1, 3, *IMAGE_PX, device="meta")})
     numbers: list[int] = []
-    for layer in net.modules():
+    for layer in built.modules():
         if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.Dropout):
             layer.register_forward_hook(functools.partial(_count, numbers))
     with torch.inference_mode():
-        net(torch.empty(1, 3, *LARGEST_PX, device="meta"))
-    parameters = sum(parameter.numel() for parameter in net.parameters())
-    score = sum(p.numel() for name, p in net.named_parameters() if name.startswith("score"))
+        built({"rgb": torch.empty(1, 3, *LARGEST_PX, device="meta")})
+    parameters = sum(parameter.numel() for parameter in built.parameters())
+    score = sum(p.numel() for name, p in built.named_parameters() if is_score_layer(name))
     return _Size(
         parameters=parameters,
-        trained=parameters if run.trained == "all" else score,
+        trained=parameters if trained == "all" else score,
         flop=counter.get_total_flops(),
         activations=sum(numbers),
     )
@@ -93,14 +101,13 @@ def _count(numbers: list[int], _layer: nn.Module, _inputs: tuple[Tensor, ...], o
 
 
 def train(config: Config, name: str) -> Cost:
-    """The cost of train@name, from operations, the optimizer's memory traffic and the solver's steps."""
-    run = config.runs[name]
-    solver, size = config.solvers[run.solver], _sizes(config, run)
-    passes = BACKWARD_AND_FORWARD if run.trained == "all" else 1
-    images = solver.iterations * solver.batch * solver.accumulation
-    in_passes = images * passes * size.flop / FLOP_PER_SECOND[solver.precision]
-    in_steps = solver.iterations * OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
-    kept = size.activations * (2 if solver.precision == "bfloat16" else 4)
+    """The cost of train@name, from operations, the optimizer's memory traffic and the recipe's steps."""
+    recipe, size = config.recipe(name), _sizes(config, name)
+    passes = BACKWARD_AND_FORWARD if recipe.trained == "all" else 1
+    images = recipe.iterations * recipe.batch * recipe.accumulation
+    in_passes = images * passes * size.flop / FLOP_PER_SECOND[recipe.precision]
+    in_steps = recipe.iterations * OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
+    kept = size.activations * (2 if recipe.precision == "bfloat16" else 4)
     return Cost(
         stage=f"train@{name}",
         # The checkpoint, and two states of weights and momentum beside it while it trains.
@@ -116,7 +123,7 @@ def train(config: Config, name: str) -> Cost:
 def evaluate(config: Config, name: str) -> Cost:
     """The cost of evaluate@name: float32 passes over the val list, and a core that decodes and counts."""
     run = config.runs[name]
-    size, images = _sizes(config, run), config.lists[run.val.list].expect or 0
+    size, images = _sizes(config, name), config.lists[run.val.list].expect or 0
     floor = images * size.flop / FLOP_PER_SECOND["float32"]
     return Cost(
         stage=f"evaluate@{name}",
@@ -129,64 +136,61 @@ def evaluate(config: Config, name: str) -> Cost:
 
 
 def data(config: Config) -> list[Cost]:
-    """The costs of archives, raw, labels and splits."""
+    """The costs of archives, datasets and splits."""
     small, found = HOST_BYTES["small"], []
-    archives = {key: DOWNLOADS[key].bytes or DOWNLOADS["voc2012"].bytes or 0 for key in config.sources}
-    for key, size in archives.items():
+    sizes = {key: _archive_bytes(key) for key in config.archives}
+    for key, size in sizes.items():
         found.append(
             Cost(stage=f"archives@{key}", disk_bytes=size, host_bytes=small, seconds=size / DOWNLOAD_BYTES_PER_SECOND)
         )
-    for key, size in archives.items():
-        label = MAT_BYTES if config.sources[key].dataset == "sbd" else MASK_BYTES
-        kept = SEGMENTED_IMAGES[key] * (JPEG_BYTES + label)
-        found.append(
-            Cost(stage=f"raw@{key}", disk_bytes=kept, host_bytes=small, seconds=size / EXTRACT_BYTES_PER_SECOND)
-        )
-    for key in archives:
+    for key in config.datasets:
         images = SEGMENTED_IMAGES[key]
-        seconds = images / MAT_PER_SECOND + images / PNG_PER_SECOND
-        found.append(Cost(stage=f"labels@{key}", disk_bytes=images * MASK_BYTES, host_bytes=small, seconds=seconds))
+        seconds = sizes[key] / EXTRACT_BYTES_PER_SECOND + images / MAT_PER_SECOND + images / PNG_PER_SECOND
+        kept = images * (JPEG_BYTES + MASK_BYTES)
+        found.append(Cost(stage=f"datasets@{key}", disk_bytes=kept, host_bytes=small, seconds=seconds))
     found.append(Cost(stage="splits", disk_bytes=1e6, host_bytes=small, seconds=10))
     return found
 
 
+def _archive_bytes(name: str) -> float:
+    return WEIGHTS_FILE_BYTES.get(name) or DOWNLOADS[name].bytes or DOWNLOADS["voc2012"].bytes or 0
+
+
 def plan(config: Config) -> list[Cost]:
     """Every stage of the graph, in its order."""
+    small, large = HOST_BYTES["small"], HOST_BYTES["torch"]
     weights = [
-        Cost(
-            stage=f"weights@{key}",
-            disk_bytes=2 * WEIGHTS_FILE_BYTES[key],  # as fetched, and in the project's layout
-            host_bytes=HOST_BYTES["torch"],
-            seconds=WEIGHTS_FILE_BYTES[key] / DOWNLOAD_BYTES_PER_SECOND + 30,
-        )
+        Cost(stage=f"weights@{key}", disk_bytes=WEIGHTS_FILE_BYTES[key], host_bytes=large, seconds=30)
         for key in config.weights
     ]
-    passes = sum(_sizes(config, run).flop for run in config.runs.values()) * TIMED_PASSES
-    floor = passes / FLOP_PER_SECOND["float32"]
+    on_gpu = max(evaluate(config, name).gpu_bytes for name in config.runs)
+    figures_s = FIGURES_SECONDS_PER_RUN * len(config.runs)
     return [
+        Cost(stage="code", disk_bytes=1e6, host_bytes=small, seconds=10),
         *data(config),
         *weights,
         *(train(config, name) for name in config.runs),
         *(evaluate(config, name) for name in config.runs),
-        Cost(
-            stage="timing",
-            disk_bytes=1e4,
-            host_bytes=HOST_BYTES["torch"],
-            gpu_bytes=max(evaluate(config, name).gpu_bytes for name in config.runs),
-            floor_s=floor,
-            seconds=SLOWER_THAN_FLOOR * floor + 60,
-        ),
-        Cost(stage="tables", disk_bytes=1e6, host_bytes=HOST_BYTES["torch"], seconds=10),
-        Cost(
-            stage="figures",
-            disk_bytes=2e7,
-            host_bytes=HOST_BYTES["torch"],
-            gpu_bytes=max(evaluate(config, name).gpu_bytes for name in config.runs),
-            seconds=FIGURES_SECONDS_PER_RUN * len(config.runs),
-        ),
-        Cost(stage="report", disk_bytes=2e7, host_bytes=HOST_BYTES["torch"], seconds=10),
-        Cost(stage="publish", disk_bytes=2e7, host_bytes=HOST_BYTES["torch"], seconds=60),
+        *(timing(config, name) for name in config.nets),
+        Cost(stage="tables", disk_bytes=1e6, host_bytes=large, seconds=10),
+        Cost(stage="figures", disk_bytes=2e7, host_bytes=large, gpu_bytes=on_gpu, seconds=figures_s),
+        Cost(stage="report", disk_bytes=2e7, host_bytes=large, seconds=10),
+        Cost(stage="publish", disk_bytes=2e7, host_bytes=large, seconds=60),
     ]
+
+
+def timing(config: Config, name: str) -> Cost:
+    """The cost of timing@name: trials of one image, after a warm-up."""
+    size = _size(name, config.nets[name], "all")
+    floor = TIMED_PASSES * size.flop / FLOP_PER_SECOND["float32"]
+    return Cost(
+        stage=f"timing@{name}",
+        disk_bytes=1e4,
+        host_bytes=HOST_BYTES["torch"],
+        gpu_bytes=4 * size.parameters + 4 * size.activations + CUDA_CONTEXT_BYTES,
+        floor_s=floor,
+        seconds=SLOWER_THAN_FLOOR * floor + 10,
+    )
 
 
 def _gigabytes(size: float) -> str:
@@ -242,11 +246,11 @@ def _in_float32(config: Config) -> str:
     """What the profile's one-word alternative would cost."""
     ours = sum(train(config, name).floor_s or 0 for name in config.runs)
     other = 0.0
-    for name, run in config.runs.items():
-        solver, floor = config.solvers[run.solver], train(config, name).floor_s or 0
-        size = _sizes(config, run)
-        steps = solver.iterations * OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
-        slower = FLOP_PER_SECOND[solver.precision] / FLOP_PER_SECOND["float32"]
+    for name in config.runs:
+        recipe, floor = config.recipe(name), train(config, name).floor_s or 0
+        size = _sizes(config, name)
+        steps = recipe.iterations * OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
+        slower = FLOP_PER_SECOND[recipe.precision] / FLOP_PER_SECOND["float32"]
         other += (floor - steps) * slower + steps
     return (
         f"Trained in float32 instead, as the papers did, the floor of all trainings is {other / 3600:.1f} h"
