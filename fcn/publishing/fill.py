@@ -4,15 +4,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fcn.publishing import live, store
-from fcn.publishing.ledger import Entry, Experiment
-from fcn.publishing.store import BATCH, DIGEST, PROFILE
+from fcn.publishing import tracking
+from fcn.publishing.experiment import Entry, Experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-_UNFINISHED = "unfinished"
+DIGEST, _UNFINISHED = "digest", "unfinished"  # the tag of a run that is whole, and what it says until then
 
 Say = Callable[[str], None]
 
@@ -24,82 +23,79 @@ def fill(
 
     `made` are tags of where this is done, for the runs that have to be made.
     """
-    identity = store.experiment(client, wanted, profile=profile, uri=uri)
+    identity = tracking.experiment(client, wanted, profile=profile, uri=uri)
     entries = {entry.name: entry for entry in wanted.entries}
-    kept: dict[str, str] = {}
+    whole: dict[str, str] = {}
+    begun: list[Run] = []  # by a training that was followed, by a publish that was interrupted, or by somebody else
     surplus: list[Run] = []
-    followed: list[Run] = []
-    for found in store.runs(client, identity):
-        digest, title = found.data.tags.get(DIGEST), found.info.run_name or ""
-        if digest is None or (digest == _UNFINISHED and live.HOST in found.data.tags):
-            followed.append(found)  # a training's own run, or somebody's
-        elif title in entries and title not in kept and entries[title].digest == digest:
-            kept[title] = found.info.run_id
-            _retag(client, found, entries[title].origin)
+    for run in tracking.runs(client, identity):
+        name, digest = run.info.run_name or "", run.data.tags.get(DIGEST, "")
+        if name in entries and name not in whole and entries[name].digest == digest:
+            whole[name] = run.info.run_id
+            tracking.describe(client, run, params={}, tags=entries[name].origin)
         else:
-            surplus.append(found)
-    fresh = [entry for entry in wanted.entries if entry.name not in kept]
+            (begun if digest in ("", _UNFINISHED) else surplus).append(run)
+    fresh = [entry for entry in wanted.entries if entry.name not in whole]
     for entry in fresh:
-        kept[entry.name] = _add(client, identity, entry, made=made, adopted=live.run_of(client, entry, followed))
-    for gone in surplus:  # after the new ones are whole, so that no row is ever without a run
-        if gone.info.status == "RUNNING":
-            client.set_terminated(gone.info.run_id, "KILLED")
-        client.delete_run(gone.info.run_id)
+        whole[entry.name] = _complete(client, identity, entry, made=made, begun=_completable(entry, begun))
+    surplus += [run for run in begun if DIGEST in run.data.tags and run.info.run_id not in whole.values()]
+    for run in surplus:  # after the new ones are whole, so that no row is ever without a run
+        if run.info.status == "RUNNING":
+            client.set_terminated(run.info.run_id, "KILLED")
+        client.delete_run(run.info.run_id)
     say(f"{wanted.name}: {len(fresh)} runs added, {len(entries) - len(fresh)} kept, {len(surplus)} removed")
-    return identity, kept
+    return identity, whole
 
 
 def drop_others(client: "MlflowClient", *, profile: str, names: Sequence[str], say: Say) -> None:
     """Delete experiments of the profile that its files no longer fill."""
-    for found in client.search_experiments(filter_string=f"tags.{PROFILE} = '{profile}'"):
+    for found in client.search_experiments(filter_string=f"tags.{tracking.PROFILE} = '{profile}'"):
         if found.name not in names:
             client.delete_experiment(found.experiment_id)
             say(f"{found.name}: removed, nothing fills it any more")
 
 
-def _retag(client: "MlflowClient", found: "Run", tags: Mapping[str, str]) -> None:
-    for key, value in tags.items():
-        if found.data.tags.get(key) != value:
-            client.set_tag(found.info.run_id, key, value)
+def _completable(entry: Entry, begun: "Sequence[Run]") -> "Run | None":
+    """The newest run of this very training that says nothing else than the files do."""
+    fitting = (
+        run
+        for run in begun
+        if tracking.is_of(run, entry)
+        and all(run.data.params.get(key, value) == value for key, value in entry.params.items())
+    )
+    return next(fitting, None)
 
 
-def _add(client: "MlflowClient", identity: str, entry: Entry, *, made: Mapping[str, str], adopted: "Run | None") -> str:
-    """Make one run whole, from nothing or from what a training left of it; its digest comes last.
+def _complete(
+    client: "MlflowClient", identity: str, entry: Entry, *, made: Mapping[str, str], begun: "Run | None"
+) -> str:
+    """Make one run whole, from nothing or from what there is of it; its digest comes last.
 
     Its duration in MLflow is that of the work.
     """
-    from mlflow.entities import Param
-
+    took = round(1000 * entry.seconds)
+    run = begun or client.create_run(
+        identity, start_time=_now() - took, tags={DIGEST: _UNFINISHED}, run_name=entry.name
+    )
+    key, began = str(run.info.run_id), run.info.start_time
+    ended = run.info.end_time or began + took
     tags = {**entry.tags, **entry.origin, "mlflow.note.content": entry.note, DIGEST: _UNFINISHED}
-    if adopted is None:
-        ended = time.time_ns() // 1_000_000
-        began = ended - round(1000 * entry.seconds)
-        run = client.create_run(identity, start_time=began, tags={**tags, **made}, run_name=entry.name).info.run_id
-        logged, params = set(), entry.params
-    else:
-        run, began = adopted.info.run_id, adopted.info.start_time
-        ended = adopted.info.end_time or began + round(1000 * entry.seconds)
-        for key, value in ({**made, **adopted.data.tags} | tags).items():
-            if adopted.data.tags.get(key) != value:
-                client.set_tag(run, key, value)
-        logged = store.steps(client, run, list(entry.metrics) + list(entry.curves))
-        params = {key: value for key, value in entry.params.items() if key not in adopted.data.params}
-    client.log_batch(run, params=[Param(key, value) for key, value in params.items()])
-    numbers = [point for point in _numbers(entry, began=began, ended=ended) if (point.key, point.step) not in logged]
-    for start in range(0, len(numbers), BATCH):
-        client.log_batch(run, metrics=numbers[start : start + BATCH])
+    tracking.describe(client, run, params=entry.params, tags={**made, **run.data.tags, **tags})
+    there = tracking.steps(client, key, [*entry.metrics, *entry.curves]) if begun else set()
+    numbers = _numbers(entry, began=began, ended=ended)
+    client.log_batch(key, metrics=[point for point in numbers if (point.key, point.step) not in there])
     if entry.datasets:
-        client.log_inputs(run, live.inputs(entry.datasets))
+        client.log_inputs(key, tracking.inputs(entry.datasets))
     for file, text in entry.texts.items():
-        client.log_text(run, text, file)
+        client.log_text(key, text, file)
     for upload in entry.uploads:
-        client.log_artifact(run, str(upload.path), upload.folder or None)
+        client.log_artifact(key, str(upload.path), upload.folder or None)
     if entry.table:
-        client.log_table(run, {key: list(column) for key, column in entry.table.items()}, "table.json")
-    if adopted is None or adopted.info.status != "FINISHED":
-        client.set_terminated(run, "FINISHED", end_time=ended)
-    client.set_tag(run, DIGEST, entry.digest)
-    return str(run)
+        client.log_table(key, {name: list(column) for name, column in entry.table.items()}, "table.json")
+    if run.info.status != "FINISHED":
+        client.set_terminated(key, "FINISHED", end_time=ended)
+    client.set_tag(key, DIGEST, entry.digest)
+    return key
 
 
 def _numbers(entry: Entry, *, began: int, ended: int) -> "list[Metric]":
@@ -111,3 +107,8 @@ def _numbers(entry: Entry, *, began: int, ended: int) -> "list[Metric]":
         last = max(step for step, _ in points)
         numbers += [Metric(key, value, began + (ended - began) * step // max(last, 1), step) for step, value in points]
     return numbers
+
+
+def _now() -> int:
+    """Milliseconds, as MLflow counts time."""
+    return time.time_ns() // 1_000_000

@@ -1,7 +1,34 @@
 """A small page for every experiment that leads on to its view: its name is known before MLflow gives out ids."""
 
 import re
+from collections.abc import Mapping
 from html import escape
+from typing import Any
+
+from fcn.paper.table import Table, every
+
+TRAININGS, REPORT = "trainings", "report"
+
+
+def filled(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Table]:
+    """The papers' tables of which a run fills at least one row; `tables` is what the stage of tables wrote, by key."""
+    return {
+        key: table
+        for key, table in every().items()
+        if not table.beside and key in tables and any(row["run"] is not None for row in tables[key]["rows"])
+    }
+
+
+def short_name(table: Table) -> str:
+    """`CVPR Table 2`."""
+    return f"{table.paper.split()[0]} {table.number}"
+
+
+def pages(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The pages that `publish` makes of these tables: file names by title."""
+    shown = {f"{table.paper}, {table.number}: {table.title}": short_name(table) for table in filled(tables).values()}
+    shown |= {"Every training": TRAININGS, "The report, and whole tables": REPORT}
+    return {title: file_name(name) for title, name in shown.items()}
 
 
 def file_name(experiment: str) -> str:

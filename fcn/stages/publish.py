@@ -15,9 +15,18 @@ import yaml
 
 from fcn.config import Config
 from fcn.errors import InputError
-from fcn.paper.table import every
-from fcn.publishing import card, fill, model, origin, pages, printed, redirects, store, trainings, views
-from fcn.publishing.ledger import Dataset, Entry, Experiment, Upload
+from fcn.publishing import (
+    card,
+    fill,
+    origin,
+    paper_tables,
+    redirects,
+    registered_model,
+    shared_view,
+    tracking,
+    trainings,
+)
+from fcn.publishing.experiment import Dataset, Entry, Experiment, Upload
 from fcn.stages.places import Places, read_json, whole_folder, write_json
 
 UI = "http://127.0.0.1:5000"  # what `make ui` starts
@@ -34,26 +43,26 @@ def run(config: Config, name: str | None) -> None:
     if name is not None:
         raise InputError(f"publish takes no name, found {name!r}; write `python -m fcn publish`")
     experiments = wanted(config)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or store.DEFAULT_URI
-    os.environ.update({key: value for key, value in store.QUIET.items() if key not in os.environ})
-    with store.alone(uri, patience_seconds=_LOCK_SECONDS, say=_say), store.failing_clearly(uri):
-        client, here = store.connected(uri), made()
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.DEFAULT_URI
+    os.environ.update({key: value for key, value in tracking.QUIET.items() if key not in os.environ})
+    with tracking.alone(uri, patience_seconds=_LOCK_SECONDS, say=_say), tracking.failing_clearly(uri):
+        client, here = tracking.connected(uri), made()
         # The last one first, because MLflow lists the newest first.
         done = {
             item.name: fill.fill(client, item, profile=config.profile, uri=uri, made=here, say=_say)
             for item in reversed(experiments)
         }
         fill.drop_others(client, profile=config.profile, names=list(done), say=_say)
-        experiment, runs = done[trainings.title(config)]
+        experiment, runs = done[f"{config.profile} / {redirects.TRAININGS}"]
         if (best := _best(config)) is not None and best.run in runs:
-            model.register(client, best, experiment=experiment, run=runs[best.run], made=here, say=_say)
+            registered_model.register(client, best, experiment=experiment, run=runs[best.run], made=here, say=_say)
     rows = {item.name: {entry.name: entry.digest for entry in item.entries} for item in experiments}
     write_json(Places(config).published, {"profile": config.profile, "experiments": rows})
     served = uri.startswith("http")
     print("In MLflow:" if served else "In MLflow, which `make ui` starts:")
     with whole_folder(Places(config).views) as folder:
         for item in experiments:
-            address = views.link(uri.rstrip("/") if served else UI, done[item.name][0])
+            address = shared_view.link(uri.rstrip("/") if served else UI, done[item.name][0])
             page = redirects.page(item.title, address=address)
             (folder / redirects.file_name(item.name)).write_text(page, encoding="utf-8")
             print(f"  {item.name}: {address}")
@@ -65,39 +74,37 @@ def _say(line: str) -> None:
 
 def wanted(config: Config) -> list[Experiment]:
     """What MLflow shall hold of the profile, from its files; those that aren't there yet are left out."""
-    places, every_run = Places(config), list(config.runs)
-    scores = read_json(places.tables / "scores.json")
-    tables = {}
-    for key, table in every().items():
-        path = places.tables / f"{key}.json"
-        if not table.beside and path.exists() and printed.is_filled(found := read_json(path)):
-            tables[key] = (table, found)
-    lock = _lock_file(config)
-    evaluated = {name: origin.tags(lock, [f"evaluate@{name}"]) for name in every_run}
-    figures = _uploads(places.figures, runs=every_run)
-    results = {name: _results(name, places, scores, figures.get(name, ()), lock=lock) for name in every_run}
-    results = {name: item for name, item in results.items() if item.history or item.score.get("images")}
-    own = [*_uploads(places.report, runs=[]).get("", ()), *figures.get("", ())]
-    files = {key: [_upload(path, "") for path in sorted(places.tables.glob(f"{key}.*"))] for key in ("scores", *tables)}
-    trained = {
-        name: trainings.Origin(
-            tags=origin.tags(lock, [f"train@{name}", f"evaluate@{name}"]), datasets=_datasets(config, name)
-        )
-        for name in every_run
-    }
-    printed_only = {"": origin.tags(lock, ["tables"])}
-    whole = origin.tags(lock, ["tables", "figures", "report"])
+    places, profile, lock = Places(config), config.profile, _lock_file(config)
+    files = {path.stem: read_json(path) for path in sorted(places.tables.glob("*.json"))}
+    scores = files.get("scores") or read_json(places.tables / "scores.json")
+    figures, report = _uploads(places.figures, runs=list(config.runs)), _uploads(places.report, runs=[])
+    tables = {key: (table, files[key]) for key, table in redirects.filled(files).items()}
+    parts = {key: [_upload(path, "") for path in sorted(places.tables.glob(f"{key}.*"))] for key in ("scores", *tables)}
+    origins = {name: origin.tags(lock, f"evaluate@{name}") for name in config.runs}
+    results, trained = {}, {}
+    for name in config.runs:
+        found = _results(name, places, scores, figures.get(name, ()), lock=lock)
+        if found.history or found.score.get("images"):
+            results[name] = found
+            tags = origin.tags(lock, f"train@{name}", f"evaluate@{name}")
+            trained[name] = trainings.Origin(tags=tags, datasets=_datasets(config, name))
     return [
         *(
-            printed.experiment(table, rows, origins=printed_only | evaluated, profile=config.profile)
+            paper_tables.experiment(table, rows, origins={"": origin.tags(lock, "tables"), **origins}, profile=profile)
             for table, rows in tables.values()
         ),
         trainings.experiment(config, results, origins=trained),
-        pages.experiment(tables, files=files, report=[*own, *files["scores"]], origin=whole, profile=config.profile),
+        paper_tables.whole(
+            tables,
+            files=parts,
+            report=[*report.get("", ()), *figures.get("", ()), *parts["scores"]],
+            origin=origin.tags(lock, "tables", "figures", "report"),
+            profile=profile,
+        ),
     ]
 
 
-def _best(config: Config) -> model.Model | None:
+def _best(config: Config) -> registered_model.Model | None:
     """The best net at stride 8 as a model; None where none was scored, or its checkpoint isn't known."""
     places = Places(config)
     scores = read_json(places.tables / "scores.json")
@@ -110,7 +117,7 @@ def _best(config: Config) -> model.Model | None:
     md5 = known.get("checkpoint.md5") or (_upload(path, "").md5 if path.exists() else None)
     if md5 is None:
         return None
-    return model.Model(
+    return registered_model.Model(
         name=f"{config.profile}-fcn{card.STRIDE}s",
         run=name,
         checkpoint=path.as_posix(),
@@ -120,7 +127,7 @@ def _best(config: Config) -> model.Model | None:
     )
 
 
-def begun(config: Config, name: str, *, environment: Mapping[str, str]) -> Entry:
+def begun(config: Config, name: str, *, environment: Mapping[str, object]) -> Entry:
     """What a training's run shall say when it starts."""
     place = trainings.Origin(tags={"dvc.stage": f"train@{name}", **made()}, datasets=_datasets(config, name))
     return trainings.begun(config, name, environment=environment, origin=place)
@@ -158,12 +165,17 @@ def _results(
         score=next((item for item in scores["scores"] if item["run"] == name), {}),
         departures=scores["departures"].get(name, []),
         history=[json.loads(line) for line in lines],
-        cost=read_json(places.cost(name)) if places.cost(name).exists() else {},
-        classes=read_json(places.classes(name)) if places.classes(name).exists() else {},
+        cost=_json(places.cost(name)),
+        classes=_json(places.classes(name)),
         confusion=np.load(histogram).tolist() if histogram.exists() else [],
         figures=figures,
         checkpoint=origin.checkpoint(lock, f"train@{name}", places.net(name).as_posix()),
     )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(path) if path.exists() else {}
+    return found
 
 
 def _uploads(root: Path, *, runs: Sequence[str]) -> dict[str, list[Upload]]:

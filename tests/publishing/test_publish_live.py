@@ -1,9 +1,9 @@
 """A training that was logged while it went on has one run: publish completes that, over every kind of MLflow."""
 
+import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationW
 
 RUN = "voc-fcn8s-vgg16"
 SETTINGS = "0123456789ab"
+FOLDER = f".resume/sample/{RUN}-{SETTINGS}"
+FOLLOW = ["follow", RUN, "--folder", FOLDER]
 PATIENCE_SECONDS = 300.0
 
 
@@ -71,22 +73,27 @@ def _by_psycopg2(database: str) -> str:
     return database.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
-def follow(root: Path, repository: Path, rows: list[dict[str, float]]) -> "subprocess.Popen[str]":
-    """A companion that was told of a training and of rows, and hears on."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fcn", "follow"],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(repository)},
-        stdin=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    environment = {"device": "a CPU", "threads": "1", "torch": "2", "settings": SETTINGS}
-    now = time.time_ns() // 1_000_000
-    for line in ({"run": RUN, "environment": environment, "at": now}, *({**row, "at": now} for row in rows)):
-        process.stdin.write(json.dumps(line) + "\n")
-    process.stdin.flush()
-    return process
+class Training:
+    """A training that wrote rows into its folder and goes on, as far as a follower can see, and that follower."""
+
+    def __init__(self, root: Path, repository: Path, rows: list[dict[str, float]]) -> None:
+        self.folder = root / FOLDER
+        self.folder.mkdir(parents=True)
+        self.lock = (self.folder / "lock").open("w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        environment = {"device": "a CPU", "threads": 1, "torch": "2", "settings": SETTINGS}
+        write_json(self.folder / "about.json", {"run": RUN, "environment": environment, "iterations": 1200})
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (self.folder / "history.jsonl").write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "fcn", *FOLLOW]
+        self.follower = subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(repository)})
+
+    def end(self, *, whole: bool) -> None:
+        """Let go of the lock, as the end of a process does; a training that is whole has removed its folder."""
+        if whole:
+            shutil.rmtree(self.folder)
+        self.lock.close()
+        assert self.follower.wait(PATIENCE_SECONDS) == 0
 
 
 def runs(client: "MlflowClient") -> "list[Run]":
@@ -116,25 +123,25 @@ def history(root: Path, config: Config) -> list[dict[str, float]]:
 def test_publish_completes_the_trainings_run(
     world: tuple[Path, "MlflowClient"], repository: Path, run_fcn: RunFcn, end: str
 ) -> None:
-    """The run that a companion made, whole or cut off in the middle, is the published one; no step stands twice.
+    """The run that a follower made, whole or cut off in the middle, is the published one; no step stands twice.
 
     Published again, every run has its id and every metric its steps.
     """
     root, client = world
     rows = history(root, load(root / "params.yaml"))
     told = rows if end == "finished" else rows[: len(rows) // 2]
-    companion = follow(root, repository, told)
+    training = Training(root, repository, told)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (mine := runs(client)) or "loss" not in mine[0].data.metrics:
-        assert companion.poll() is None
+        assert training.follower.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.2)
     if end == "finished":
-        companion.communicate('{"end": "FINISHED"}\n')
-        assert companion.returncode == 0
+        training.end(whole=True)
     else:
-        companion.send_signal(signal.SIGKILL)
-        companion.communicate()
+        training.follower.kill()
+        training.follower.wait()
+        training.lock.close()
     (before,) = runs(client)
     assert before.info.status == ("FINISHED" if end == "finished" else "RUNNING")
     assert run_fcn(["publish"], root).returncode == 0
@@ -152,13 +159,31 @@ def test_publish_completes_the_trainings_run(
     assert points(client) == found
 
 
+def test_a_training_that_was_faster_is_whole(
+    results_once: Path, tmp_path: Path, run_fcn: RunFcn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follower that comes when the training is over, its folder gone, logs all of it; without results it says so."""
+    root = Path(shutil.copytree(results_once, tmp_path / "project"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    config, client = load(root / "params.yaml"), ledgers.client(ledgers.sqlite(root))
+    assert run_fcn(FOLLOW, root).returncode == 0
+    (run,) = runs(client)
+    assert (run.info.status, run.data.tags["settings"]) == ("FINISHED", SETTINGS)
+    assert points(client)[RUN]["loss"] == [row["iteration"] for row in history(root, config)]
+    (root / Places(config).history(RUN)).unlink()
+    done = run_fcn(FOLLOW, root)
+    assert done.returncode == 2
+    assert f"holds no training of {RUN}" in done.stderr
+    assert not (root / ".resume").exists()
+
+
 def test_another_training_is_left_alone(world: tuple[Path, "MlflowClient"], repository: Path, run_fcn: RunFcn) -> None:
     """A run of other settings, still going on, is neither taken over nor ended; the files' training has its own."""
     root, client = world
     config = load(root / "params.yaml")
     path = root / Places(config).cost(RUN)
     write_json(path, {**read_json(path), "settings": "another"})
-    companion = follow(root, repository, history(root, config)[:3])
+    training = Training(root, repository, history(root, config)[:3])
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (mine := runs(client)):
         assert time.monotonic() < deadline
@@ -166,5 +191,5 @@ def test_another_training_is_left_alone(world: tuple[Path, "MlflowClient"], repo
     assert run_fcn(["publish"], root).returncode == 0
     assert client.get_run(mine[0].info.run_id).info.status == "RUNNING"
     assert sorted(run.data.tags["settings"] for run in runs(client)) == sorted([SETTINGS, "another"])
-    companion.communicate()  # which closes its input, as a trainer's death does
+    training.end(whole=False)
     assert client.get_run(mine[0].info.run_id).info.status == "KILLED"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fcn.config import load
-from fcn.publishing import views
+from fcn.publishing import shared_view
 from fcn.stages.places import Places, read_json
 from tests.conftest import RunFcn
 from tests.publishing import ledgers, results
@@ -81,7 +81,7 @@ def test_the_page_is_the_table(served: tuple[Path, str]) -> None:
     found = read_json(root / Places(load(root / "params.yaml")).tables / "pami_table3.json")
     with browser(program) as page:
         page.ask("Emulation.setDeviceMetricsOverride", **SIZE)
-        page.ask("Page.navigate", url=views.link(address, experiment.experiment_id))
+        page.ask("Page.navigate", url=shared_view.link(address, experiment.experiment_id))
         deadline = time.monotonic() + PAGE_SECONDS
         cells: list[list[Any]] = []
         while len(cells) < 15 * len(found["rows"]) and time.monotonic() < deadline:

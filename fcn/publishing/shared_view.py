@@ -8,7 +8,7 @@ to the end or made as narrow as possible.
 import json
 from collections.abc import Mapping, Sequence
 
-from fcn.publishing.ledger import Entry, Experiment
+from fcn.publishing.experiment import ROW, Entry, Experiment, columns
 
 KEY = "table"
 TAG = f"mlflow.sharedViewState.{KEY}"
@@ -25,15 +25,15 @@ _LEAST_PX = 40  # a narrower width is ignored by MLflow's table
 
 def state(experiment: Experiment) -> str:
     """The value of the tag."""
-    columns = experiment.view.columns
+    shown = list(experiment.columns)
     longest = max((len(entry.name) for entry in experiment.entries), default=0)
-    widths = {column: _width(column, experiment.entries) for column in columns}
+    widths = {column: _width(column, experiment.entries) for column in shown}
     widths |= {_NAME: _PX_AROUND_NAME + round(_PX_PER_LETTER * longest), _DURATION: 80, _CREATED: _LEAST_PX}
     value: Mapping[str, object] = {
-        "selectedColumns": list(columns),
-        "columnOrder": [_NAME, *columns, _DURATION, _CREATED],
+        "selectedColumns": shown,
+        "columnOrder": [_NAME, *shown, _DURATION, _CREATED],
         "columnWidths": widths,
-        "orderByKey": experiment.view.order_by,
+        "orderByKey": columns("tags", ROW)[0],
         "orderByAsc": True,
         "startTime": "ALL",
         "lifecycleFilter": "Active",

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from fcn.publishing import origin, views
-from fcn.publishing.ledger import Entry, Experiment, Upload, View, about, metric, place, rounded, tag
+from fcn.publishing import origin, shared_view
+from fcn.publishing.experiment import ROW, Entry, Experiment, Upload, about, columns, place, rounded
 
 
 def test_a_digest_is_of_content() -> None:
@@ -28,20 +28,20 @@ def test_the_lock_is_read_as_data() -> None:
     outs = [{"path": "a", "md5": "1"}, {"path": "b", "md5": "2"}, {"path": "c"}]
     one = {"stages": {"train@x": {"outs": outs}, "evaluate@x": {"outs": []}}}
     two = {"stages": {"evaluate@x": {"outs": []}, "train@x": {"outs": outs[::-1]}}}
-    assert origin.tags(one, ["train@x"]) == origin.tags(two, ["train@x"])
+    assert origin.tags(one, "train@x") == origin.tags(two, "train@x")
     changed = {"stages": {"train@x": {"outs": [{"path": "a", "md5": "3"}, *outs[1:]]}}}
-    assert origin.tags(changed, ["train@x"]) != origin.tags(one, ["train@x"])
-    assert origin.tags(one, ["train@y"]) == {}
-    assert origin.tags({}, ["train@x"]) == {}
+    assert origin.tags(changed, "train@x") != origin.tags(one, "train@x")
+    assert origin.tags(one, "train@y") == {}
+    assert origin.tags({}, "train@x") == {}
     assert origin.checkpoint(one, "train@x", "a") == {"checkpoint": "a", "checkpoint.md5": "1"}
     assert origin.checkpoint({}, "train@x", "a") == {"checkpoint": "a"}
 
 
 def test_a_view_orders_rows_and_columns() -> None:
     """The view names every column once, the row's name first, has a width for each, and goes by the tag given."""
-    view = View(columns=[metric("mean_iu"), tag("run")], order_by=tag("row"))
+    shown = columns("metrics", "mean_iu") + columns("tags", "run")
     entries = [Entry(name=name, tags={"run": "x" * 200}) for name in ("first", "second")]
-    state = json.loads(views.state(Experiment(name="e", title="t", note="n", view=view, entries=entries)))
+    state = json.loads(shared_view.state(Experiment(name="e", title="t", note="n", columns=shown, entries=entries)))
     assert state["columnOrder"][:3] == ["attributes.`Run Name`", "metrics.`mean_iu`", "tags.`run`"]
     assert set(state["columnOrder"]) == set(state["columnWidths"])
     assert state["selectedColumns"] == ["metrics.`mean_iu`", "tags.`run`"]
@@ -51,7 +51,7 @@ def test_a_view_orders_rows_and_columns() -> None:
 
 def test_rows_are_ordered_as_text() -> None:
     """The tags of hundreds of rows are in order when compared as text."""
-    tags = [place(index) for index in range(300)]
+    tags = [place(index)[ROW] for index in range(300)]
     assert sorted(tags) == tags
 
 

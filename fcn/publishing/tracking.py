@@ -2,23 +2,21 @@
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcn.errors import InputError, StageFailure
-from fcn.publishing import views
-from fcn.publishing.ledger import Experiment
+from fcn.publishing import shared_view
+from fcn.publishing.experiment import Dataset, Entry, Experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
 DEFAULT_URI = "sqlite:///mlflow.db"
-DIGEST = "digest"  # "unfinished" until a run is complete
-PROFILE = "profile"
-BATCH = 1000  # MLflow's own limit for one request
+PROFILE, SETTINGS = "profile", "settings"
 # Read when mlflow is imported. An unreachable server is to be known in seconds, not after minutes of retries.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -27,6 +25,7 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
+_MOST_RUNS = 50_000  # MLflow's own limit for one request
 
 
 def connected(uri: str) -> "MlflowClient":
@@ -51,11 +50,10 @@ def failing_clearly(uri: str) -> Iterator[None]:
     try:
         yield
     except failures() as error:
-        why = brief(error)
         advice = "Start that server, set MLFLOW_TRACKING_URI to another, or unset it to use mlflow.db here"
         if uri.startswith("sqlite:"):
             advice = f"If the database is damaged or of another version of MLflow, delete {database(uri)}"
-        message = f"MLflow at {uri} could not be filled: {why}. {advice}; the same command then does what is left"
+        message = f"MLflow at {uri} could not be filled: {brief(error)}. {advice}; the same command then does the rest"
         raise StageFailure(message) from error
 
 
@@ -71,7 +69,7 @@ def alone(uri: str, *, patience_seconds: float, say: Callable[[str], None]) -> I
     path = database(uri).with_name(f"{database(uri).name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
-        deadline, said = time.monotonic() + patience_seconds, False
+        deadline, waiting = time.monotonic() + patience_seconds, False
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,9 +78,9 @@ def alone(uri: str, *, patience_seconds: float, say: Callable[[str], None]) -> I
                 if time.monotonic() > deadline:
                     message = f"another publish holds {path}; wait for it, or end it and run the same command again"
                     raise StageFailure(message) from None
-                if not said:
+                if not waiting:
                     say("waiting for another publish to end")
-                    said = True
+                    waiting = True
                 time.sleep(0.2)
         yield
 
@@ -106,15 +104,15 @@ def _is_sqlite(path: Path) -> bool:
 def experiment(client: "MlflowClient", wanted: Experiment, *, profile: str, uri: str) -> str:
     """The id of the experiment of this name, which is made or brought back if need be; it says what it is."""
     identity = _identity(client, wanted.name, uri=uri)
-    link = views.link("", identity).removeprefix("/")  # the page's own server, whichever that is
+    link = shared_view.link("", identity).removeprefix("/")  # the page's own server, whichever that is
     tags = {
         PROFILE: profile,
         "mlflow.note.content": f"{wanted.title} ([as a table]({link})). {wanted.note}",
-        views.TAG: views.state(wanted),
+        shared_view.TAG: shared_view.state(wanted),
     }
-    here = client.get_experiment(identity).tags
+    there = client.get_experiment(identity).tags
     for key, value in tags.items():
-        if here.get(key) != value:
+        if there.get(key) != value:
             client.set_experiment_tag(identity, key, value)
     return identity
 
@@ -142,15 +140,40 @@ def _identity(client: "MlflowClient", name: str, *, uri: str) -> str:
 
 def runs(client: "MlflowClient", identity: str) -> "list[Run]":
     """All of the experiment's runs that aren't deleted, the newest first."""
-    found: list[Run] = []
-    token = None
-    while token is None or token:
-        page = client.search_runs([identity], max_results=BATCH, page_token=token)
-        found += page
-        token = page.token or ""
-    return found
+    return list(client.search_runs([identity], max_results=_MOST_RUNS))
 
 
-def steps(client: "MlflowClient", run: str, keys: Iterator[str] | list[str]) -> set[tuple[str, int]]:
+def is_of(run: "Run", entry: Entry) -> bool:
+    """Whether a run is of this very training: of its name and of its settings, by their hash."""
+    settings = entry.tags.get(SETTINGS)
+    return settings is not None and (run.info.run_name, run.data.tags.get(SETTINGS)) == (entry.name, settings)
+
+
+def steps(client: "MlflowClient", run: str, keys: Iterable[str]) -> set[tuple[str, int]]:
     """Which steps of these curves a run has."""
     return {(key, point.step) for key in keys for point in client.get_metric_history(run, key)}
+
+
+def describe(client: "MlflowClient", run: "Run", *, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+    """Give a run the settings that it lacks, and the tags that it has otherwise."""
+    from mlflow.entities import Param, RunTag
+
+    client.log_batch(
+        run.info.run_id,
+        params=[Param(key, value) for key, value in params.items() if key not in run.data.params],
+        tags=[RunTag(key, value) for key, value in tags.items() if run.data.tags.get(key) != value],
+    )
+
+
+def inputs(datasets: Sequence[Dataset]) -> "list[DatasetInput]":
+    """Datasets as MLflow has them."""
+    from mlflow.entities import Dataset as Known
+    from mlflow.entities import DatasetInput, InputTag
+
+    return [
+        DatasetInput(
+            Known(item.name, item.digest, source_type="dvc", source=item.path),
+            [InputTag("mlflow.data.context", item.context)],
+        )
+        for item in datasets
+    ]

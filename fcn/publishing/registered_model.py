@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcn.publishing.store import DIGEST
+from fcn.publishing.fill import DIGEST
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

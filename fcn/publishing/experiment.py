@@ -5,6 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
+
+ROW = "row"  # the tag that the rows of every experiment go by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,30 +54,25 @@ class Entry:
     def digest(self) -> str:
         """A hash of all that the run holds; uploads count by their content and name, not by where they lie.
 
-        Where it comes from doesn't count: the same results, made again, are the same run.
+        Where it comes from doesn't count: the same results, made again or in another row, are the same run.
         """
-        held = asdict(self)
-        del held["origin"], held["datasets"]
-        held["uploads"] = sorted((item.folder, item.path.name, item.md5) for item in self.uploads)
-        return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """How MLflow's list of runs looks when it is opened through a link: column ids in order, what the rows go by."""
-
-    columns: Sequence[str]
-    order_by: str
+        content = asdict(self)
+        del content["origin"], content["datasets"]
+        content["uploads"] = sorted((item.folder, item.path.name, item.md5) for item in self.uploads)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """One experiment of MLflow: its runs, in the order of the view. `title` and `note` are its description."""
+    """One experiment of MLflow: its runs, and the ids of the columns that its list of them shows.
+
+    `title` and `note` are its description.
+    """
 
     name: str
     title: str
     note: str
-    view: View
+    columns: Sequence[str]
     entries: Sequence[Entry]
 
     def __post_init__(self) -> None:
@@ -82,24 +80,14 @@ class Experiment:
         assert len(set(names)) == len(names), f"{self.name}: a row stands twice"
 
 
-def metric(name: str) -> str:
-    """The id of a metric's column, which is also what rows can be ordered by."""
-    return f"metrics.`{name}`"
+def columns(kind: Literal["metrics", "params", "tags"], *names: str) -> list[str]:
+    """The ids of columns of MLflow's list of runs."""
+    return [f"{kind}.`{name}`" for name in names]
 
 
-def param(name: str) -> str:
-    """The id of a parameter's column."""
-    return f"params.`{name}`"
-
-
-def tag(name: str) -> str:
-    """The id of a tag's column."""
-    return f"tags.`{name}`"
-
-
-def place(index: int) -> str:
-    """The tag that rows are ordered by; MLflow compares tags as text."""
-    return f"{index + 1:03d}"
+def place(index: int) -> dict[str, str]:
+    """The tag of the row at this index; MLflow compares tags as text."""
+    return {ROW: f"{index + 1:03d}"}
 
 
 def rounded(value: float, *, digits: int = 1) -> float:
