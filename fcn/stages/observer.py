@@ -46,6 +46,7 @@ class Observer:
 
         That is a process and session of its own: the training neither waits for it nor ends with it.
         """
+        (self.folder / "failed").unlink(missing_ok=True)
         write_text(self.history_file, "".join(json.dumps(row) + "\n" for row in history))
         write_json(self.folder / "about.json", {"run": self.run, "iterations": self.iterations, **about})
         if os.environ.get("MLFLOW_TRACKING_URI"):

@@ -154,7 +154,12 @@ def _only_one(folder: Path, line: Lifeline) -> Iterator[None]:
 
     try:
         with exclusive(folder / "lock", patience_seconds=_LOCK_SECONDS, waiting=waiting):
-            yield
+            try:
+                yield
+            except Exception:
+                if not line.cut.is_set():
+                    (folder / "failed").touch()  # so that whoever follows can tell a failure from a wish to stop
+                raise
     except BlockingIOError:
         raise StageFailure(
             f"another training of this run holds {folder}/lock; wait for it, or end it and run again"
