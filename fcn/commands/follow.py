@@ -44,8 +44,9 @@ def run(config: Config, options: argparse.Namespace) -> None:
         trainer = Trainer(options.folder, history=places.history(options.run), cost=places.cost(options.run))
     except FileNotFoundError as error:
         raise InputError(f"{options.folder} holds no training of {options.run}: {error.filename} is missing") from None
-    entry = publish.begun(config, options.run, environment=trainer.environment)
-    experiment = trainings.experiment(config, {}, origins={})
+    tags = {"dvc.stage": f"train@{options.run}", **publish.made()}
+    entry = publish.begun(config, options.run, environment=trainer.environment, origin=tags)
+    experiment = trainings.experiment(config, [])
     _follow(trainer, Follower(uri=uri, entry=entry, experiment=experiment, profile=config.profile), uri=uri)
 
 

@@ -49,7 +49,8 @@ def best(config: Config, scores: Sequence[Mapping[str, Any]]) -> Mapping[str, An
         item
         for item in scores
         if item["run"] in config.runs
-        and config.run(item["run"]).stride == STRIDE
+        and config.net(item["run"]).stride == STRIDE
+        and config.net(item["run"]).inputs == ("rgb",)
         and item.get("images")
         and item["numbers"].get("mean_iu") is not None
     ]
@@ -58,22 +59,22 @@ def best(config: Config, scores: Sequence[Mapping[str, Any]]) -> Mapping[str, An
 
 def card(config: Config, score: Mapping[str, Any], *, departures: Sequence[Mapping[str, str]]) -> str:
     """The card in Markdown. `score` and `departures` are from tables/scores.json."""
-    run, numbers = config.run(score["run"]), score["numbers"]
+    run, net, numbers = config.run(score["run"]), config.net(score["run"]), score["numbers"]
     kinds = dict.fromkeys(
-        "sample" if config.sources[name].kind == "sample" else config.sources[name].dataset
-        for name in (run.train.source, run.val.source)
+        "sample" if config.generated(name) else config.dataset(name).format
+        for name in (run.train.dataset, run.val.dataset)
     )
     named = [f"- **{item['name']}**: {item['ours']}; published: {item['published']}" for item in departures]
     return _CARD.format(
         run=score["run"],
-        stride=run.stride,
-        backbone=run.backbone,
+        stride=net.stride,
+        backbone=net.backbone.architecture,
         parameters=score["parameters"],
-        classes=config.classes,
+        classes=" and ".join(map(str, net.heads.values())),
         about=about(config.profile),
-        train=f"`{run.train.list}` ({run.train.source})",
+        train=f"`{run.train.list}` ({run.train.dataset})",
         init=run.init,
-        val=f"`{run.val.list}` ({run.val.source})",
+        val=f"`{run.val.list}` ({run.val.dataset})",
         images=score["images"],
         scores="\n".join(f"| {METRICS[x]} | {rounded(numbers[x]):.1f} |" for x in _SCORES if numbers.get(x)),
         departures="\n".join(named) or "None.",

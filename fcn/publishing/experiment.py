@@ -16,7 +16,7 @@ class Upload:
 
     path: Path
     folder: str
-    md5: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Entry:
         """
         content = asdict(self)
         del content["origin"], content["datasets"]
-        content["uploads"] = sorted((item.folder, item.path.name, item.md5) for item in self.uploads)
+        content["uploads"] = sorted((item.folder, item.path.name, item.sha256) for item in self.uploads)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from fcn.publishing import tracking
 from fcn.publishing.experiment import Entry, Experiment
+from fcn.publishing.tracking import DIGEST
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-DIGEST, _UNFINISHED = "digest", "unfinished"  # the tag of a run that is whole, and what it says until then
+_UNFINISHED = "unfinished"  # what the digest says until all else is there
 
 Say = Callable[[str], None]
 

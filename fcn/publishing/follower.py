@@ -97,7 +97,7 @@ class Follower:
             self._pending += self._load.sample()
             if not self._pending and state == RUNNING:
                 return
-        with tracking.alone(self.uri, patience_seconds=_PATIENCE_SECONDS, say=lambda _: None):
+        with tracking.alone(self.uri, patience_seconds=_PATIENCE_SECONDS):
             client = tracking.connected(self.uri)
             if self._load is None:
                 self._run = self._run or self._begin(client)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -14,13 +15,20 @@ def tags(lock: Mapping[str, Any], *stages: str) -> dict[str, str]:
     if not known:
         return {}
     lines = sorted(f"{path} {md5}" for stage in known for path, md5 in _outputs(lock, stage).items())
-    return {"dvc.stage": ", ".join(known), "dvc.lock": hashlib.md5("\n".join(lines).encode()).hexdigest()}  # noqa: S324 - as DVC does
+    digest = hashlib.md5("\n".join(lines).encode())  # noqa: S324 - as DVC does
+    return {"dvc.stage": ", ".join(known), "dvc.lock": digest.hexdigest()}
 
 
 def checkpoint(lock: Mapping[str, Any], stage: str, path: str) -> dict[str, str]:
     """Where the stage's checkpoint lies and its hash in DVC; it is not uploaded."""
     md5 = _outputs(lock, stage).get(path)
     return {"checkpoint": path, **({"checkpoint.md5": md5} if md5 else {})}
+
+
+def md5(path: Path) -> str:
+    """A file's hash as dvc.lock has it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _outputs(lock: Mapping[str, Any], stage: str) -> dict[str, str]:

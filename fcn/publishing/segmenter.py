@@ -5,40 +5,28 @@ The checkpoint stays with DVC. The model knows its path below the project's root
 
 import base64
 import binascii
-import hashlib
 import io
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from fcn.datasets import labels
-from fcn.datasets.modes import rgb
-from fcn.datasets.voc import CLASSES
+from fcn.datasets import labels, modes
 from fcn.errors import InputError
-
-if TYPE_CHECKING:
-    from fcn.nets.fcn import FCN
-    from fcn.nets.preprocessing import Preprocessing
-
-IMAGE, PNG, SHARES = "image", "png", "shares"
+from fcn.publishing import origin
 
 
 class Segmenter:
     """Takes a column `image`: a PNG's or JPEG's bytes, those in base64 (as JSON has them), or H W 3 numbers 0..255.
 
-    Gives `png`, the class of every pixel in a PNG with VOC's palette, and `shares`, the share of pixels by class.
+    Gives `png`, the class of every pixel in a PNG with the net's palette, and `shares`, the share of pixels by class.
     """
 
     def __init__(self, *, root: Path) -> None:
         self._root = root
-        self._net: FCN | None = None
-        self._preprocessing: Preprocessing | None = None
-        self._names: Sequence[str] = ()
 
     def load_context(self, context: Any) -> None:
         """Load the checkpoint that the model names, after a look at its hash."""
@@ -50,36 +38,32 @@ class Segmenter:
         named = context.model_config
         saved = checkpoint.load(verified(self._root / named["checkpoint"], named["checkpoint"], md5=named["md5"]))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._net, self._preprocessing = trained(saved).on(self._device), saved.preprocessing
-        known = saved.classes == len(CLASSES)
-        self._names = CLASSES if known else [f"class {index}" for index in range(saved.classes)]
+        self._net, self._preprocessing = trained(saved).on(self._device), saved.preprocessing["rgb"]
+        self._target, known = next(iter(saved.targets.items()))
+        self._names, self._colours = known.classes, known.palette
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # to MLflow hints are a schema
         """One row of results a row of pictures; an array H W 3 or N H W 3 is taken, too."""
         del context, params
-        answers = [self._answer(picture(item)) for item in _items(model_input)]
-        return pd.DataFrame(answers, columns=[PNG, SHARES])
+        return pd.DataFrame([self._answer(picture(item)) for item in _items(model_input)], columns=["png", "shares"])
 
     def _answer(self, image: NDArray[np.uint8]) -> dict[str, Any]:
         import torch
 
-        assert self._net is not None
-        assert self._preprocessing is not None
-        with torch.inference_mode():
-            batch = self._preprocessing(image)[None].to(self._device, memory_format=torch.channels_last)
-            label: NDArray[np.uint8] = self._net.predict(batch)[0].cpu().numpy()
+        batch = self._preprocessing(image)[None].to(self._device, memory_format=torch.channels_last)
+        label: NDArray[np.uint8] = self._net.predict({"rgb": batch})[self._target][0].cpu().numpy()
         counts = np.bincount(label.ravel(), minlength=len(self._names))
+        png = io.BytesIO()
+        labels.write(label, path=png, colours=self._colours)
         shares = {self._names[index]: float(count / label.size) for index, count in enumerate(counts) if count}
-        return {PNG: _png(label), SHARES: shares}
+        return {"png": png.getvalue(), "shares": shares}
 
 
 def verified(path: Path, name: str, *, md5: str) -> Path:
     """`path`, if it is the checkpoint that was meant; otherwise an InputError says how to get that."""
     if not path.exists():
         raise InputError(f"{path} is missing; get it with `dvc pull {name}`, in the root of the project")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != md5:
+    if (found := origin.md5(path)) != md5:
         raise InputError(
             f"{path} is another net than this model's (md5 {found}, not {md5}); check out the commit in the model's "
             f"tag git.commit and `dvc pull {name}`, or take a newer version of the model"
@@ -93,13 +77,12 @@ def picture(item: Any) -> NDArray[np.uint8]:
         try:
             item = base64.b64decode(item)
         except binascii.Error:
-            raise InputError(
-                f"{item[:30]!r}... is no base64; a picture in JSON is its file's bytes in base64"
-            ) from None
+            message = f"{item[:30]!r}... is no base64; a picture in JSON is its file's bytes in base64"
+            raise InputError(message) from None
     if isinstance(item, bytes | bytearray):
         try:
             with Image.open(io.BytesIO(item)) as image:
-                return rgb(image)
+                return modes.rgb(image)
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise InputError(f"bytes that start with {bytes(item[:8])!r} are no picture: {error}") from None
     values = np.asarray(item)
@@ -110,19 +93,11 @@ def picture(item: Any) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def _items(given: Any) -> list[Any]:
-    if isinstance(given, pd.DataFrame):
-        if IMAGE not in given:
-            raise InputError(f"the input has the columns {', '.join(map(str, given.columns))}; wanted is `{IMAGE}`")
-        return list(given[IMAGE])
-    if isinstance(given, np.ndarray):
-        return list(given) if given.ndim == 4 else [given]
-    return list(given) if isinstance(given, list) else [given]
-
-
-def _png(label: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    image = Image.fromarray(label)
-    image.putpalette(labels.palette().tobytes())
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+def _items(pictures: Any) -> list[Any]:
+    """The pictures of a table, an array or a list, or the one that came alone."""
+    if isinstance(pictures, pd.DataFrame):
+        if "image" not in pictures:
+            raise InputError(f"the input has the columns {', '.join(map(str, pictures.columns))}; wanted is `image`")
+        return list(pictures["image"])
+    many = isinstance(pictures, list) or (isinstance(pictures, np.ndarray) and pictures.ndim == 4)
+    return list(pictures) if many else [pictures]

@@ -1,13 +1,12 @@
 """MLflow's own side: how its client is made, and what makes an address of it usable."""
 
-import fcntl
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcn.errors import InputError, StageFailure
+from fcn.files import exclusive
 from fcn.publishing import shared_view
 from fcn.publishing.experiment import Dataset, Entry, Experiment
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 PROFILE, SETTINGS = "profile", "settings"
+DIGEST = "digest"  # the tag of a run that is whole
 # Read when mlflow is imported. An unreachable server is to be known in seconds, not after minutes of retries.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -64,25 +64,15 @@ def brief(error: Exception) -> str:
 
 
 @contextmanager
-def alone(uri: str, *, patience_seconds: float, say: Callable[[str], None]) -> Iterator[None]:
+def alone(uri: str, *, patience_seconds: float, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock beside the database, so that two neither create it at once nor fill it twice."""
     path = database(uri).with_name(f"{database(uri).name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        deadline, waiting = time.monotonic() + patience_seconds, False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    message = f"another publish holds {path}; wait for it, or end it and run the same command again"
-                    raise StageFailure(message) from None
-                if not waiting:
-                    say("waiting for another publish to end")
-                    waiting = True
-                time.sleep(0.2)
-        yield
+    try:
+        with exclusive(path, patience_seconds=patience_seconds, waiting=waiting):
+            yield
+    except BlockingIOError:
+        message = f"another publish holds {path}; wait for it, or end it and run the same command again"
+        raise StageFailure(message) from None
 
 
 def database(uri: str) -> Path:

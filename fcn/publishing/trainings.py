@@ -1,44 +1,25 @@
 """The trainings as an experiment: settings, loss curve, scores, cost, and what lies beside them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fcn.config import Config
 from fcn.publishing.experiment import Dataset, Entry, Experiment, Upload, about, columns, place, rounded
 from fcn.publishing.redirects import TRAININGS
+from fcn.scoring.metrics import Metrics
 
-_SCORES = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
 _ENVIRONMENT = ("device", "threads", "torch", "python", "settings")  # of a training's cost; the last is a hash
-_SHOWN = ("train.list", "val.list", "init", "stride", "skips", "solver.iterations", "solver.batch", "solver.rate")
+_SHOWN = ("train.list", "val.list", "init", "net", "recipe", "recipe.iterations", "recipe.batch", "recipe.rate")
+_NO_CURVES = ("iteration", "images")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Results:
-    """The files of one training; empty is what is missing. `score` is its line of tables/scores.json, in percent."""
-
-    score: Mapping[str, Any] = field(default_factory=dict)
-    departures: Sequence[Mapping[str, str]] = ()
-    history: Sequence[Mapping[str, float]] = ()
-    cost: Mapping[str, Any] = field(default_factory=dict)
-    classes: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    confusion: Sequence[Sequence[int]] = ()
-    figures: Sequence[Upload] = ()
-    checkpoint: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """What a training was made of and by: tags, and the pictures."""
-
-    tags: Mapping[str, str] = field(default_factory=dict)
-    datasets: Sequence[Dataset] = ()
-
-
-def experiment(config: Config, results: Mapping[str, Results], *, origins: Mapping[str, Origin]) -> Experiment:
-    """One run a training that has results, in the profile's order."""
+def experiment(config: Config, entries: Sequence[Entry]) -> Experiment:
+    """One run a training; `entries` are in the profile's order."""
     return Experiment(
         name=f"{config.profile} / {TRAININGS}",
         title="Every training, and how it came out",
@@ -46,85 +27,110 @@ def experiment(config: Config, results: Mapping[str, Results], *, origins: Mappi
         "`checkpoint` and `checkpoint.md5` say which. A run's artifacts are its classes, its confusion histogram (rows "
         "are the truth), its departures from the paper and its figures.",
         columns=[
-            *columns("metrics", *_SCORES, "seconds", "peak_memory_gib"),
+            *columns("metrics", *(item.name for item in fields(Metrics)), "seconds", "peak_memory_gib"),
             *columns("params", *_SHOWN),
             *columns("tags", "device", "departures"),
         ],
-        entries=[_entry(config, name, results[name], origin=origins[name]) for name in config.runs if name in results],
+        entries=entries,
     )
 
 
-def begun(config: Config, name: str, *, environment: Mapping[str, object], origin: Origin) -> Entry:
+def begun(
+    config: Config,
+    name: str,
+    *,
+    environment: Mapping[str, object],
+    origin: Mapping[str, str],
+    datasets: Sequence[Dataset],
+) -> Entry:
     """A training's entry when it starts: all but its results."""
     known = {key: str(environment[key]) for key in _ENVIRONMENT if key in environment}
-    pictures = {f"data.{item.path.rpartition('/')[2]}": item.digest for item in origin.datasets}
+    pictures = {f"data.{item.path.rpartition('/')[2]}": item.digest for item in datasets}
     return Entry(
         name=name,
         params=settings(config, name),
         tags={"profile": config.profile, "run": name, **known},
-        origin={**place(list(config.runs).index(name)), **origin.tags, **pictures},
-        datasets=origin.datasets,
+        origin={**place(list(config.runs).index(name)), **origin, **pictures},
+        datasets=datasets,
     )
 
 
-def _entry(config: Config, name: str, found: Results, *, origin: Origin) -> Entry:
-    start = begun(config, name, environment=found.cost, origin=origin)
-    metrics = {item: rounded(value) for item, value in found.score.get("numbers", {}).items() if value is not None}
-    if found.cost:
-        metrics["seconds"] = rounded(found.cost["seconds"])
-        metrics["peak_memory_gib"] = rounded(found.cost["peak_memory_bytes"] / 2**30, digits=2)
-    if found.score.get("parameters"):
-        metrics["parameters"] = float(found.score["parameters"])
-    curves = [key for key in (found.history[0] if found.history else ()) if key not in ("iteration", "images")]
-    named = ", ".join(item["name"] for item in found.departures) or "none"
+def ended(
+    begun: Entry,
+    *,
+    history: Sequence[Mapping[str, float]],
+    cost: Mapping[str, Any],
+    score: Mapping[str, Any],
+    departures: Sequence[Mapping[str, str]],
+    classes: Mapping[str, Mapping[str, Mapping[str, float | None]]],
+    confusions: Mapping[str, NDArray[np.int64]],
+    figures: Sequence[Upload],
+    checkpoint: Mapping[str, str],
+) -> Entry:
+    """The entry with its results; empty is what is missing.
+
+    `score` is its line of tables/scores.json, in percent; `classes` and `confusions` are by target.
+    """
+    metrics = {item: rounded(value) for item, value in score.get("numbers", {}).items() if value is not None}
+    if cost:
+        metrics["seconds"] = rounded(cost["seconds"])
+        metrics["peak_memory_gib"] = rounded(cost["peak_memory_bytes"] / 2**30, digits=2)
+    if score.get("parameters"):
+        metrics["parameters"] = float(score["parameters"])
+    texts = {"departures.md": _reasons(departures)}
+    texts |= {f"{target}/classes.csv": _classes(found) for target, found in classes.items()}
+    texts |= {f"{target}/confusion.csv": _confusion(hist, classes[target]) for target, hist in confusions.items()}
+    curves = [key for key in (history[0] if history else ()) if key not in _NO_CURVES]
     return replace(
-        start,
+        begun,
         metrics=metrics,
-        tags={**start.tags, "departures": named, **found.checkpoint},
-        curves={key: [(int(point["iteration"]), point[key]) for point in found.history] for key in curves},
-        texts=_texts(found),
-        uploads=found.figures,
-        seconds=found.cost.get("seconds", 0.0),
+        tags={**begun.tags, "departures": ", ".join(item["name"] for item in departures) or "none", **checkpoint},
+        curves={key: [(int(point["iteration"]), point[key]) for point in history] for key in curves},
+        texts=texts,
+        uploads=figures,
+        seconds=cost.get("seconds", 0.0),
     )
 
 
 def settings(config: Config, name: str) -> dict[str, str]:
-    """All settings of a run as flat texts: its own, `solver.` and `backbone.`, the seed."""
-    run = config.run(name)
-    whole = {
+    """All settings of a run as flat texts: its own, those of its net and recipe, what the profile has for all runs."""
+    run, net = config.run(name), config.net(name)
+    parts = {
         **asdict(run),
-        "solver": {"": run.solver, **asdict(config.solvers[run.solver])},
-        "backbone": {"": run.backbone, **asdict(config.backbones[run.backbone])},
-        **{key: getattr(config, key) for key in ("profile", "seed", "threads", "classes")},
+        "net": {"": run.net, **asdict(net), "stride": net.stride},
+        "recipe": {"": run.recipe, **asdict(config.recipe(name))},
+        "profile": config.profile,
+        "threads": config.threads,
     }
-    return _flat(whole)
+    return _flat(parts)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat(values: Mapping[Any, Any], prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in values.items():
-        path = ".".join(filter(None, (prefix, key)))
+        path = ".".join(filter(None, (prefix, str(key))))
         if isinstance(value, Mapping):
             flat |= _flat(value, path)
+        elif isinstance(value, list | tuple):
+            flat[path] = ", ".join(map(str, value)) or "none"
         else:
             flat[path] = "none" if value is None else str(value)
     return flat
 
 
-def _texts(found: Results) -> dict[str, str]:
-    """Artifacts by name: classes and confusions where a run was scored, and its departures."""
-    texts = {}
-    if found.classes:
-        frame = pd.DataFrame(found.classes).T.rename_axis("class")[["iu", "accuracy"]] * 100
-        percent = frame.rename(columns=lambda item: f"{item}_percent")
-        texts["classes.csv"] = percent.astype(float).to_csv(float_format="%.1f", lineterminator="\n")
-    if found.confusion:
-        names = list(found.classes) or range(len(found.confusion))
-        counts = pd.DataFrame(found.confusion, index=names, columns=names).rename_axis("truth")
-        texts["confusion.csv"] = counts.to_csv(lineterminator="\n")
+def _classes(found: Mapping[str, Mapping[str, float | None]]) -> str:
+    """A target's metrics by class, in percent; empty where a class has none."""
+    frame = 100 * pd.DataFrame(found).T.astype(float)[["iu", "accuracy"]].add_suffix("_percent")
+    return frame.to_csv(index_label="class", float_format="%.1f", lineterminator="\n")
+
+
+def _confusion(hist: NDArray[np.int64], names: Iterable[str]) -> str:
+    """A confusion histogram with the classes' names; rows are the truth."""
+    return pd.DataFrame(hist, list(names), list(names)).to_csv(index_label="truth", lineterminator="\n")
+
+
+def _reasons(departures: Sequence[Mapping[str, str]]) -> str:
     items = [
-        f"- **{item['name']}**: {item['ours']}; published: {item['published']}. {item['reason']}"
-        for item in found.departures
+        f"- **{item['name']}**: {item['ours']}; published: {item['published']}. {item['reason']}" for item in departures
     ]
-    texts["departures.md"] = "\n".join(["# Departures from the paper", "", *(items or ["None."]), ""])
-    return texts
+    return "\n".join(["# Departures from the paper", "", *(items or ["None."]), ""])

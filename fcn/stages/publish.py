@@ -1,6 +1,6 @@
 """Stage: fill MLflow from the files; it may be deleted and is rebuilt, and publishing twice changes nothing."""
 
-import hashlib
+import functools
 import json
 import os
 import subprocess
@@ -14,7 +14,9 @@ import numpy as np
 import yaml
 
 from fcn.config import Config
+from fcn.datasets import facts
 from fcn.errors import InputError
+from fcn.files import existing, read_json, sha256, whole_folder, write_json
 from fcn.publishing import (
     card,
     fill,
@@ -27,7 +29,7 @@ from fcn.publishing import (
     trainings,
 )
 from fcn.publishing.experiment import Dataset, Entry, Experiment, Upload
-from fcn.stages.places import Places, read_json, whole_folder, write_json
+from fcn.stages.places import Places
 
 UI = "http://127.0.0.1:5000"  # what `make ui` starts
 _LOCK_SECONDS = 600.0
@@ -42,10 +44,11 @@ def run(config: Config, name: str | None) -> None:
     """
     if name is not None:
         raise InputError(f"publish takes no name, found {name!r}; write `python -m fcn publish`")
-    experiments = wanted(config)
+    experiments, model = wanted(config), _best(config)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.DEFAULT_URI
     os.environ.update({key: value for key, value in tracking.QUIET.items() if key not in os.environ})
-    with tracking.alone(uri, patience_seconds=_LOCK_SECONDS, say=_say), tracking.failing_clearly(uri):
+    waiting = functools.cache(lambda: _say("waiting for another publish to end"))
+    with tracking.alone(uri, patience_seconds=_LOCK_SECONDS, waiting=waiting), tracking.failing_clearly(uri):
         client, here = tracking.connected(uri), made()
         # The last one first, because MLflow lists the newest first.
         done = {
@@ -54,10 +57,13 @@ def run(config: Config, name: str | None) -> None:
         }
         fill.drop_others(client, profile=config.profile, names=list(done), say=_say)
         experiment, runs = done[f"{config.profile} / {redirects.TRAININGS}"]
-        if (best := _best(config)) is not None and best.run in runs:
-            registered_model.register(client, best, experiment=experiment, run=runs[best.run], made=here, say=_say)
+        if model is not None and model.run in runs:
+            registered_model.register(
+                client, model, script=_SCRIPT, experiment=experiment, run=runs[model.run], made=here, say=_say
+            )
     rows = {item.name: {entry.name: entry.digest for entry in item.entries} for item in experiments}
-    write_json(Places(config).published, {"profile": config.profile, "experiments": rows})
+    content = {"profile": config.profile, "numbers": _numbers(config), "experiments": rows}
+    write_json(Places(config).published, content)
     served = uri.startswith("http")
     print("In MLflow:" if served else "In MLflow, which `make ui` starts:")
     with whole_folder(Places(config).views) as folder:
@@ -74,63 +80,100 @@ def _say(line: str) -> None:
 
 def wanted(config: Config) -> list[Experiment]:
     """What MLflow shall hold of the profile, from its files; those that aren't there yet are left out."""
-    places, profile, lock = Places(config), config.profile, _lock_file(config)
-    files = {path.stem: read_json(path) for path in sorted(places.tables.glob("*.json"))}
-    scores = files.get("scores") or read_json(places.tables / "scores.json")
+    places, profile = Places(config), config.profile
+    existing(places.tables / "scores.json")
+    found = {path.stem: read_json(path) for path in sorted(places.tables.glob("*.json"))}
+    numbers, lock = {"numbers": _numbers(config)}, _lock_file(config)
+    origins = {name: {**numbers, **origin.tags(lock, f"evaluate@{name}")} for name in config.runs}
+    origins[""] = {**numbers, **origin.tags(lock, "tables")}
+    tables = {key: (table, found[key]) for key, table in redirects.filled(found).items()}
+    files = {key: [_upload(path, "") for path in sorted(places.tables.glob(f"{key}.*"))] for key in ("scores", *tables)}
     figures, report = _uploads(places.figures, runs=list(config.runs)), _uploads(places.report, runs=[])
-    tables = {key: (table, files[key]) for key, table in redirects.filled(files).items()}
-    parts = {key: [_upload(path, "") for path in sorted(places.tables.glob(f"{key}.*"))] for key in ("scores", *tables)}
-    origins = {name: origin.tags(lock, f"evaluate@{name}") for name in config.runs}
-    results, trained = {}, {}
-    for name in config.runs:
-        found = _results(name, places, scores, figures.get(name, ()), lock=lock)
-        if found.history or found.score.get("images"):
-            results[name] = found
-            tags = origin.tags(lock, f"train@{name}", f"evaluate@{name}")
-            trained[name] = trainings.Origin(tags=tags, datasets=_datasets(config, name))
     return [
-        *(
-            paper_tables.experiment(table, rows, origins={"": origin.tags(lock, "tables"), **origins}, profile=profile)
-            for table, rows in tables.values()
-        ),
-        trainings.experiment(config, results, origins=trained),
+        *(paper_tables.experiment(*table, origins=origins, profile=profile) for table in tables.values()),
+        trainings.experiment(config, _trainings(config, found["scores"], figures, numbers=numbers, lock=lock)),
         paper_tables.whole(
             tables,
-            files=parts,
-            report=[*report.get("", ()), *figures.get("", ()), *parts["scores"]],
-            origin=origin.tags(lock, "tables", "figures", "report"),
+            files=files,
+            report=[*report.get("", ()), *figures.get("", ()), *files["scores"]],
+            origin={**numbers, **origin.tags(lock, "tables", "figures", "report")},
             profile=profile,
         ),
     ]
 
 
+def _trainings(
+    config: Config,
+    scores: Mapping[str, Any],
+    figures: Mapping[str, Sequence[Upload]],
+    *,
+    numbers: Mapping[str, str],
+    lock: Mapping[str, Any],
+) -> list[Entry]:
+    """The runs that were trained or scored, from their files; empty is what is missing."""
+    places, lines, entries = Places(config), {item["run"]: item for item in scores["scores"]}, []
+    for name in config.runs:
+        cost, score, classes = _json(places.cost(name)), lines.get(name, {}), _json(places.classes(name))
+        history = [json.loads(row) for row in _text(places.history(name)).splitlines()]
+        if not (history or score.get("images")):
+            continue
+        stages = origin.tags(lock, f"train@{name}", f"evaluate@{name}")
+        start = begun(config, name, environment=cost, origin={**numbers, **stages})
+        confusions = {target: places.histogram(name, target) for target in classes}
+        entries.append(
+            trainings.ended(
+                start,
+                history=history,
+                cost=cost,
+                score=score,
+                departures=scores["departures"].get(name, []),
+                classes=classes,
+                confusions={target: np.load(path) for target, path in confusions.items() if path.exists()},
+                figures=figures.get(name, ()),
+                checkpoint=origin.checkpoint(lock, f"train@{name}", places.net(name).as_posix()),
+            )
+        )
+    return entries
+
+
+def _numbers(config: Config) -> str:
+    from fcn.tables import numbers_digest  # only now: it loads torch, which whoever follows a training doesn't need
+
+    return numbers_digest(Places(config).tables)
+
+
 def _best(config: Config) -> registered_model.Model | None:
     """The best net at stride 8 as a model; None where none was scored, or its checkpoint isn't known."""
-    places = Places(config)
-    scores = read_json(places.tables / "scores.json")
-    score = card.best(config, scores["scores"])
-    if score is None:
+    scores = read_json(Places(config).tables / "scores.json")
+    if (score := card.best(config, scores["scores"])) is None:
         return None
     name = str(score["run"])
-    path = places.net(name)
+    path = Places(config).net(name)
     known = origin.checkpoint(_lock_file(config), f"train@{name}", path.as_posix())
-    md5 = known.get("checkpoint.md5") or (_upload(path, "").md5 if path.exists() else None)
-    if md5 is None:
-        return None
-    return registered_model.Model(
-        name=f"{config.profile}-fcn{card.STRIDE}s",
-        run=name,
-        checkpoint=path.as_posix(),
-        md5=md5,
-        card=card.card(config, score, departures=scores["departures"].get(name, [])),
-        script=str(_SCRIPT),
+    md5 = known.get("checkpoint.md5") or (origin.md5(path) if path.exists() else None)
+    return (
+        None
+        if md5 is None
+        else registered_model.Model(
+            name=f"{config.profile}-fcn{card.STRIDE}s",
+            run=name,
+            checkpoint=path.as_posix(),
+            md5=md5,
+            card=card.card(config, score, departures=scores["departures"].get(name, [])),
+            script=_SCRIPT.read_text(encoding="utf-8"),
+        )
     )
 
 
-def begun(config: Config, name: str, *, environment: Mapping[str, object]) -> Entry:
-    """What a training's run shall say when it starts."""
-    place = trainings.Origin(tags={"dvc.stage": f"train@{name}", **made()}, datasets=_datasets(config, name))
-    return trainings.begun(config, name, environment=environment, origin=place)
+def begun(config: Config, name: str, *, environment: Mapping[str, object], origin: Mapping[str, str]) -> Entry:
+    """What a training's run shall say when it starts, with the pictures that it sees, as far as they are here."""
+    datasets = []
+    for ref, context in ((config.run(name).train, "training"), (config.run(name).val, "validation")):
+        folder = Places(config).dataset(ref.dataset)
+        if (folder / "dataset.json").exists():
+            digest, title = facts.read(folder).sha256[:16], f"{ref.dataset}/{ref.list}"
+            datasets.append(Dataset(name=title, digest=digest, path=folder.as_posix(), context=context))
+    return trainings.begun(config, name, environment=environment, origin=origin, datasets=datasets)
 
 
 def made() -> dict[str, str]:
@@ -144,40 +187,6 @@ def made() -> dict[str, str]:
     return {key: value for key, value in tags.items() if value}
 
 
-def _datasets(config: Config, name: str) -> list[Dataset]:
-    """The pictures that a run is trained and scored on, as far as they are here."""
-    places, found = Places(config), []
-    for ref, context in ((config.run(name).train, "training"), (config.run(name).val, "validation")):
-        manifest = places.raw(ref.source) / "manifest.json"
-        if manifest.exists():
-            digest = str(read_json(manifest)["sha256"])[:16]
-            path = places.raw(ref.source).as_posix()
-            found.append(Dataset(name=f"{ref.source}/{ref.list}", digest=digest, path=path, context=context))
-    return found
-
-
-def _results(
-    name: str, places: Places, scores: Mapping[str, Any], figures: Sequence[Upload], *, lock: Mapping[str, Any]
-) -> trainings.Results:
-    history, histogram = places.history(name), places.histogram(name)
-    lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
-    return trainings.Results(
-        score=next((item for item in scores["scores"] if item["run"] == name), {}),
-        departures=scores["departures"].get(name, []),
-        history=[json.loads(line) for line in lines],
-        cost=_json(places.cost(name)),
-        classes=_json(places.classes(name)),
-        confusion=np.load(histogram).tolist() if histogram.exists() else [],
-        figures=figures,
-        checkpoint=origin.checkpoint(lock, f"train@{name}", places.net(name).as_posix()),
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = read_json(path) if path.exists() else {}
-    return found
-
-
 def _uploads(root: Path, *, runs: Sequence[str]) -> dict[str, list[Upload]]:
     """The files below `root` by the run that their path names, the longest name counts; "" has those of no run."""
     found: dict[str, list[Upload]] = {}
@@ -189,14 +198,22 @@ def _uploads(root: Path, *, runs: Sequence[str]) -> dict[str, list[Upload]]:
 
 
 def _upload(path: Path, folder: str) -> Upload:
-    with path.open("rb") as file:
-        return Upload(path=path, folder=folder, md5=hashlib.file_digest(file, "md5").hexdigest())
+    return Upload(path=path, folder=folder, sha256=sha256(path))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(_text(path) or "{}")
+    return values
 
 
 def _lock_file(config: Config) -> dict[str, Any]:
     path = Path(config.params).with_name("dvc.lock")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.exists() else {}
+        return yaml.safe_load(_text(path)) or {}
     except yaml.YAMLError as error:
         message = f"{path} is not YAML ({' '.join(str(error).split())}); a merge may have left marks in it: mend it"
         raise InputError(message) from None

@@ -9,13 +9,13 @@ from fcn.publishing.experiment import ROW, Entry, Experiment, Upload, about, col
 
 def test_a_digest_is_of_content() -> None:
     """Where an upload lies doesn't change a digest; its name, its content, and anything else of the run does."""
-    here = Entry(name="a", uploads=[Upload(path=Path("x/f.png"), folder="figures", md5="1")])
-    there = Entry(name="a", uploads=[Upload(path=Path("y/f.png"), folder="figures", md5="1")])
+    here = Entry(name="a", uploads=[Upload(path=Path("x/f.png"), folder="figures", sha256="1")])
+    there = Entry(name="a", uploads=[Upload(path=Path("y/f.png"), folder="figures", sha256="1")])
     assert here.digest == there.digest
     others = [
         Entry(name="b", uploads=here.uploads),
-        Entry(name="a", uploads=[Upload(path=Path("x/f.png"), folder="figures", md5="2")]),
-        Entry(name="a", uploads=[Upload(path=Path("x/g.png"), folder="figures", md5="1")]),
+        Entry(name="a", uploads=[Upload(path=Path("x/f.png"), folder="figures", sha256="2")]),
+        Entry(name="a", uploads=[Upload(path=Path("x/g.png"), folder="figures", sha256="1")]),
         Entry(name="a", uploads=here.uploads, metrics={"mean_iu": 1.0}),
         Entry(name="a", uploads=here.uploads, tags={"run": "x"}),
         Entry(name="a", uploads=here.uploads, curves={"loss": [(1, 1.0)]}),
