@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from fcn.config import Config, load
-from fcn.datasets.voc import CLASSES
+from fcn.datasets.facts import Facts
+from fcn.datasets.formats.voc import TARGETS
+from fcn.files import write_json
 from fcn.scoring.metrics import class_metrics, constant_answer, metrics
-from fcn.stages.places import Places, write_json
+from fcn.stages.places import Places
 
 PARAMS = "params.yaml"
+SEMANTIC = TARGETS["semantic"]
 # As a picture file starts; MLflow only copies it.
 PICTURE = b"\x89PNG\r\n\x1a\n"
 
@@ -39,7 +42,13 @@ def make(root: Path, repository: Path) -> Config:
     (root / places.figures / "segmentations.png").write_bytes(PICTURE)
     timed = {"seconds_per_image": 0.0123, "median": 0.012, "deviation": 0.001, "trials": 20, "parameters": 123456}
     about = {"device": "a CPU", "threads": 1, "torch": "2", "side_px": 500}
-    write_json(root / places.timing, {**about, "runs": dict.fromkeys(config.runs, timed)})
+    for net in config.nets:
+        write_json(root / places.timing(net), {**about, **timed})
+    for index, name in enumerate(config.datasets):
+        facts = Facts(
+            format="voc", generated=True, inputs={"rgb": 3}, targets=TARGETS, images=100, sha256=f"{index:064x}"
+        )
+        write_json(root / places.dataset(name) / "dataset.json", facts.as_json())
     (root / places.report).mkdir(parents=True, exist_ok=True)
     (root / places.report / "report.html").write_text("<title>Report</title>", encoding="utf-8")
     lock = {
@@ -47,7 +56,7 @@ def make(root: Path, repository: Path) -> Config:
         "stages": {
             f"{stage}@{name}": {"cmd": "-", "outs": [{"path": path.as_posix(), "hash": "md5", "md5": f"{index:032x}"}]}
             for index, name in enumerate(config.runs)
-            for stage, path in (("train", places.net(name)), ("evaluate", places.histogram(name)))
+            for stage, path in (("train", places.net(name)), ("evaluate", places.histograms(name)))
         },
     }
     (root / "dvc.lock").write_text(json.dumps(lock), encoding="utf-8")  # JSON is YAML
@@ -58,17 +67,17 @@ def make(root: Path, repository: Path) -> Config:
 def score(root: Path, config: Config, name: str, *, right: int) -> None:
     """What evaluate writes for a net that gets `right` of 1000 pixels of each class right and calls the others 0."""
     places = Places(config)
-    hist = np.diag(np.full(config.classes, right, np.int64))
+    hist = np.diag(np.full(len(SEMANTIC.classes), right, np.int64))
     hist[:, 0] += 1000 - right
     by_class = class_metrics(hist)
     path = root / places.histogram(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, hist)
     classes = {
-        CLASSES[index]: {"accuracy": float(by_class.accuracy[index]), "iu": float(by_class.iu[index])}
-        for index in range(config.classes)
+        title: {"accuracy": float(by_class.accuracy[index]), "iu": float(by_class.iu[index])}
+        for index, title in enumerate(SEMANTIC.classes)
     }
-    write_json(root / places.classes(name), classes)
+    write_json(root / places.classes(name), {"semantic": classes})
     background = metrics(constant_answer(hist)).mean_iu
     scores = {**asdict(metrics(hist)), "background_mean_iu": background, "images": 100}
     write_json(root / places.scores(name), scores)

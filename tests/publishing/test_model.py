@@ -20,8 +20,10 @@ import torch
 from PIL import Image
 
 from fcn.config import load
+from fcn.datasets.facts import Target
 from fcn.nets import checkpoint
-from fcn.nets.build import build, trained
+from fcn.nets.build import trained
+from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import Preprocessing
 from fcn.publishing.segmenter import picture
 from fcn.stages.places import Places
@@ -34,6 +36,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationW
 BEST = "voc-fcn8s-vgg16-atonce"  # of the made-up results, which rise with the profile's order
 MODEL = "models:/sample-fcn8s@best"
 PATIENCE_SECONDS = 300.0
+# Of no known dataset: the model has them from the checkpoint.
+NAMES = tuple(f"thing {index}" for index in range(21))
+COLOURS = tuple((index, 2 * index, 255 - index) for index in range(21))
 
 
 @pytest.fixture(scope="module")
@@ -42,29 +47,22 @@ def published(tmp_path_factory: pytest.TempPathFactory, repository: Path, run_fc
     root = tmp_path_factory.mktemp("model")
     config = results.make(root, repository)
     results.only(root, config)
-    settings = config.run(BEST)
-    backbone = config.backbones[settings.backbone]
     torch.manual_seed(0)
-    net = build(settings, backbone=backbone, classes=config.classes)
+    net = FCN(config.net(BEST))
     for parameter in net.parameters():
         if parameter.ndim > 1:
             torch.nn.init.kaiming_normal_(parameter)
         else:
             torch.nn.init.zeros_(parameter)
-    about: dict[str, Any] = {
-        "stride": settings.stride,
-        "skips": settings.skips,
-        "pad": settings.pad,
-        "upsampling": settings.upsampling,
-    }
     saved = checkpoint.Checkpoint(
-        kind="fcn",
-        backbone=backbone,
-        classes=config.classes,
-        net=about,
-        preprocessing=Preprocessing(
-            name="as-is", channels="RGB", scale=1.0, mean=(110.0, 110.0, 110.0), std=(60.0, 60.0, 60.0)
-        ),
+        backbone=net.net.backbone,
+        net=net.net,
+        targets={"semantic": Target(classes=NAMES, background=0, average="seen", palette=COLOURS)},
+        preprocessing={
+            "rgb": Preprocessing(
+                name="as-is", channels="RGB", scale=1.0, mean=(110.0, 110.0, 110.0), std=(60.0, 60.0, 60.0)
+            )
+        },
         state=net.state_dict(),
         provenance={},
     )
@@ -100,13 +98,13 @@ def expected(root: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
     saved = checkpoint.load(root / Places(load(root / "params.yaml")).net(BEST))
     with torch.inference_mode():
         label: np.ndarray[Any, np.dtype[np.uint8]] = (
-            trained(saved).predict(saved.preprocessing(pictures()[0])[None])[0].numpy()
+            trained(saved).predict({"rgb": saved.preprocessing["rgb"](pictures()[0])[None]})["semantic"][0].numpy()
         )
     return label
 
 
 def check(answer: str, root: Path) -> None:
-    """Both answers are palette PNGs of the net's classes, with their shares."""
+    """Both answers are palette PNGs of the net's classes, in the checkpoint's colours, with their shares by name."""
     label = expected(root)
     assert len(np.unique(label)) > 1
     predictions = json.loads(answer)["predictions"]
@@ -115,6 +113,8 @@ def check(answer: str, root: Path) -> None:
         with Image.open(io.BytesIO(base64.b64decode(item["png"]))) as image:
             assert image.mode == "P"
             assert np.array_equal(np.array(image), label)
+            assert np.array_equal(np.array(image.convert("RGB")), np.array(COLOURS)[label])
+        assert set(item["shares"]) == {NAMES[index] for index in np.unique(label)}
         assert sum(item["shares"].values()) == pytest.approx(1)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fcn.config import load
-from fcn.stages.places import Places, read_json
+from fcn.files import read_json
+from fcn.stages.places import Places
 from tests.conftest import RunFcn
 from tests.publishing import ledgers, results
 
@@ -97,7 +98,10 @@ def test_changed_scores_replace_their_rows(published: Path, repository: Path, ru
         ("sample / report", "CVPR Table 2"),
         ("sample / report", "report"),
     }
-    row = ledgers.client(ledgers.sqlite(published)).get_run(after[TABLE]["FCN-8s"])
+    reader = ledgers.client(ledgers.sqlite(published))
+    numbers = read_json(published / "data" / "sample" / "published.json")["numbers"]
+    assert {run.data.tags["numbers"] for runs in ledgers.held(reader).values() for run in runs} == {numbers}
+    row = reader.get_run(after[TABLE]["FCN-8s"])
     score = read_json(published / "data" / "sample" / "scores" / "voc-fcn8s-vgg16.json")
     assert row.data.metrics["mean_iu"] == float(f"{100 * score['mean_iu']:.1f}")
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fcn.config import Config, load
-from fcn.stages.places import Places, read_json, write_json
+from fcn.files import read_json, write_json
+from fcn.stages.places import Places
 from tests import postgres
 from tests.conftest import RunFcn
 from tests.publishing import ledgers, results
@@ -153,7 +154,7 @@ def test_publish_completes_the_trainings_run(
     after = client.get_run(before.info.run_id)
     assert {"mean_iu", "system/system_memory_usage_percentage"} <= set(after.data.metrics)
     assert after.data.tags["dvc.stage"] == f"train@{RUN}, evaluate@{RUN}"
-    assert {item.path for item in client.list_artifacts(before.info.run_id)} >= {"confusion.csv", "figures"}
+    assert {item.path for item in client.list_artifacts(before.info.run_id)} >= {"semantic", "figures"}
     assert run_fcn(["publish"], root).returncode == 0
     assert ledgers.complete(client, root) == identities
     assert points(client) == found

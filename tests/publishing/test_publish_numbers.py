@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from fcn.config import Config
+from fcn.files import read_json
 from fcn.paper.table import every
-from fcn.stages.places import Places, read_json
+from fcn.stages.places import Places
+from fcn.tables import numbers_digest
 from tests.conftest import RunFcn
 from tests.publishing import ledgers, results
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 # The deprecations are MLflow's own doing, in the client that these tests read with.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+NESTED = ("backbone", "heads", "scales")  # mappings and dataclasses among a net's settings
 
 
 class World:
@@ -138,19 +143,27 @@ def test_curves_are_the_histories(world: World) -> None:
 
 
 def test_settings_are_the_profiles(world: World) -> None:
-    """A training's parameters have every setting of its run, solver and backbone."""
+    """A training's parameters have every setting of its run, its net with the backbone, and its recipe."""
+
+    def text(value: object) -> str:
+        return "none" if value in (None, ()) else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
     for run in world.held["sample / trainings"]:
-        settings = world.config.run(str(run.info.run_name))
-        solver, backbone = world.config.solvers[settings.solver], world.config.backbones[settings.backbone]
+        name = str(run.info.run_name)
+        settings, net, recipe = world.config.run(name), world.config.net(name), world.config.recipe(name)
         found = run.data.params
-        assert found["init"] == settings.init
-        assert found["train.list"] == settings.train.list
-        assert {key: found[f"solver.{key}"] for key in solver.__slots__} == {
-            key: "none" if getattr(solver, key) is None else str(getattr(solver, key)) for key in solver.__slots__
-        }
-        assert {key: found[f"backbone.{key}"] for key in backbone.__slots__} == {
-            key: str(getattr(backbone, key)) for key in backbone.__slots__
-        }
+        assert [found[key] for key in ("init", "net", "recipe", "train.list", "seed")] == [
+            settings.init,
+            settings.net,
+            settings.recipe,
+            settings.train.list,
+            str(settings.seed),
+        ]
+        for prefix, part in (("recipe", recipe), ("net", net), ("net.backbone", net.backbone)):
+            expected = {f"{prefix}.{key}": text(getattr(part, key)) for key in part.__slots__ if key not in NESTED}
+            assert expected.items() <= found.items()
+        assert found["net.heads.semantic"] == str(net.heads["semantic"])
+        assert found["net.stride"] == str(net.stride)
 
 
 def test_artifacts_are_the_files(world: World) -> None:
@@ -158,10 +171,10 @@ def test_artifacts_are_the_files(world: World) -> None:
     lock = json.loads((world.root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     for run in world.held["sample / trainings"]:
         name = str(run.info.run_name)
-        confusion = [line.split(",")[1:] for line in world.text(run, "confusion.csv").splitlines()[1:]]
+        confusion = [line.split(",")[1:] for line in world.text(run, "semantic/confusion.csv").splitlines()[1:]]
         assert np.array_equal(np.array(confusion, np.int64), np.load(world.root / world.places.histogram(name)))
-        classes = read_json(world.root / world.places.classes(name))
-        lines = [line.split(",") for line in world.text(run, "classes.csv").splitlines()[1:]]
+        classes = read_json(world.root / world.places.classes(name))["semantic"]
+        lines = [line.split(",") for line in world.text(run, "semantic/classes.csv").splitlines()[1:]]
         assert {line[0]: line[1] for line in lines} == {key: f"{100 * row['iu']:.1f}" for key, row in classes.items()}
         assert all(f"**{item}**" in world.text(run, "departures.md") for item in ("width", "iterations", "train-list"))
         picture = Path(world.client.download_artifacts(run.info.run_id, f"figures/{name}-curves.png"))
@@ -169,7 +182,7 @@ def test_artifacts_are_the_files(world: World) -> None:
         assert run.data.tags["checkpoint"] == world.places.net(name).as_posix()
         assert run.data.tags["checkpoint.md5"] == lock[f"train@{name}"]["outs"][0]["md5"]
         paths = {item.path for item in world.client.list_artifacts(run.info.run_id)}
-        assert paths == {"confusion.csv", "classes.csv", "departures.md", "figures"}
+        assert paths == {"semantic", "departures.md", "figures"}
 
 
 def test_what_is_shared_is_with_the_report(world: World) -> None:
@@ -194,12 +207,28 @@ def test_experiments_say_what_they_are(world: World) -> None:
 
 
 def test_the_mark_is_deterministic(world: World) -> None:
-    """published.json has every row with its digest, and neither ids nor times."""
+    """published.json has every row with its digest, and that of the tables, and neither ids nor times."""
     published = read_json(world.root / world.places.published)
     assert published == {
         "profile": "sample",
+        "numbers": numbers_digest(world.root / world.places.tables),
         "experiments": {
             title: {str(run.info.run_name): run.data.tags["digest"] for run in runs}
             for title, runs in world.held.items()
         },
     }
+
+
+def test_rows_carry_the_numbers_digest(world: World) -> None:
+    """Every run says by the digest of the tables which numbers it shows, and trainings which pictures they saw."""
+    expected = numbers_digest(world.root / world.places.tables)
+    assert {run.data.tags["numbers"] for runs in world.held.values() for run in runs} == {expected}
+    for run in world.held["sample / trainings"]:
+        for key in ("sbd", "voc2012"):
+            facts = read_json(world.root / world.places.dataset(key) / "dataset.json")
+            assert run.data.tags[f"data.{key}"] == facts["sha256"][:16]
+        assert run.inputs is not None
+        assert {item.dataset.digest for item in run.inputs.dataset_inputs} == {
+            run.data.tags["data.sbd"],
+            run.data.tags["data.voc2012"],
+        }

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from fcn.config import load
+from fcn.files import read_json
 from fcn.publishing import shared_view
-from fcn.stages.places import Places, read_json
+from fcn.stages.places import Places
 from tests.conftest import RunFcn
 from tests.publishing import ledgers, results
 from tests.report.browser import browser, chromium

@@ -123,7 +123,7 @@ def test_a_run_says_what_it_is_from(project: Path, empty: "MlflowClient") -> Non
     assert run.data.tags["prefect.flow_run"] == flow_run
     assert run.data.tags["dvc.stage"] == f"train@{tiny.COARSE}"
     assert {"git.commit", "settings", "torch", "python", "mlflow", "device", "data.sbd"} <= set(run.data.tags)
-    assert run.data.params["solver.iterations"] == str(ITERATIONS)
+    assert run.data.params["recipe.iterations"] == str(ITERATIONS)
     assert run.inputs is not None
     assert {item.dataset.name for item in run.inputs.dataset_inputs} == {
         "sbd/sbd-train",
@@ -134,7 +134,7 @@ def test_a_run_says_what_it_is_from(project: Path, empty: "MlflowClient") -> Non
 def test_a_failed_training_is_failed(project: Path, empty: "MlflowClient") -> None:
     """A training that diverges leaves a run that FAILED."""
     values = tiny.params()
-    values["solvers"]["coarse"] |= {"rate": 1e30, "clip": None}
+    values["recipes"]["coarse"] |= {"rate": 1e30, "clip": None}
     tiny.write(project, values)
     process = start(TRAIN, project, MLFLOW_TRACKING_URI=empty.tracking_uri)
     assert process.wait() == 1
