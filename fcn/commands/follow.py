@@ -44,8 +44,7 @@ def run(config: Config, options: argparse.Namespace) -> None:
         trainer = Trainer(options.folder, history=places.history(options.run), cost=places.cost(options.run))
     except FileNotFoundError as error:
         raise InputError(f"{options.folder} holds no training of {options.run}: {error.filename} is missing") from None
-    tags = {"dvc.stage": f"train@{options.run}", **publish.made()}
-    entry = publish.begun(config, options.run, environment=trainer.environment, origin=tags)
+    entry = publish.begun(config, options.run, environment=trainer.environment)
     experiment = trainings.experiment(config, [])
     _follow(trainer, Follower(uri=uri, entry=entry, experiment=experiment, profile=config.profile), uri=uri)
 
@@ -57,8 +56,7 @@ def _follow(trainer: Trainer, follower: Follower, *, uri: str) -> None:
         state = trainer.state()  # before the rows are read: an ended training adds none
         pause = _TICK_SECONDS
         try:
-            follower.take(trainer.rows())
-            follower.log(state)
+            follower.log(trainer.rows(), state)
             if state != RUNNING:
                 return
         except failures as error:

@@ -7,16 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from fcn.files import sha256
+
 ROW = "row"  # the tag that the rows of every experiment go by
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
-    """A file that becomes an artifact in `folder`, under its own name."""
-
-    path: Path
-    folder: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +26,7 @@ class Dataset:
 class Entry:
     """One run of MLflow, known by its name within its experiment.
 
-    `curves` are (step, value) by metric, `texts` artifacts by file name, `table` columns for MLflow's log_table.
+    `curves` are (step, value) by metric, `texts` and `files` artifacts by path, `table` columns for MLflow's log_table.
     `seconds` is how long the work took that the run stands for. `origin` are tags that join the run to what made it.
     """
 
@@ -46,19 +39,19 @@ class Entry:
     datasets: Sequence[Dataset] = ()
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
-    uploads: Sequence[Upload] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
     table: Mapping[str, Sequence[str | float | None]] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
     def digest(self) -> str:
-        """A hash of all that the run holds; uploads count by their content and name, not by where they lie.
+        """A hash of all that the run holds; files count by their content and artifact, not by where they lie.
 
         Where it comes from doesn't count: the same results, made again or in another row, are the same run.
         """
         content = asdict(self)
         del content["origin"], content["datasets"]
-        content["uploads"] = sorted((item.folder, item.path.name, item.sha256) for item in self.uploads)
+        content["files"] = {artifact: sha256(path) for artifact, path in self.files.items()}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

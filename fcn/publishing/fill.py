@@ -1,6 +1,5 @@
 """Brings an experiment of MLflow into line with what it shall hold; done twice, the second changes nothing."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ def fill(
         name, digest = run.info.run_name or "", run.data.tags.get(DIGEST, "")
         if name in entries and name not in whole and entries[name].digest == digest:
             whole[name] = run.info.run_id
-            tracking.describe(client, run, params={}, tags=entries[name].origin)
+            tracking.tag(client, run, entries[name].origin)
         else:
             (begun if digest in ("", _UNFINISHED) else surplus).append(run)
     fresh = [entry for entry in wanted.entries if entry.name not in whole]
@@ -76,21 +75,19 @@ def _complete(
     """
     took = round(1000 * entry.seconds)
     run = begun or client.create_run(
-        identity, start_time=_now() - took, tags={DIGEST: _UNFINISHED}, run_name=entry.name
+        identity, start_time=tracking.now() - took, tags={DIGEST: _UNFINISHED}, run_name=entry.name
     )
     key, began = str(run.info.run_id), run.info.start_time
     ended = run.info.end_time or began + took
-    tags = {**entry.tags, **entry.origin, "mlflow.note.content": entry.note, DIGEST: _UNFINISHED}
-    tracking.describe(client, run, params=entry.params, tags={**made, **run.data.tags, **tags})
+    lacking = {tag: value for tag, value in made.items() if tag not in run.data.tags}
+    tracking.describe(client, run, entry, {**lacking, "mlflow.note.content": entry.note, DIGEST: _UNFINISHED})
     there = tracking.steps(client, key, [*entry.metrics, *entry.curves]) if begun else set()
     numbers = _numbers(entry, began=began, ended=ended)
     client.log_batch(key, metrics=[point for point in numbers if (point.key, point.step) not in there])
-    if entry.datasets:
-        client.log_inputs(key, tracking.inputs(entry.datasets))
     for file, text in entry.texts.items():
         client.log_text(key, text, file)
-    for upload in entry.uploads:
-        client.log_artifact(key, str(upload.path), upload.folder or None)
+    for artifact, path in entry.files.items():
+        client.log_artifact(key, str(path), artifact.rpartition("/")[0] or None)
     if entry.table:
         client.log_table(key, {name: list(column) for name, column in entry.table.items()}, "table.json")
     if run.info.status != "FINISHED":
@@ -108,8 +105,3 @@ def _numbers(entry: Entry, *, began: int, ended: int) -> "list[Metric]":
         last = max(step for step, _ in points)
         numbers += [Metric(key, value, began + (ended - began) * step // max(last, 1), step) for step, value in points]
     return numbers
-
-
-def _now() -> int:
-    """Milliseconds, as MLflow counts time."""
-    return time.time_ns() // 1_000_000

@@ -84,15 +84,15 @@ class Follower:
     _run: str = ""
     _load: "_Load | None" = None
 
-    def take(self, rows: list[dict[str, float]]) -> None:
-        """Keep rows until they can be logged."""
+    def log(self, rows: list[dict[str, float]], state: str) -> None:
+        """Log these rows, those that are pending and, of a training that ended, how.
+
+        Raises what MLflow's client raises.
+        """
         from mlflow.entities import Metric
 
-        now = _now()
+        now = tracking.now()
         self._pending += [Metric(key, row[key], now, int(row["iteration"])) for row in rows for key in _CURVES]
-
-    def log(self, state: str) -> None:
-        """Log all that is pending and, of a training that ended, how; raises what MLflow's client raises."""
         if self._load is not None:
             self._pending += self._load.sample()
             if not self._pending and state == RUNNING:
@@ -117,9 +117,7 @@ class Follower:
         run = left[0] if left else client.create_run(identity, tags=dict(entry.tags), run_name=entry.name)
         key = str(run.info.run_id)
         client.update_run(key, status=RUNNING)
-        tracking.describe(client, run, params=entry.params, tags={**entry.tags, **entry.origin, **_process()})
-        if entry.datasets:
-            client.log_inputs(key, tracking.inputs(entry.datasets))
+        tracking.describe(client, run, entry, _process())
         return key
 
     def _end(self, client: "MlflowClient", state: str) -> None:
@@ -152,7 +150,9 @@ class _Load:
             return []
         self._due = time.monotonic() + self._monitor.sampling_interval
         self._step += 1
-        return [Metric(f"system/{key}", value, _now(), self._step - 1) for key, value in self._collect().items()]
+        return [
+            Metric(f"system/{key}", value, tracking.now(), self._step - 1) for key, value in self._collect().items()
+        ]
 
     def _collect(self) -> dict[str, float]:
         self._monitor.collect_metrics()
@@ -164,8 +164,3 @@ class _Load:
 
 def _process() -> dict[str, str]:
     return {HOST: socket.gethostname(), PID: str(os.getpid())}
-
-
-def _now() -> int:
-    """Milliseconds, as MLflow counts time."""
-    return time.time_ns() // 1_000_000

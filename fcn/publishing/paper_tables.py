@@ -1,10 +1,12 @@
 """The papers' tables as experiments: one run a printed row, ours, the paper's and the difference as metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from fcn.paper.table import METRICS, Table
-from fcn.publishing.experiment import Entry, Experiment, Upload, about, columns, place, rounded
+from fcn.publishing.experiment import Entry, Experiment, about, columns, place, rounded
 from fcn.publishing.redirects import REPORT, short_name
 
 
@@ -35,34 +37,25 @@ def experiment(
 def whole(
     tables: Mapping[str, tuple[Table, Mapping[str, Any]]],
     *,
-    files: Mapping[str, Sequence[Upload]],
-    report: Sequence[Upload],
+    files: Mapping[str, Mapping[str, Path]],
     origin: Mapping[str, str],
     profile: str,
 ) -> Experiment:
-    """One run for the report with what belongs to all runs, then one a filled table; `files` are a table's by key."""
-    first = Entry(
-        name="report",
-        tags={"what": "report, figures and scores"},
-        origin={**place(0), **origin},
-        uploads=report,
-    )
-    entries = [
-        Entry(
-            name=short_name(table),
-            tags={"what": table.title},
-            origin={**place(index), **origin},
-            uploads=files.get(key, ()),
-            table=_by_column(table, found),
-        )
-        for index, (key, (table, found)) in enumerate(tables.items(), start=1)
+    """One run for the report with what belongs to all runs, then one a filled table.
+
+    `files` are artifacts by the table's key, and by "report".
+    """
+    rows = [Entry(name="report", tags={"what": "report, figures and scores"}, files=files["report"])]
+    rows += [
+        Entry(name=short_name(table), tags={"what": table.title}, files=files[key], table=_by_column(table, found))
+        for key, (table, found) in tables.items()
     ]
     return Experiment(
         name=f"{profile} / {REPORT}",
         title="The report, and whole tables as artifacts",
         note=about(profile),
         columns=columns("tags", "what"),
-        entries=[first, *entries],
+        entries=[replace(row, origin={**place(index), **origin}) for index, row in enumerate(rows)],
     )
 
 

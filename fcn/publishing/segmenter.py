@@ -43,9 +43,9 @@ class Segmenter:
         self._names, self._colours = known.classes, known.palette
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # to MLflow hints are a schema
-        """One row of results a row of pictures; an array H W 3 or N H W 3 is taken, too."""
+        """One row of results a row of pictures; MLflow has held the table to the signature."""
         del context, params
-        return pd.DataFrame([self._answer(picture(item)) for item in _items(model_input)], columns=["png", "shares"])
+        return pd.DataFrame([self._answer(picture(item)) for item in model_input["image"]], columns=["png", "shares"])
 
     def _answer(self, image: NDArray[np.uint8]) -> dict[str, Any]:
         import torch
@@ -91,13 +91,3 @@ def picture(item: Any) -> NDArray[np.uint8]:
     if values.size == 0 or values.min() < 0 or values.max() > 255:
         raise InputError("a picture's numbers are 0..255, and there is at least one pixel")
     return values.astype(np.uint8)
-
-
-def _items(pictures: Any) -> list[Any]:
-    """The pictures of a table, an array or a list, or the one that came alone."""
-    if isinstance(pictures, pd.DataFrame):
-        if "image" not in pictures:
-            raise InputError(f"the input has the columns {', '.join(map(str, pictures.columns))}; wanted is `image`")
-        return list(pictures["image"])
-    many = isinstance(pictures, list) or (isinstance(pictures, np.ndarray) and pictures.ndim == 4)
-    return list(pictures) if many else [pictures]

@@ -1,6 +1,7 @@
 """MLflow's own side: how its client is made, and what makes an address of it usable."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +9,11 @@ from typing import TYPE_CHECKING
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive
 from fcn.publishing import shared_view
-from fcn.publishing.experiment import Dataset, Entry, Experiment
+from fcn.publishing.experiment import Entry, Experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Run
+    from mlflow.entities import Run
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 PROFILE, SETTINGS = "profile", "settings"
@@ -144,26 +145,28 @@ def steps(client: "MlflowClient", run: str, keys: Iterable[str]) -> set[tuple[st
     return {(key, point.step) for key in keys for point in client.get_metric_history(run, key)}
 
 
-def describe(client: "MlflowClient", run: "Run", *, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-    """Give a run the settings that it lacks, and the tags that it has otherwise."""
-    from mlflow.entities import Param, RunTag
+def tag(client: "MlflowClient", run: "Run", tags: Mapping[str, str]) -> None:
+    """Give a run the tags that it lacks or has otherwise."""
+    from mlflow.entities import RunTag
 
-    client.log_batch(
-        run.info.run_id,
-        params=[Param(key, value) for key, value in params.items() if key not in run.data.params],
-        tags=[RunTag(key, value) for key, value in tags.items() if run.data.tags.get(key) != value],
-    )
+    changed = [RunTag(key, value) for key, value in tags.items() if run.data.tags.get(key) != value]
+    client.log_batch(run.info.run_id, tags=changed)
 
 
-def inputs(datasets: Sequence[Dataset]) -> "list[DatasetInput]":
-    """Datasets as MLflow has them."""
-    from mlflow.entities import Dataset as Known
-    from mlflow.entities import DatasetInput, InputTag
+def describe(client: "MlflowClient", run: "Run", entry: Entry, tags: Mapping[str, str]) -> None:
+    """Give a run what is known from the start: settings, pictures, and `tags` beside the entry's own."""
+    from mlflow import entities as mlflow
 
-    return [
-        DatasetInput(
-            Known(item.name, item.digest, source_type="dvc", source=item.path),
-            [InputTag("mlflow.data.context", item.context)],
-        )
-        for item in datasets
-    ]
+    key = run.info.run_id
+    tag(client, run, {**entry.tags, **entry.origin, **tags})
+    lacking = [mlflow.Param(name, value) for name, value in entry.params.items() if name not in run.data.params]
+    client.log_batch(key, params=lacking)
+    for item in entry.datasets:
+        pictures = mlflow.Dataset(item.name, item.digest, source_type="dvc", source=item.path)
+        context = mlflow.InputTag("mlflow.data.context", item.context)
+        client.log_inputs(key, [mlflow.DatasetInput(pictures, [context])])
+
+
+def now() -> int:
+    """Milliseconds, as MLflow counts time."""
+    return time.time_ns() // 1_000_000

@@ -1,7 +1,9 @@
 """The trainings as an experiment: settings, loss curve, scores, cost, and what lies beside them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fcn.config import Config
-from fcn.publishing.experiment import Dataset, Entry, Experiment, Upload, about, columns, place, rounded
+from fcn.publishing.experiment import Dataset, Entry, Experiment, about, columns, place, rounded
 from fcn.publishing.redirects import TRAININGS
 from fcn.scoring.metrics import Metrics
 
 _ENVIRONMENT = ("device", "threads", "torch", "python", "settings")  # of a training's cost; the last is a hash
 _SHOWN = ("train.list", "val.list", "init", "net", "recipe", "recipe.iterations", "recipe.batch", "recipe.rate")
 _NO_CURVES = ("iteration", "images")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def experiment(config: Config, entries: Sequence[Entry]) -> Experiment:
@@ -35,59 +38,47 @@ def experiment(config: Config, entries: Sequence[Entry]) -> Experiment:
     )
 
 
-def begun(
+def entry(
     config: Config,
     name: str,
     *,
-    environment: Mapping[str, object],
     origin: Mapping[str, str],
     datasets: Sequence[Dataset],
-) -> Entry:
-    """A training's entry when it starts: all but its results."""
-    known = {key: str(environment[key]) for key in _ENVIRONMENT if key in environment}
-    pictures = {f"data.{item.path.rpartition('/')[2]}": item.digest for item in datasets}
-    return Entry(
-        name=name,
-        params=settings(config, name),
-        tags={"profile": config.profile, "run": name, **known},
-        origin={**place(list(config.runs).index(name)), **origin, **pictures},
-        datasets=datasets,
-    )
-
-
-def ended(
-    begun: Entry,
-    *,
-    history: Sequence[Mapping[str, float]],
     cost: Mapping[str, Any],
-    score: Mapping[str, Any],
-    departures: Sequence[Mapping[str, str]],
-    classes: Mapping[str, Mapping[str, Mapping[str, float | None]]],
-    confusions: Mapping[str, NDArray[np.int64]],
-    figures: Sequence[Upload],
-    checkpoint: Mapping[str, str],
+    score: Mapping[str, Any] = _NOTHING,
+    history: Sequence[Mapping[str, float]] = (),
+    departures: Sequence[Mapping[str, str]] | None = None,
+    artifacts: Mapping[str, str] = _NOTHING,
+    figures: Mapping[str, Path] = _NOTHING,
+    checkpoint: Mapping[str, str] = _NOTHING,
 ) -> Entry:
-    """The entry with its results; empty is what is missing.
+    """A training, from its files; of one that has just begun only settings and environment, in `cost`, are known.
 
-    `score` is its line of tables/scores.json, in percent; `classes` and `confusions` are by target.
+    `score` is its line of tables/scores.json, in percent, `artifacts` are texts.
     """
     metrics = {item: rounded(value) for item, value in score.get("numbers", {}).items() if value is not None}
-    if cost:
+    if "seconds" in cost:
         metrics["seconds"] = rounded(cost["seconds"])
         metrics["peak_memory_gib"] = rounded(cost["peak_memory_bytes"] / 2**30, digits=2)
     if score.get("parameters"):
         metrics["parameters"] = float(score["parameters"])
-    texts = {"departures.md": _reasons(departures)}
-    texts |= {f"{target}/classes.csv": _classes(found) for target, found in classes.items()}
-    texts |= {f"{target}/confusion.csv": _confusion(hist, classes[target]) for target, hist in confusions.items()}
     curves = [key for key in (history[0] if history else ()) if key not in _NO_CURVES]
-    return replace(
-        begun,
+    tags = {"profile": config.profile, "run": name, **{key: str(cost[key]) for key in _ENVIRONMENT if key in cost}}
+    texts = dict(artifacts)
+    if departures is not None:
+        tags["departures"] = ", ".join(item["name"] for item in departures) or "none"
+        texts["departures.md"] = _reasons(departures)
+    pictures = {f"data.{item.path.rpartition('/')[2]}": item.digest for item in datasets}
+    return Entry(
+        name=name,
         metrics=metrics,
-        tags={**begun.tags, "departures": ", ".join(item["name"] for item in departures) or "none", **checkpoint},
+        params=settings(config, name),
+        tags={**tags, **checkpoint},
+        origin={**place(list(config.runs).index(name)), **origin, **pictures},
+        datasets=datasets,
         curves={key: [(int(point["iteration"]), point[key]) for point in history] for key in curves},
         texts=texts,
-        uploads=figures,
+        files=figures,
         seconds=cost.get("seconds", 0.0),
     )
 
@@ -118,13 +109,13 @@ def _flat(values: Mapping[Any, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _classes(found: Mapping[str, Mapping[str, float | None]]) -> str:
+def classes_csv(found: Mapping[str, Mapping[str, float | None]]) -> str:
     """A target's metrics by class, in percent; empty where a class has none."""
     frame = 100 * pd.DataFrame(found).T.astype(float)[["iu", "accuracy"]].add_suffix("_percent")
     return frame.to_csv(index_label="class", float_format="%.1f", lineterminator="\n")
 
 
-def _confusion(hist: NDArray[np.int64], names: Iterable[str]) -> str:
+def confusion_csv(hist: NDArray[np.int64], names: Iterable[str]) -> str:
     """A confusion histogram with the classes' names; rows are the truth."""
     return pd.DataFrame(hist, list(names), list(names)).to_csv(index_label="truth", lineterminator="\n")
 

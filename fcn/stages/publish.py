@@ -16,7 +16,7 @@ import yaml
 from fcn.config import Config
 from fcn.datasets import facts
 from fcn.errors import InputError
-from fcn.files import existing, read_json, sha256, whole_folder, write_json
+from fcn.files import existing, read_json, whole_folder, write_json
 from fcn.publishing import (
     card,
     fill,
@@ -28,7 +28,7 @@ from fcn.publishing import (
     tracking,
     trainings,
 )
-from fcn.publishing.experiment import Dataset, Entry, Experiment, Upload
+from fcn.publishing.experiment import Dataset, Entry, Experiment
 from fcn.stages.places import Places
 
 UI = "http://127.0.0.1:5000"  # what `make ui` starts
@@ -87,49 +87,48 @@ def wanted(config: Config) -> list[Experiment]:
     origins = {name: {**numbers, **origin.tags(lock, f"evaluate@{name}")} for name in config.runs}
     origins[""] = {**numbers, **origin.tags(lock, "tables")}
     tables = {key: (table, found[key]) for key, table in redirects.filled(found).items()}
-    files = {key: [_upload(path, "") for path in sorted(places.tables.glob(f"{key}.*"))] for key in ("scores", *tables)}
-    figures, report = _uploads(places.figures, runs=list(config.runs)), _uploads(places.report, runs=[])
+    figures = _files(places.figures, runs=list(config.runs))
+    files = {key: {path.name: path for path in places.tables.glob(f"{key}.*")} for key in ("scores", *tables)}
+    files["report"] = files.pop("scores") | figures.get("", {}) | _files(places.report, runs=[]).get("", {})
+    whole = {**numbers, **origin.tags(lock, "tables", "figures", "report")}
     return [
         *(paper_tables.experiment(*table, origins=origins, profile=profile) for table in tables.values()),
         trainings.experiment(config, _trainings(config, found["scores"], figures, numbers=numbers, lock=lock)),
-        paper_tables.whole(
-            tables,
-            files=files,
-            report=[*report.get("", ()), *figures.get("", ()), *files["scores"]],
-            origin={**numbers, **origin.tags(lock, "tables", "figures", "report")},
-            profile=profile,
-        ),
+        paper_tables.whole(tables, files=files, origin=whole, profile=profile),
     ]
 
 
 def _trainings(
     config: Config,
     scores: Mapping[str, Any],
-    figures: Mapping[str, Sequence[Upload]],
+    figures: Mapping[str, Mapping[str, Path]],
     *,
     numbers: Mapping[str, str],
     lock: Mapping[str, Any],
 ) -> list[Entry]:
-    """The runs that were trained or scored, from their files; empty is what is missing."""
+    """The runs that were trained or scored, from their files."""
     places, lines, entries = Places(config), {item["run"]: item for item in scores["scores"]}, []
     for name in config.runs:
-        cost, score, classes = _json(places.cost(name)), lines.get(name, {}), _json(places.classes(name))
-        history = [json.loads(row) for row in _text(places.history(name)).splitlines()]
+        score, history = lines.get(name, {}), _text(places.history(name)).splitlines()
         if not (history or score.get("images")):
             continue
-        stages = origin.tags(lock, f"train@{name}", f"evaluate@{name}")
-        start = begun(config, name, environment=cost, origin={**numbers, **stages})
-        confusions = {target: places.histogram(name, target) for target in classes}
+        artifacts = {}
+        for target, classes in _json(places.classes(name)).items():
+            artifacts[f"{target}/classes.csv"] = trainings.classes_csv(classes)
+            if (path := places.histogram(name, target)).exists():
+                artifacts[f"{target}/confusion.csv"] = trainings.confusion_csv(np.load(path), classes)
         entries.append(
-            trainings.ended(
-                start,
-                history=history,
-                cost=cost,
+            trainings.entry(
+                config,
+                name,
+                origin={**numbers, **origin.tags(lock, f"train@{name}", f"evaluate@{name}")},
+                datasets=_datasets(config, name),
+                cost=_json(places.cost(name)),
                 score=score,
+                history=[json.loads(row) for row in history],
                 departures=scores["departures"].get(name, []),
-                classes=classes,
-                confusions={target: np.load(path) for target, path in confusions.items() if path.exists()},
-                figures=figures.get(name, ()),
+                artifacts=artifacts,
+                figures=figures.get(name, {}),
                 checkpoint=origin.checkpoint(lock, f"train@{name}", places.net(name).as_posix()),
             )
         )
@@ -151,29 +150,33 @@ def _best(config: Config) -> registered_model.Model | None:
     path = Places(config).net(name)
     known = origin.checkpoint(_lock_file(config), f"train@{name}", path.as_posix())
     md5 = known.get("checkpoint.md5") or (origin.md5(path) if path.exists() else None)
-    return (
-        None
-        if md5 is None
-        else registered_model.Model(
-            name=f"{config.profile}-fcn{card.STRIDE}s",
-            run=name,
-            checkpoint=path.as_posix(),
-            md5=md5,
-            card=card.card(config, score, departures=scores["departures"].get(name, [])),
-            script=_SCRIPT.read_text(encoding="utf-8"),
-        )
+    if md5 is None:
+        return None
+    return registered_model.Model(
+        name=f"{config.profile}-fcn{card.STRIDE}s",
+        run=name,
+        checkpoint=path.as_posix(),
+        md5=md5,
+        card=card.card(config, score, departures=scores["departures"].get(name, [])),
+        script=_SCRIPT.read_text(encoding="utf-8"),
     )
 
 
-def begun(config: Config, name: str, *, environment: Mapping[str, object], origin: Mapping[str, str]) -> Entry:
-    """What a training's run shall say when it starts, with the pictures that it sees, as far as they are here."""
-    datasets = []
+def begun(config: Config, name: str, *, environment: Mapping[str, object]) -> Entry:
+    """What a training's run shall say when it starts."""
+    tags = {"dvc.stage": f"train@{name}", **made()}
+    return trainings.entry(config, name, origin=tags, datasets=_datasets(config, name), cost=environment)
+
+
+def _datasets(config: Config, name: str) -> list[Dataset]:
+    """The pictures that a run is trained and scored on, as far as they are here."""
+    found = []
     for ref, context in ((config.run(name).train, "training"), (config.run(name).val, "validation")):
         folder = Places(config).dataset(ref.dataset)
         if (folder / "dataset.json").exists():
             digest, title = facts.read(folder).sha256[:16], f"{ref.dataset}/{ref.list}"
-            datasets.append(Dataset(name=title, digest=digest, path=folder.as_posix(), context=context))
-    return trainings.begun(config, name, environment=environment, origin=origin, datasets=datasets)
+            found.append(Dataset(name=title, digest=digest, path=folder.as_posix(), context=context))
+    return found
 
 
 def made() -> dict[str, str]:
@@ -187,18 +190,14 @@ def made() -> dict[str, str]:
     return {key: value for key, value in tags.items() if value}
 
 
-def _uploads(root: Path, *, runs: Sequence[str]) -> dict[str, list[Upload]]:
+def _files(root: Path, *, runs: Sequence[str]) -> dict[str, dict[str, Path]]:
     """The files below `root` by the run that their path names, the longest name counts; "" has those of no run."""
-    found: dict[str, list[Upload]] = {}
+    found: dict[str, dict[str, Path]] = {}
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        inner = path.relative_to(root)
-        owner = max((run for run in runs if run in inner.as_posix()), key=len, default="")
-        found.setdefault(owner, []).append(_upload(path, (root.name / inner.parent).as_posix()))
+        artifact = path.relative_to(root.parent).as_posix()
+        owner = max((run for run in runs if run in artifact), key=len, default="")
+        found.setdefault(owner, {})[artifact] = path
     return found
-
-
-def _upload(path: Path, folder: str) -> Upload:
-    return Upload(path=path, folder=folder, sha256=sha256(path))
 
 
 def _text(path: Path) -> str:

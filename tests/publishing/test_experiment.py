@@ -4,23 +4,29 @@ import json
 from pathlib import Path
 
 from fcn.publishing import origin, shared_view
-from fcn.publishing.experiment import ROW, Entry, Experiment, Upload, about, columns, place, rounded
+from fcn.publishing.experiment import ROW, Entry, Experiment, about, columns, place, rounded
 
 
-def test_a_digest_is_of_content() -> None:
-    """Where an upload lies doesn't change a digest; its name, its content, and anything else of the run does."""
-    here = Entry(name="a", uploads=[Upload(path=Path("x/f.png"), folder="figures", sha256="1")])
-    there = Entry(name="a", uploads=[Upload(path=Path("y/f.png"), folder="figures", sha256="1")])
-    assert here.digest == there.digest
+def test_a_digest_is_of_content(tmp_path: Path) -> None:
+    """Where a file lies doesn't change a digest; its artifact, its content, and anything else of the run does.
+
+    Nor does what made it, or its place among the rows.
+    """
+    for name, content in {"x.png": "1", "y.png": "1", "z.png": "2"}.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    files = {"figures/f.png": tmp_path / "x.png"}
+    first = Entry(name="a", files=files)
+    same = [Entry(name="a", files={"figures/f.png": tmp_path / "y.png"}), Entry(name="a", files=files, origin=place(7))]
+    assert {item.digest for item in same} == {first.digest}
     others = [
-        Entry(name="b", uploads=here.uploads),
-        Entry(name="a", uploads=[Upload(path=Path("x/f.png"), folder="figures", sha256="2")]),
-        Entry(name="a", uploads=[Upload(path=Path("x/g.png"), folder="figures", sha256="1")]),
-        Entry(name="a", uploads=here.uploads, metrics={"mean_iu": 1.0}),
-        Entry(name="a", uploads=here.uploads, tags={"run": "x"}),
-        Entry(name="a", uploads=here.uploads, curves={"loss": [(1, 1.0)]}),
+        Entry(name="b", files=files),
+        Entry(name="a", files={"figures/f.png": tmp_path / "z.png"}),
+        Entry(name="a", files={"figures/g.png": tmp_path / "x.png"}),
+        Entry(name="a", files=files, metrics={"mean_iu": 1.0}),
+        Entry(name="a", files=files, tags={"run": "x"}),
+        Entry(name="a", files=files, curves={"loss": [(1, 1.0)]}),
     ]
-    assert len({here.digest, *(other.digest for other in others)}) == 1 + len(others)
+    assert len({first.digest, *(other.digest for other in others)}) == 1 + len(others)
 
 
 def test_the_lock_is_read_as_data() -> None:
