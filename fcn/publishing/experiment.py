@@ -26,8 +26,8 @@ class Dataset:
 class Entry:
     """One run of MLflow, known by its name within its experiment.
 
-    `curves` are (step, value) by metric, `texts` and `files` artifacts by path, `table` columns for MLflow's log_table.
-    `seconds` is how long the work took that the run stands for. `origin` are tags that join the run to what made it.
+    `curves` are (step, value) by metric, `texts` and `files` artifacts by path, `seconds` is how long the work took
+    that the run stands for, `origin` are tags that join the run to what made it.
     """
 
     name: str
@@ -40,7 +40,6 @@ class Entry:
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
-    table: Mapping[str, Sequence[str | float | None]] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property

@@ -88,8 +88,6 @@ def _complete(
         client.log_text(key, text, file)
     for artifact, path in entry.files.items():
         client.log_artifact(key, str(path), artifact.rpartition("/")[0] or None)
-    if entry.table:
-        client.log_table(key, {name: list(column) for name, column in entry.table.items()}, "table.json")
     if run.info.status != "FINISHED":
         client.set_terminated(key, "FINISHED", end_time=ended)
     client.set_tag(key, DIGEST, entry.digest)

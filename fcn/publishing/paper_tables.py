@@ -1,7 +1,6 @@
 """The papers' tables as experiments: one run a printed row, ours, the paper's and the difference as metrics."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,49 +28,32 @@ def experiment(
         name=f"{profile} / {short_name(table)}",
         title=f"{table.paper}, {table.number}: {table.title}",
         note=_note(table, found, profile=profile),
-        columns=columns("metrics", *_names(table)) + columns("tags", "run", *unconfirmed),
+        columns=columns("metrics", *(name for item in table.columns for name in _names(item)))
+        + columns("tags", "run", *unconfirmed),
         entries=entries,
     )
 
 
-def whole(
-    tables: Mapping[str, tuple[Table, Mapping[str, Any]]],
-    *,
-    files: Mapping[str, Mapping[str, Path]],
-    origin: Mapping[str, str],
-    profile: str,
-) -> Experiment:
-    """One run for the report with what belongs to all runs, then one a filled table.
-
-    `files` are artifacts by the table's key, and by "report".
-    """
-    rows = [Entry(name="report", tags={"what": "report, figures and scores"}, files=files["report"])]
-    rows += [
-        Entry(name=short_name(table), tags={"what": table.title}, files=files[key], table=_by_column(table, found))
-        for key, (table, found) in tables.items()
-    ]
+def report(files: Mapping[str, Path], *, origin: Mapping[str, str], profile: str) -> Experiment:
+    """One run with what belongs to all others: the report, the whole tables, the figures; `files` are by artifact."""
     return Experiment(
         name=f"{profile} / {REPORT}",
         title="The report, and whole tables as artifacts",
         note=about(profile),
         columns=columns("tags", "what"),
-        entries=[replace(row, origin={**place(index), **origin}) for index, row in enumerate(rows)],
+        entries=[Entry(name="report", tags={"what": "report, tables and figures"}, origin=origin, files=files)],
     )
 
 
-def names(item: str) -> tuple[str, str, str]:
+def _names(item: str) -> tuple[str, str, str]:
     """The metrics of one of the table's columns: ours, the paper's, the difference."""
     return item, f"paper.{item}", f"delta.{item}"
-
-
-def _names(table: Table) -> list[str]:
-    return [name for item in table.columns for name in names(item)]
 
 
 def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for item, cell in row["cells"].items():
-        ours, paper, difference = names(item)
+        ours, paper, difference = _names(item)
         metrics[paper] = cell["paper"]
         if cell["ours"] is not None:
             metrics[ours], metrics[difference] = rounded(cell["ours"]), rounded(cell["difference"])
@@ -84,19 +66,6 @@ def _tags(row: Mapping[str, Any]) -> dict[str, str]:
     if unconfirmed:
         tags["unconfirmed"] = "all" if len(unconfirmed) == len(row["cells"]) else ", ".join(unconfirmed)
     return tags
-
-
-def _by_column(table: Table, found: Mapping[str, Any]) -> dict[str, list[str | float | None]]:
-    """The whole table by column, for MLflow's log_table.
-
-    MLflow's page takes a dot in the name of such a column for a path and shows nothing there: `paper mean_iu`.
-    """
-    metrics = [_metrics(row) for row in found["rows"]]
-    return {
-        "row": [row["row"] for row in found["rows"]],
-        **{name.replace(".", " "): [row.get(name) for row in metrics] for name in _names(table)},
-        "run": [_tags(row)["run"] for row in found["rows"]],
-    }
 
 
 def _row_note(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:

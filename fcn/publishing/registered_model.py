@@ -30,7 +30,7 @@ _ABOUT = (
 class Model:
     """What a registered model shall offer: the checkpoint of a run, by its path and its hash in DVC.
 
-    `script` is the text of the file that loads it.
+    `script` is the file that MLflow runs to load it.
     """
 
     name: str
@@ -38,28 +38,24 @@ class Model:
     checkpoint: str
     md5: str
     card: str
-    script: str
+    script: Path
 
 
 def register(
     client: "MlflowClient",
     model: Model,
     *,
-    script: Path,
     experiment: str,
     run: str,
     made: Mapping[str, str],
     say: Callable[[str], None],
 ) -> None:
-    """Have a version with just this content, logged with the training's run, under the alias; twice changes nothing.
-
-    `script` is where the file lies that loads it.
-    """
+    """Have a version with just this content, logged with the training's run, under the alias; twice changes nothing."""
     from mlflow.exceptions import MlflowException
 
-    # In a database that was moved, experiments have other ids.
-    content = json.dumps({**asdict(model), "experiment": experiment}, sort_keys=True)
-    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    content = {**asdict(model), "script": model.script.read_text(encoding="utf-8")}
+    content["experiment"] = experiment  # in a database that was moved, experiments have other ids
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     versions = client.search_model_versions(f"name = '{model.name}'")
     found = next((item for item in versions if item.tags.get(DIGEST) == digest), None)
     if found is None:
@@ -68,16 +64,14 @@ def register(
         except MlflowException:
             client.get_registered_model(model.name)  # it is there already; or that, too, says what is wrong
         tags = {"run": model.run, "checkpoint": model.checkpoint, "checkpoint.md5": model.md5, **made, DIGEST: digest}
-        found = _log(client, model, script=script, experiment=experiment, run=run, tags=tags)
+        found = _log(client, model, experiment=experiment, run=run, tags=tags)
         say(f"{model.name}: version {found.version} is {model.run}")
     aliases = client.get_registered_model(model.name).aliases
     if str(aliases.get(_BEST)) != str(found.version):
         client.set_registered_model_alias(model.name, _BEST, found.version)
 
 
-def _log(
-    client: "MlflowClient", model: Model, *, script: Path, experiment: str, run: str, tags: dict[str, str]
-) -> "ModelVersion":
+def _log(client: "MlflowClient", model: Model, *, experiment: str, run: str, tags: dict[str, str]) -> "ModelVersion":
     """Log the model with its run, and make a version of it. The version, which carries the digest, comes last."""
     import mlflow.pyfunc
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
@@ -90,7 +84,7 @@ def _log(
     with tempfile.TemporaryDirectory() as folder:
         mlflow.pyfunc.save_model(
             path=f"{folder}/model",
-            python_model=str(script),
+            python_model=str(model.script),
             model_config={"checkpoint": model.checkpoint, "md5": model.md5},
             signature=_signature(),
             input_example=_example(),

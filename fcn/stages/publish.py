@@ -58,9 +58,7 @@ def run(config: Config, name: str | None) -> None:
         fill.drop_others(client, profile=config.profile, names=list(done), say=_say)
         experiment, runs = done[f"{config.profile} / {redirects.TRAININGS}"]
         if model is not None and model.run in runs:
-            registered_model.register(
-                client, model, script=_SCRIPT, experiment=experiment, run=runs[model.run], made=here, say=_say
-            )
+            registered_model.register(client, model, experiment=experiment, run=runs[model.run], made=here, say=_say)
     rows = {item.name: {entry.name: entry.digest for entry in item.entries} for item in experiments}
     content = {"profile": config.profile, "numbers": _numbers(config), "experiments": rows}
     write_json(Places(config).published, content)
@@ -86,15 +84,16 @@ def wanted(config: Config) -> list[Experiment]:
     numbers, lock = {"numbers": _numbers(config)}, _lock_file(config)
     origins = {name: {**numbers, **origin.tags(lock, f"evaluate@{name}")} for name in config.runs}
     origins[""] = {**numbers, **origin.tags(lock, "tables")}
-    tables = {key: (table, found[key]) for key, table in redirects.filled(found).items()}
     figures = _files(places.figures, runs=list(config.runs))
-    files = {key: {path.name: path for path in places.tables.glob(f"{key}.*")} for key in ("scores", *tables)}
-    files["report"] = files.pop("scores") | figures.get("", {}) | _files(places.report, runs=[]).get("", {})
+    files = figures.get("", {}) | _files(places.report).get("", {}) | _files(places.tables).get("", {})
     whole = {**numbers, **origin.tags(lock, "tables", "figures", "report")}
     return [
-        *(paper_tables.experiment(*table, origins=origins, profile=profile) for table in tables.values()),
+        *(
+            paper_tables.experiment(table, found[key], origins=origins, profile=profile)
+            for key, table in redirects.filled(found).items()
+        ),
         trainings.experiment(config, _trainings(config, found["scores"], figures, numbers=numbers, lock=lock)),
-        paper_tables.whole(tables, files=files, origin=whole, profile=profile),
+        paper_tables.report(files, origin=whole, profile=profile),
     ]
 
 
@@ -158,7 +157,7 @@ def _best(config: Config) -> registered_model.Model | None:
         checkpoint=path.as_posix(),
         md5=md5,
         card=card.card(config, score, departures=scores["departures"].get(name, [])),
-        script=_SCRIPT.read_text(encoding="utf-8"),
+        script=_SCRIPT,
     )
 
 
@@ -190,7 +189,7 @@ def made() -> dict[str, str]:
     return {key: value for key, value in tags.items() if value}
 
 
-def _files(root: Path, *, runs: Sequence[str]) -> dict[str, dict[str, Path]]:
+def _files(root: Path, *, runs: Sequence[str] = ()) -> dict[str, dict[str, Path]]:
     """The files below `root` by the run that their path names, the longest name counts; "" has those of no run."""
     found: dict[str, dict[str, Path]] = {}
     for path in sorted(path for path in root.rglob("*") if path.is_file()):

@@ -95,7 +95,6 @@ def test_changed_scores_replace_their_rows(published: Path, repository: Path, ru
     assert changed == {
         (TABLE, "FCN-8s"),
         ("sample / trainings", "voc-fcn8s-vgg16"),
-        ("sample / report", "CVPR Table 2"),
         ("sample / report", "report"),
     }
     reader = ledgers.client(ledgers.sqlite(published))

@@ -13,8 +13,8 @@ from fcn.commands.checks.mlflow_held import Held
 from fcn.commands.checks.numbers import Files, is_shown, of_table
 from fcn.commands.checks.printed_page import Shown
 from fcn.config import Config
-from fcn.paper.table import METRICS
-from fcn.publishing import paper_tables, redirects
+from fcn.paper.table import METRICS, every
+from fcn.publishing import printed
 from fcn.stages.places import Places
 
 _AGAIN = "`dvc repro` makes again what was changed by hand; a table is never edited, its stage is run"
@@ -128,10 +128,12 @@ def _published(config: Config, ours: Mapping[tuple[str, str], Held]) -> Iterator
 
 def _wanted(files: Files) -> Iterator[tuple[str, str, str, float]]:
     """Experiment, run, metric and value of what MLflow should have."""
-    for key, table in redirects.filled(files.tables).items():
+    for key, table in every().items():
+        if table.beside or key not in files.tables or not printed.is_filled(files.tables[key]):
+            continue
         for number in of_table(key, files.tables[key]):
-            kinds = dict(zip(("ours", "paper", "difference"), paper_tables.names(number.metric), strict=True))
-            yield redirects.short_name(table), number.row, kinds[number.kind], number.value
+            kinds = dict(zip(("ours", "paper", "difference"), printed.names(number.metric), strict=True))
+            yield printed.short_name(table), number.row, kinds[number.kind], number.value
     for run, line in files.lines.items():
         for metric, value in line["numbers"].items():
             if value is not None and line["images"]:
