@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,7 @@ def palette(first: Sequence[Sequence[int]] = ()) -> NDArray[np.uint8]:
     return colours
 
 
-def write(label: NDArray[np.uint8], *, path: Path | BinaryIO, colours: Sequence[Sequence[int]] = ()) -> None:
+def write(label: NDArray[np.uint8], *, path: Path, colours: Sequence[Sequence[int]] = ()) -> None:
     """Write a label, H W, as a PNG whose palette shows the classes' `colours`, or VOC's."""
     assert label.dtype == np.uint8
     assert label.ndim == 2

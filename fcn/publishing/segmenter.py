@@ -53,8 +53,9 @@ class Segmenter:
         batch = self._preprocessing(image)[None].to(self._device, memory_format=torch.channels_last)
         label: NDArray[np.uint8] = self._net.predict({"rgb": batch})[self._target][0].cpu().numpy()
         counts = np.bincount(label.ravel(), minlength=len(self._names))
-        png = io.BytesIO()
-        labels.write(label, path=png, colours=self._colours)
+        coloured, png = Image.fromarray(label), io.BytesIO()
+        coloured.putpalette(labels.palette(self._colours).tobytes())
+        coloured.save(png, "PNG")
         shares = {self._names[index]: float(count / label.size) for index, count in enumerate(counts) if count}
         return {"png": png.getvalue(), "shares": shares}
 
