@@ -62,7 +62,7 @@ def _follow(trainer: Trainer, follower: Follower, *, uri: str) -> None:
         except failures as error:
             if not warned:
                 why = tracking.brief(error)
-                print(f"warning: MLflow at {uri} can't be reached ({why}); the training goes on", file=sys.stderr)
+                print(f"{follower.entry.name}: warning: MLflow at {uri} can't be reached ({why})", file=sys.stderr)
             tries, warned = tries - (state != RUNNING), True
             pause = _AGAIN_SECONDS if state == RUNNING else _TICK_SECONDS
         time.sleep(pause)

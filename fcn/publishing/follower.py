@@ -92,7 +92,7 @@ class Follower:
         from mlflow.entities import Metric
 
         now = tracking.now()
-        self._pending += [Metric(key, row[key], now, int(row["iteration"])) for row in rows for key in _CURVES]
+        self._pending += [Metric(x, row[x], now, int(row["iteration"])) for row in rows for x in _CURVES if x in row]
         if self._load is not None:
             self._pending += self._load.sample()
             if not self._pending and state == RUNNING:
