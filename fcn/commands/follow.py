@@ -61,8 +61,8 @@ def _follow(trainer: Trainer, follower: Follower, *, uri: str) -> None:
                 return
         except failures as error:
             if not warned:
-                why = tracking.brief(error)
-                print(f"{follower.entry.name}: warning: MLflow at {uri} can't be reached ({why})", file=sys.stderr)
+                why = f"MLflow at {uri} can't be reached ({tracking.brief(error)}); the training goes on"
+                print(f"{follower.entry.name}: warning: {why}, publish logs what is missing", file=sys.stderr)
             tries, warned = tries - (state != RUNNING), True
             pause = _AGAIN_SECONDS if state == RUNNING else _TICK_SECONDS
         time.sleep(pause)
