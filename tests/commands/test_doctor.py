@@ -1,7 +1,9 @@
 """doctor: it finds nothing in a healthy tree, and in a broken one that which is broken, with what to do."""
 
+import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -64,14 +66,14 @@ def broken(found: dict[str, dict[str, str]]) -> set[str]:
 
 
 def test_a_healthy_tree_is_healthy(tree: Path, doctor: Doctor) -> None:
-    """Nothing is broken or warned of where all agree, every ledger was compared, and nothing was changed by looking."""
+    """Nothing is broken or warned of where all agree, every place was compared, and nothing was changed by looking."""
     before = {path: path.stat().st_mtime_ns for path in tree.rglob("*") if ".dvc/tmp" not in path.as_posix()}
     code, found = doctor()
     assert code == 0
     assert {item["state"] for item in found.values()} <= {"ok", "skipped"}, found
-    for ledger in ("files", "report.html", "report.md", "MLflow"):
-        assert found[f"ledger: {ledger}"]["state"] == "ok"
-        assert int(found[f"ledger: {ledger}"]["said"].split()[1].replace(",", "")) > 60
+    for page in ("report.html", "report.md", "published.json", "MLflow"):
+        assert found[f"numbers: {page}"]["state"] == "ok"
+    assert int(found["numbers: MLflow"]["said"].split()[1].replace(",", "")) > 60
     assert found["prefect runs"]["state"] == "skipped"
     assert "no server configured" in found["prefect runs"]["said"]
     after = {path: path.stat().st_mtime_ns for path in tree.rglob("*") if ".dvc/tmp" not in path.as_posix()}
@@ -92,24 +94,37 @@ def test_people_get_lines(tree: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("page", ["report.html", "report.md"])
 def test_a_number_changed_in_the_report(tree: Path, doctor: Doctor, page: str) -> None:
-    """A score that somebody edited on the page is named with its run, what stands there, and what the file has."""
-    value = healthy.score(tree, BEST)
-    path = tree / "data/sample/report" / page
-    shown = f"{value:.1f}"
-    start = path.read_text(encoding="utf-8").index("Scores of all runs")
-    row = path.read_text(encoding="utf-8").index(BEST, start)
-    text = path.read_text(encoding="utf-8")
-    at = text.index(shown, row)
-    path.unlink()
-    path.write_text(f"{text[:at]}99.9{text[at + len(shown) :]}", encoding="utf-8")
+    """A page that somebody edited is named, and after what doctor says to do all is well."""
+    shown = f"{healthy.score(tree, BEST):.1f}"
+    healthy.edit(tree / "data/sample/report" / page, shown, "99.9")
+    code, found = doctor()
+    assert (code, broken(found)) == (1, {"results"})
+    assert "changed by something else than their stage: data/sample/report" in found["results"]["said"]
+    assert "dvc checkout --force" in found["results"]["do"]
+    subprocess.run([*healthy.DVC, "checkout", "--force", "-q", "data/sample/report"], cwd=tree, check=True)
+    assert doctor()[0] == 0
+    healthy.edit(tree / "dvc.yaml", "fcn report", "fcn report --params params.yaml")
+    healthy.edit(tree / "data/sample/report" / page, shown, "99.9")
+    assert "data/sample/report modified" in doctor()[1]["graph"]["said"]  # a stage that is stale anyway
+
+
+@pytest.mark.parametrize("page", ["report/report.html", "report/report.md", "published.json"])
+def test_a_page_of_other_numbers(tree: Path, doctor: Doctor, page: str) -> None:
+    """A page that was made of other tables is named with its digest and theirs, and so is one that carries none."""
+    path = tree / "data/sample" / page
+    digest = re.findall(r"numbers\W+(?:content\W+)?([0-9a-f]{16})", path.read_text(encoding="utf-8"))[0]
+    healthy.edit(path, digest, "0123456789abcdef")
     code, found = doctor()
     assert code == 1
-    assert broken(found) == {f"ledger: {page}", "results"}  # DVC sees it too
-    assert f"{BEST}, mean_iu: 99.9, the files have {value:.4g}"[:40] in found[f"ledger: {page}"]["said"]
+    assert f"its digest is 0123456789abcdef, theirs {digest}" in found[f"numbers: {path.name}"]["said"]
+    healthy.edit(path, "0123456789abcdef", "")
+    code, found = doctor()
+    assert code == 1
+    assert f"its digest is missing, theirs {digest}" in found[f"numbers: {path.name}"]["said"]
 
 
 def test_a_number_changed_in_a_table(tree: Path, doctor: Doctor) -> None:
-    """A cell that somebody edited in a table's file differs from the scores, and the page and MLflow from it."""
+    """A cell that somebody edited in a table's file is named by DVC, by every page of the old one, and by MLflow."""
     path = tree / "data/sample/tables/cvpr_table2.json"
     table = json.loads(path.read_text(encoding="utf-8"))
     table["rows"][-1]["cells"]["mean_iu"]["ours"] += 1
@@ -117,22 +132,38 @@ def test_a_number_changed_in_a_table(tree: Path, doctor: Doctor) -> None:
     path.write_text(json.dumps(table), encoding="utf-8")
     code, found = doctor()
     assert code == 1
-    assert broken(found) == {"results", "ledger: files", "ledger: report.html", "ledger: report.md", "ledger: MLflow"}
-    assert "cvpr_table2.json, FCN-8s, mean_iu" in found["ledger: files"]["said"]
+    pages = {f"numbers: {page}" for page in ("report.html", "report.md", "published.json", "MLflow")}
+    assert broken(found) == {"results"} | pages
+    assert "data/sample/tables" in found["results"]["said"]
+    assert "sample / CVPR Table 2, FCN-8s, mean_iu" in found["numbers: MLflow"]["said"]
+
+
+def test_a_score_changed_in_its_file(tree: Path, doctor: Doctor) -> None:
+    """A number that somebody edited in scores/ is named as changed by something else than its stage."""
+    path = tree / f"data/sample/scores/{BEST}.json"
+    text = path.read_text(encoding="utf-8")
+    number = re.findall(r"\d\.\d{4,}", text)[0]
+    healthy.edit(path, number, number[:-1] + ("1" if number[-1] != "1" else "2"))
+    code, found = doctor()
+    assert (code, "results" in broken(found)) == (1, True)
+    assert "data/sample/scores" in found["results"]["said"]
 
 
 def test_a_metric_changed_in_mlflow(tree: Path, doctor: Doctor) -> None:
-    """A metric that somebody logged over a published one is named; so is a row that was deleted."""
+    """A metric that somebody logged over a published one is named; so is a row that was deleted, and one too many."""
     client = ledgers.client(healthy.database(tree))
     runs = {str(run.info.run_name): run for run in ledgers.held(client)["sample / CVPR Table 2"]}
     client.log_metric(runs["FCN-8s"].info.run_id, "mean_iu", 99.9, step=1)
     code, found = doctor()
-    assert (code, broken(found)) == (1, {"ledger: MLflow"})
-    assert "sample / CVPR Table 2, FCN-8s, mean_iu: 99.9" in found["ledger: MLflow"]["said"]
+    assert (code, broken(found)) == (1, {"numbers: MLflow"})
+    assert "sample / CVPR Table 2, FCN-8s, mean_iu: 99.9, the files have" in found["numbers: MLflow"]["said"]
     client.delete_run(runs["FCN-8s"].info.run_id)
     code, found = doctor()
-    assert (code, broken(found)) == (1, {"ledger: MLflow"})
-    assert "sample / CVPR Table 2, FCN-8s isn't there" in found["ledger: MLflow"]["said"]
+    assert (code, broken(found)) == (1, {"numbers: MLflow"})
+    assert "sample / CVPR Table 2, FCN-8s, paper.pixel_acc: nothing" in found["numbers: MLflow"]["said"]
+    client.restore_run(runs["FCN-8s"].info.run_id)
+    client.update_run(runs["FCN-8s"].info.run_id, name="FCN-4s")
+    assert "sample / CVPR Table 2, FCN-4s is of nothing in the files" in doctor()[1]["numbers: MLflow"]["said"]
 
 
 def test_mlflow_over_http_is_the_same(tree: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +175,7 @@ def test_mlflow_over_http_is_the_same(tree: Path, doctor: Doctor, monkeypatch: p
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         code, served = doctor()
     assert code == 0, served
-    assert served["ledger: MLflow"] == here["ledger: MLflow"]
+    assert served["numbers: MLflow"] == here["numbers: MLflow"]
     code, found = doctor()
     assert (code, broken(found)) == (1, {"mlflow runs"})
 
@@ -172,8 +203,8 @@ def test_no_mlflow_is_a_warning(tree: Path, doctor: Doctor) -> None:
     for path in tree.glob("mlflow.db*"):
         path.unlink()
     code, found = doctor()
-    assert (code, found["ledger: MLflow"]["state"]) == (0, "warning")
-    assert "fcn publish" in found["ledger: MLflow"]["do"]
+    assert (code, found["numbers: MLflow"]["state"]) == (0, "warning")
+    assert "fcn publish" in found["numbers: MLflow"]["do"]
     assert not (tree / "mlflow.db").exists()
     (tree / "mlflow.db").write_text("no database")
     code, found = doctor()
@@ -234,6 +265,46 @@ def test_stale_stages_are_a_warning(tree: Path, doctor: Doctor) -> None:
     assert "dvc repro" in found["graph"]["do"]
 
 
+def test_entries_of_stages_that_are_gone(tree: Path, doctor: Doctor) -> None:
+    """What dvc.lock has of stages that dvc.yaml hasn't any more is named, and --mend takes out that alone, once."""
+    lock = tree / "dvc.lock"
+    before = lock.read_text(encoding="utf-8")
+    stage = next(part for part in re.split(r"(?m)^(?=  \S)", before) if part.startswith("  report:"))
+    gone = stage.replace("  report:", "  train@voc-of-nobody:", 1)
+    lock.write_text(before.replace(stage, gone + stage), encoding="utf-8")
+    code, found = doctor()
+    assert (code, found["dvc.lock"]["state"]) == (0, "warning")
+    assert "train@voc-of-nobody" in found["dvc.lock"]["said"]
+    assert "doctor --mend" in found["dvc.lock"]["do"]
+    code, found = doctor("--mend")
+    assert (code, "dvc.lock" in found, lock.read_text(encoding="utf-8")) == (0, False, before)
+    inode = lock.stat().st_ino
+    assert doctor("--mend")[0] == 0
+    assert lock.stat().st_ino == inode
+
+
+def test_mending_waits_for_a_dvc(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While a dvc is at work nothing is taken out of dvc.lock, and who asked is told so."""
+    lock = tree / "dvc.lock"
+    text = lock.read_text(encoding="utf-8") + "  train@voc-of-nobody:\n    cmd: x\n"
+    lock.write_text(text, encoding="utf-8")
+    with (tree / ".dvc/tmp/lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert main(["doctor", "--mend"]) == 1
+    assert "a dvc is at work here" in capsys.readouterr().err
+    assert lock.read_text(encoding="utf-8") == text
+
+
+def test_results_that_were_set_aside(tree: Path, doctor: Doctor) -> None:
+    """What lies in removed/ is told with its size: it is no fault, and nobody else would say so."""
+    path = tree / "data/sample/removed/scores/voc-of-nobody.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"0" * 2000)
+    code, found = doctor()
+    assert (code, found["removed results"]["state"]) == (0, "ok")
+    assert "2 kB of runs that params.yaml has no more: scores/voc-of-nobody.json" in found["removed results"]["said"]
+
+
 def test_an_unsupported_fastapi(tree: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package of a version that pyproject.toml forbids is broken, with what is allowed; a missing one too."""
     metadata = tree / "elsewhere" / "fastapi-0.155.0.dist-info" / "METADATA"
@@ -286,7 +357,7 @@ def test_nonsense_is_a_finding(tree: Path, doctor: Doctor, file: str) -> None:
         path.write_text(text)
         code, found = doctor()
         assert code == 1
-        assert "ledger: files" in broken(found)
+        assert "results" in broken(found)
 
 
 def test_a_tree_without_anything(tmp_path: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""doctor's parts by themselves: mirrors, disk, locks, and numbers as pages show them."""
+"""doctor's parts by themselves: mirrors, disk, locks, and the digests that pages carry."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fcn.commands.checks import finding, locks, machine, mirrors, numbers, printed_page
+from fcn.commands.checks import dvc_locks, finding, hardware, mirrors, page_numbers
 from fcn.config import load
 from fcn.paper.downloads import DOWNLOADS
 from tests.conftest import ROOT
@@ -47,46 +47,25 @@ def test_mirrors_are_asked(mirror: str, tmp_path: Path, monkeypatch: pytest.Monk
     found = {item.name: item for item in mirrors.check(config)}
     assert found["mirrors: sbd"].state == "ok"
     assert {item.state for name, item in found.items() if name != "mirrors: sbd"} == {"warning"}
-    assert "HTTP 503" in found["mirrors: voc2012"].said
-    assert "ConnectionError" in found["mirrors: voc2012"].said
+    assert "HTTP 503" in found["mirrors: voc2012"].message
+    assert "ConnectionError" in found["mirrors: voc2012"].message
 
 
 def test_the_disk_needed_is_that_of_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the paper's profile needs is near the 38.5 GB of docs/paper-plan.md, and the sample's below one."""
     monkeypatch.chdir(tmp_path)
-    whole = machine.still_needed(load(ROOT / "profiles/paper/params.yaml"))
+    whole = hardware.still_needed(load(ROOT / "profiles/paper/params.yaml"))
     assert 30e9 < whole < 50e9
-    assert machine.still_needed(load(ROOT / "params.yaml")) < 1e9
+    assert hardware.still_needed(load(ROOT / "params.yaml")) < 1e9
 
 
-def test_numbers_as_pages_show_them() -> None:
-    """A text shows a number as far as its decimals go."""
-    assert numbers.is_shown("59.8", 59.836)
-    assert not numbers.is_shown("59.8", 59.86)
-    assert numbers.is_shown("134,346", 134346)
-    assert numbers.is_shown("+1.3", 1.3376)
-    assert numbers.is_shown("-36.6", -36.559)
-    assert numbers.is_shown("60.0†", 60)
-    assert not numbers.is_shown("-", 1.0)
-    assert not numbers.is_shown("", 1.0)
-    assert not numbers.is_shown(None, 0.0)
-    assert numbers.is_shown("-", None)
-
-
-def test_tables_of_both_pages_are_read_alike() -> None:
-    """A table reads the same from HTML, where heads stand above several columns, and from Markdown."""
-    page = (
-        "<table><caption><span>A &amp; B</span></caption><thead>"
-        "<tr><td colspan='2'></td><td colspan='3'>mean IU</td></tr>"
-        "<tr><th>row</th><th>our run</th><th>printed</th><th>ours</th><th>diff.</th></tr></thead>"
-        "<tbody><tr><th>FCN-8s</th><td>x</td><td>62.7</td><td>59.8</td><td>-2.9</td></tr></tbody></table>"
-    )
-    text = "### A & B\n\n| row | our run | mean IU | ours | difference |\n| --- | --- | ---: | ---: | ---: |\n"
-    text += "| FCN-8s | x | 62.7 | 59.8 | -2.9 |\n"
-    for shown in (printed_page.in_html(page)["A & B"], printed_page.in_markdown(text)["A & B"]):
-        assert [shown.cell("FCN-8s", "mean IU", beyond=step) for step in range(3)] == ["62.7", "59.8", "-2.9"]
-        assert shown.cell("FCN-8s", "mean acc.") is None
-        assert shown.cell("FCN-4s", "mean IU") is None
+def test_digests_of_every_kind_of_page() -> None:
+    """A digest is found in HTML, in Markdown and in JSON, and nothing else is taken for one."""
+    digest = "0123456789abcdef"
+    for page in (f'<meta name="numbers" content="{digest}" />', f"of the numbers {digest}.", f'"numbers": "{digest}"'):
+        assert page_numbers.mark(page) == digest
+    for page in ("its numbers are below", f"commit {digest}", f"numbers {digest}0", '"numbers": {"mean_iu": 0.5}'):
+        assert page_numbers.mark(page) is None
 
 
 def test_words() -> None:
@@ -101,11 +80,11 @@ def test_a_lock_that_is_held(tmp_path: Path) -> None:
     """A lock counts as held while a process holds it, and not for the number that a dead one has left in it."""
     path = tmp_path / "lock"
     path.write_text(" 1\n")
-    assert not locks.held(path)
+    assert not dvc_locks.is_held(path)
     script = f"import fcntl, time; file = open({str(path)!r}); fcntl.flock(file, fcntl.LOCK_EX)"
     script += "; print(1, flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        assert locks.held(path)
+        assert dvc_locks.is_held(path)
         holder.kill()

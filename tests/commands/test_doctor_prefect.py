@@ -1,6 +1,5 @@
 """doctor and Prefect: a real server, on which a flow run is called running that nobody has heard of for long."""
 
-import json
 import os
 import shutil
 import sqlite3
@@ -16,17 +15,14 @@ from typing import Any
 import pytest
 import requests
 
-from fcn.commands.checks import ledger, prefect_runs
-from fcn.commands.checks.numbers import read
+from fcn.commands.checks import page_numbers, prefect_server
+from fcn.commands.checks.finding import Finding
 from fcn.config import Config, load
 from fcn.stages.places import Places, write_json
 from tests.conftest import ROOT
 from tests.doors.servers import free_port, until
 
 pytestmark = pytest.mark.slow
-
-TABLE = {"row": "FCN-8s", "run": "voc-fcn8s-vgg16", "not_run": False}
-CELL = {"paper": 62.7, "confirmed": True, "source": "here", "ours": 59.836, "difference": 59.836 - 62.7}
 
 
 @pytest.fixture(scope="module")
@@ -61,38 +57,37 @@ def _answers(address: str) -> bool:
 
 @pytest.fixture
 def config(api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """The sample profile in a folder with one score and one table, and the server in the environment."""
+    """The sample profile in a folder with one table, and the server in the environment."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_API_URL", api)
     config = load(Path("params.yaml"))
-    places = Places(config)
-    write_json(places.timing, {"runs": {}})
-    numbers = {"mean_iu": 59.836, "forward_ms": None}
-    scored = {"run": TABLE["run"], "val": "v", "images": 3, "parameters": 1, "numbers": numbers}
-    write_json(places.tables / "scores.json", {"scores": [scored]})
-    write_json(places.tables / "cvpr_table2.json", {"rows": [{**TABLE, "cells": {"mean_iu": CELL}}]})
+    write_json(Places(config).tables / "scores.json", {"scores": [{"mean_iu": 59.836}]})
     return config
 
 
 def post(api: str, path: str, **body: object) -> Any:
     """Ask the server, again where it is too busy."""
-    return prefect_runs.Server(url=api, headers={}, auth=None).ask(path, **body)
+    return prefect_server.ask(api, path, **body)
+
+
+def _finding(config: Config, name: str) -> Finding:
+    return next(found for found in prefect_server.check(config) if found.name == name)
 
 
 def test_a_zombie(config: Config, api: str, home: Path) -> None:
     """A running flow run is fine while it is heard of, and broken once nothing was for longer than 540 s."""
     flow = post(api, "flows/", name="reproduce")["id"]
     run = post(api, "flow_runs/", flow_id=flow, name="reproduce-sample", state={"type": "RUNNING"})["id"]
-    (found,) = prefect_runs.check(config)
-    assert (found.state, "1 running" in found.said) == ("ok", True)
+    found = _finding(config, "prefect runs")
+    assert (found.state, "1 running" in found.message) == ("ok", True)
     with closing(sqlite3.connect(home / "prefect.db", timeout=60)) as database, database:
         database.execute("UPDATE flow_run SET updated = datetime('now', '-1 hour')")
     until(lambda: _age_events(home, run), doing="waiting for the run's events to be written")
-    (found,) = prefect_runs.check(config)
+    found = _finding(config, "prefect runs")
     assert found.state == "broken"
-    assert f"reproduce-sample ({run}), 60 minutes" in found.said
-    assert "prefect flow-run delete" in found.do
+    assert f"reproduce-sample ({run}), 60 minutes" in found.message
+    assert "prefect flow-run delete" in found.cure
     beat: dict[str, object] = {
         "event": "prefect.flow-run.heartbeat",
         "id": str(uuid.uuid4()),
@@ -100,7 +95,7 @@ def test_a_zombie(config: Config, api: str, home: Path) -> None:
     }
     beat |= {"resource": {"prefect.resource.id": f"prefect.flow-run.{run}"}}
     requests.post(f"{api}/events", json=[beat], timeout=60).raise_for_status()
-    until(lambda: prefect_runs.check(config)[0].state == "ok", doing="waiting for the heartbeat to be written")
+    until(lambda: _finding(config, "prefect runs").state == "ok", doing="waiting for the heartbeat to be written")
 
 
 def _age_events(home: Path, run: str) -> bool:
@@ -110,33 +105,40 @@ def _age_events(home: Path, run: str) -> bool:
         return database.execute(aged, [f"prefect.flow-run.{run}"]).rowcount > 0
 
 
+def test_a_run_without_a_worker(config: Config, api: str) -> None:
+    """A run that should have begun and whose pool has no worker is warned of, with the pool and what starts one."""
+    assert _finding(config, "prefect workers").state == "ok"
+    post(api, "work_pools/", name="gpu", type="process")
+    flow = post(api, "flows/", name="reproduce")["id"]
+    deployment = post(api, "deployments/", name="sample", flow_id=flow, work_pool_name="gpu")["id"]
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
+    run = post(api, f"deployments/{deployment}/create_flow_run", name="waiting", state=state)
+    found = _finding(config, "prefect workers")
+    assert (found.state, "waiting in pool gpu" in found.message) == ("warning", True)
+    assert "make worker" in found.cure
+    post(api, f"flow_runs/{run['id']}/set_state", state={"type": "CANCELLED"})
+    assert _finding(config, "prefect workers").state == "ok"
+
+
 def test_artifacts_are_compared(config: Config, api: str) -> None:
-    """Table artifacts with the files' numbers are fine, newer ones with another number are broken, none is skipped."""
-    files = read(config)
-    assert ledger._prefect(config, files).state == "skipped"
-    row = {"row": "FCN-8s", "run": TABLE["run"]}
-    shown = {"mean_iu printed": 62.7, "mean_iu ours": 59.836, "mean_iu difference": 59.836 - 62.7}
-    post(api, "artifacts/", key="sample-cvpr-table2", type="table", data=json.dumps([{**row, **shown}]))
-    post(
-        api,
-        "artifacts/",
-        key="sample-scores",
-        type="table",
-        data=json.dumps([{"run": TABLE["run"], "mean_iu": 59.836}]),
-    )
-    found = ledger._prefect(config, files)
-    assert (found.state, found.said) == ("ok", "all 4 numbers are those of the files")
-    shown["mean_iu ours"] = 61.2
-    post(api, "artifacts/", key="sample-cvpr-table2", type="table", data=json.dumps([{**row, **shown}]))
-    found = ledger._prefect(config, files)
+    """Artifacts with the tables' digest are fine, newer ones with another are broken, none is skipped."""
+    assert _finding(config, "numbers: Prefect").state == "skipped"
+    tables, now = Places(config).tables, page_numbers.digest(config)
+    post(api, "artifacts/", key="sample-scores", type="table", data="[]", description=f"Scores. numbers {now}")
+    post(api, "artifacts/", key="sample2-scores", type="table", data="[]", description="numbers 0123456789abcdef")
+    post(api, "artifacts/", key="sample-report", type="markdown", data=f"The report, numbers {now}")
+    found = _finding(config, "numbers: Prefect")
+    assert (found.state, found.message[:11]) == ("ok", "2 artifacts")
+    write_json(tables / "scores.json", {"scores": [{"mean_iu": 61.2}]})
+    found = _finding(config, "numbers: Prefect")
     assert found.state == "broken"
-    assert "sample-cvpr-table2, FCN-8s, mean_iu ours: 61.2, the files have 59.84" in found.said
+    assert "artifact sample-report, artifact sample-scores show other numbers" in found.message
+    assert "flow `report`" in found.cure
 
 
 def test_a_server_that_is_away(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is configured and doesn't answer is broken, in one sentence with its address."""
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
-    (found,) = prefect_runs.check(config)
+    (found,) = prefect_server.check(config)
     assert found.state == "broken"
-    assert "127.0.0.1" in found.said
-    assert ledger._prefect(config, read(config)).state == "skipped"
+    assert "127.0.0.1" in found.message

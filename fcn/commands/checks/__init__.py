@@ -1,1 +1,1 @@
-"""What `doctor` looks at: a module a subject, each with `check(config)`, which gives findings and changes nothing."""
+"""What `doctor` looks at: functions from the configuration to findings, which change nothing."""

@@ -3,25 +3,25 @@
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
+
+import psutil
 
 State = Literal["ok", "warning", "broken", "skipped"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What was looked at, how it is, what was found, and what to do about it."""
+class Finding(NamedTuple):
+    """What was looked at, how it is, what was found there, and what to do about it."""
 
     name: str
     state: State
-    said: str
-    do: str = ""
+    message: str
+    cure: str = ""
 
 
-def some(names: Sequence[str], *, most: int = 4) -> str:
+def some(names: Sequence[object], *, most: int = 4) -> str:
     """The first few names, and how many more there are."""
-    shown = ", ".join(names[:most])
+    shown = ", ".join(map(str, names[:most]))
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
@@ -34,12 +34,18 @@ def age(seconds: float) -> str:
 
 
 def python(*arguments: str, seconds: float = 120.0) -> "subprocess.CompletedProcess[str]":
-    """Run this Python with `arguments`; raises subprocess.TimeoutExpired, or OSError."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds,
-    )
+    """Run this Python with `arguments`; raises subprocess.TimeoutExpired."""
+    command = [sys.executable, *arguments]
+    nothing = subprocess.DEVNULL
+    return subprocess.run(command, stdin=nothing, capture_output=True, text=True, check=False, timeout=seconds)
+
+
+def command_of(pid: int) -> str | None:
+    """The command line of a living process; empty where nobody may see it, None where there is no such process."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return None
+    except psutil.AccessDenied:
+        return ""

@@ -15,44 +15,30 @@ _SECONDS = 6.0
 
 def check(config: Config) -> list[Finding]:
     """Ask each address for its head; without a network that is a warning."""
-    missing = _missing(config)
-    if not missing:
-        said = "nothing to download: the profile makes its data, has them in a local place, or has them here already"
-        return [Finding(name="mirrors", state="skipped", said=said)]
-    addresses = [url for name in missing for url in DOWNLOADS[name].urls]
-    with ThreadPoolExecutor(max_workers=len(addresses)) as pool:
-        answers = dict(zip(addresses, pool.map(_answer, addresses), strict=True))
-    return [_finding(name, {url: answers[url] for url in DOWNLOADS[name].urls}) for name in missing]
-
-
-def _missing(config: Config) -> list[str]:
     places = Places(config)
-    sources = [name for name, source in config.sources.items() if source.kind == "download"]
-    weights = [name for name, entry in config.weights.items() if entry.from_ == _FROM_DOWNLOADS]
-    wanted = [name for name in sources if not places.archive(name).exists()]
-    wanted += [name for name in weights if not places.weights(name).exists()]
-    return [name for name in wanted if name in DOWNLOADS]
+    wanted = {name: places.archive(name) for name, source in config.sources.items() if source.kind == "download"}
+    wanted |= {name: places.weights(name) for name, entry in config.weights.items() if entry.from_ == _FROM_DOWNLOADS}
+    missing = [name for name, path in wanted.items() if name in DOWNLOADS and not path.exists()]
+    if not missing:
+        message = "nothing to download: the profile makes its data, has them in a local place, or has them here already"
+        return [Finding("mirrors", "skipped", message)]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return [_finding(name, list(pool.map(_problem, DOWNLOADS[name].urls))) for name in missing]
 
 
-def _answer(url: str) -> str:
+def _problem(url: str) -> str:
     """Empty where the address answers, else why not."""
     try:
         with requests.head(url, timeout=_SECONDS, allow_redirects=True) as response:
-            return "" if response.ok else f"HTTP {response.status_code}"
+            return "" if response.ok else f"{url} (HTTP {response.status_code})"
     except requests.RequestException as error:
-        return type(error).__name__
+        return f"{url} ({type(error).__name__})"
 
 
-def _finding(name: str, answers: dict[str, str]) -> Finding:
-    file = DOWNLOADS[name].file
-    good = [url for url, why in answers.items() if not why]
-    if good:
-        others = len(answers) - len(good)
-        return Finding(
-            name=f"mirrors: {name}",
-            state="ok",
-            said=f"{file}: {good[0]} answers" + (f"; {others} of {len(answers)} addresses don't" if others else ""),
-        )
-    said = f"{file}: no address answers: {some([f'{url} ({why})' for url, why in answers.items()])}"
-    do = "look at the network; a file got elsewhere is named with its path in `from` (kind local) in params.yaml"
-    return Finding(name=f"mirrors: {name}", state="warning", said=said, do=do)
+def _finding(name: str, problems: list[str]) -> Finding:
+    file, silent = DOWNLOADS[name].file, [problem for problem in problems if problem]
+    if len(silent) == len(problems):
+        cure = "look at the network; a file got elsewhere is named with its path in `from` (kind local) in params.yaml"
+        return Finding(f"mirrors: {name}", "warning", f"{file}: no address answers: {some(silent)}", cure)
+    others = f"; {len(silent)} of {len(problems)} addresses don't" if silent else ""
+    return Finding(f"mirrors: {name}", "ok", f"{file}: {DOWNLOADS[name].urls[problems.index('')]} answers{others}")

@@ -2,9 +2,9 @@
 
 import platform
 import tomllib
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from fcn.commands.checks.finding import Finding
 from fcn.config import Config
 
-_SAID = ("torch", "torchvision", "dvc", "prefect", "mlflow", "fastapi")  # by version, also where all is well
+_SHOWN = ("torch", "torchvision", "dvc", "prefect", "mlflow", "fastapi")  # by version, also where all is well
 _INSTALL = "install the locked versions: `make check`, or `pip install -r requirements.lock`"
 
 
@@ -21,52 +21,32 @@ def check(_config: Config) -> list[Finding]:
     try:
         project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
         wanted = [Requirement(text) for text in project["dependencies"]]
-        pythons = SpecifierSet(project["requires-python"])
+        allowed = SpecifierSet(project["requires-python"])
     except (OSError, KeyError, tomllib.TOMLDecodeError, InvalidRequirement, InvalidSpecifier) as error:
-        said = f"pyproject.toml doesn't say what is allowed: {type(error).__name__}: {error}"
-        return [Finding(name="versions", state="broken", said=said, do="run from the project's root")]
-    return [_python(pythons), _packages(wanted), *_pair()]
-
-
-def _python(allowed: SpecifierSet) -> Finding:
+        message = f"pyproject.toml doesn't say what is allowed: {type(error).__name__}: {error}"
+        return [Finding("versions", "broken", message, "run from the project's root")]
     found = platform.python_version()
-    if allowed.contains(found, prereleases=True):
-        return Finding(name="python", state="ok", said=found)
-    return Finding(
-        name="python",
-        state="broken",
-        said=f"{found}, allowed is {allowed}",
-        do="make the environment with another Python",
-    )
+    python = Finding("python", "ok", found)
+    if not allowed.contains(found, prereleases=True):
+        python = Finding(
+            "python", "broken", f"{found}, allowed is {allowed}", "make the environment with another Python"
+        )
+    return [python, _packages(wanted)]
 
 
 def _packages(wanted: list[Requirement]) -> Finding:
-    wrong, known = [], {}
-    for requirement in wanted:
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing (allowed: {requirement.specifier})")
-            continue
-        known[requirement.name] = version
-        if not requirement.specifier.contains(version, prereleases=True):
-            wrong.append(f"{requirement.name} is {version} (allowed: {requirement.specifier})")
+    found: dict[str, str] = {}
+    for item in wanted:
+        with suppress(metadata.PackageNotFoundError):
+            found[item.name] = metadata.version(item.name)
+    # A torchvision works with the one torch that it was built for; pip doesn't look again once both are there.
+    needs = map(Requirement, (metadata.requires("torchvision") or []) if "torchvision" in found else [])
+    wrong = [
+        f"{item.name} is {found.get(item.name, 'missing')} (allowed: {item.specifier})"
+        for item in [*wanted, *(item for item in needs if item.name in found)]
+        if item.name not in found or not item.specifier.contains(found[item.name], prereleases=True)
+    ]
     if wrong:
-        return Finding(name="packages", state="broken", said="; ".join(wrong), do=_INSTALL)
-    shown = ", ".join(f"{name} {known[name]}" for name in _SAID if name in known)
-    return Finding(name="packages", state="ok", said=f"{shown}; all {len(known)} are in range")
-
-
-def _pair() -> list[Finding]:
-    """A torchvision works with the one torch that it was built for; pip doesn't look again once both are there."""
-    try:
-        needs: list[Any] = [Requirement(text) for text in metadata.requires("torchvision") or []]
-        torch = metadata.version("torch")
-    except metadata.PackageNotFoundError:  # said with the packages
-        return []
-    built_for = next((item.specifier for item in needs if item.name == "torch"), SpecifierSet())
-    if built_for.contains(torch.partition("+")[0], prereleases=True):
-        return []
-    version = metadata.version("torchvision")
-    said = f"torchvision {version} was built for torch {built_for}, found is {torch}"
-    return [Finding(name="torch and torchvision", state="broken", said=said, do=_INSTALL)]
+        return Finding("packages", "broken", "; ".join(wrong), _INSTALL)
+    shown = ", ".join(f"{name} {found[name]}" for name in _SHOWN if name in found)
+    return Finding("packages", "ok", f"{shown}; all {len(found)} are in range")

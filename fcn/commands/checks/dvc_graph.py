@@ -1,0 +1,111 @@
+"""What DVC says of the profile: what is stale, missing or changed here, and entries of dvc.lock without a stage."""
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fcn.commands.checks.dvc_locks import REPOSITORY, is_held
+from fcn.commands.checks.finding import Finding, python, some
+from fcn.config import Config
+from fcn.errors import StageFailure
+from fcn.stages.places import Places, whole_file
+
+_MEND = "`python -m fcn doctor --mend` takes out these entries, and nothing else"
+
+
+def check(config: Config) -> list[Finding]:
+    """Ask `dvc status` for the profile's pipeline file, which also compares the cache."""
+    pipeline = Path(config.params).with_name("dvc.yaml")
+    if not pipeline.exists():
+        return [Finding("graph", "broken", f"{pipeline} isn't there", "run from the project's root")]
+    try:
+        answer = python("-m", "dvc", "status", "--json", str(pipeline))
+        changed: dict[str, list[Any]] = json.loads(answer.stdout or "null") or {}
+    except subprocess.TimeoutExpired:
+        return [Finding("graph", "broken", "dvc status gave no answer", "look at the locks above")]
+    except ValueError:
+        answer.returncode = answer.returncode or 1
+    if answer.returncode and is_held(REPOSITORY):
+        return [Finding("graph", "skipped", "a dvc is at work here and holds the lock: ask again when it is done")]
+    if answer.returncode:
+        message = f"dvc status {pipeline} fails: {' '.join(answer.stderr.split())[-300:] or 'no answer'}"
+        return [Finding("graph", "broken", message, "mend what it names, or restore it with git")]
+    found, repro = [], "dvc repro" if pipeline.name == str(pipeline) else f"dvc repro {pipeline}"
+    if not changed:
+        found.append(Finding("graph", "ok", "every stage is up to date, and the cache has all results"))
+    elif any(path.exists() for path in (Places(config).tables, *map(Places(config).net, config.runs))):
+        found += _differences(changed, repro=repro)
+    else:
+        cure = f"`{repro}` makes them; where there is a remote with them, `dvc pull --run-cache` before it fetches them"
+        found.append(Finding("graph", "warning", f"no results of profile {config.profile} are here", cure))
+    if names := forgotten(pipeline):
+        message = (
+            f"{pipeline.with_suffix('.lock')} has entries of stages that {pipeline} hasn't any more: {some(names)}"
+        )
+        found.append(Finding("dvc.lock", "warning", message, _MEND))
+    return found
+
+
+def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Finding]:
+    """Outputs that are not what their stage made, though nothing it depends on has changed; then what is stale."""
+    found, changed, missing, why = [], [], [], []
+    for address, entries in stages.items():
+        causes = _causes(entries)
+        named = [entry["changed outs"] for entry in entries if isinstance(entry, dict) and "changed outs" in entry]
+        outs = {path: how for item in named for path, how in item.items()}
+        edited = [path for path, how in outs.items() if how in ("modified", "new")]
+        if causes:
+            why += [*causes, *(f"{path} modified" for path in edited)]
+        elif not address.endswith("publish"):  # its files follow MLflow, and are not in the cache
+            changed += edited
+            missing += [f"{path} ({how})" for path, how in outs.items() if path not in edited]
+    if changed:
+        cure = f"`dvc checkout --force PATH` puts back what the stage made; `{repro}` makes it again"
+        message = f"damaged, or changed by something else than their stage: {some(changed)}"
+        found.append(Finding("results", "broken", message, cure))
+    if missing:
+        cure = f"`dvc checkout` where the cache has it, `dvc pull` where a remote has it, else `{repro}`"
+        found.append(Finding("results", "broken", f"missing: {some(missing)}", cure))
+    because = f", because of {some(list(dict.fromkeys(why)), most=3)}" if why else ""
+    message = f"not up to date: {some([address.rpartition(':')[2] for address in stages])}{because}"
+    return [*found, Finding("graph", "warning", message, f"`{repro}` brings it up to date")]
+
+
+def _causes(entries: Sequence[Any]) -> list[str]:
+    """What a stage is stale for: its command, parameters, files."""
+    causes = [entry for entry in entries if isinstance(entry, str)]  # "changed command"
+    for entry in entries:
+        for path, how in entry.get("changed deps", {}).items() if isinstance(entry, dict) else ():
+            if isinstance(how, dict):  # parameters of a file
+                causes += [f"{key} {change}" for key, change in how.items()]
+            elif how != "deleted":  # what is deleted is the output of a stage that stands here too
+                causes.append(f"{path} {how}")
+    return causes
+
+
+def forgotten(pipeline: Path) -> list[str]:
+    """The entries of dvc.lock whose stages dvc.yaml hasn't any more, such as those of runs that were renamed."""
+    answer, lock = python("-m", "dvc", "stage", "list", "--name-only", str(pipeline)), pipeline.with_suffix(".lock")
+    if answer.returncode or not lock.exists():
+        return []
+    stages = {line.rpartition(":")[2] for line in answer.stdout.split()}
+    entries = re.findall(r"^  (\S+):$", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    return [name for name in entries if name not in stages]
+
+
+def mend(config: Config) -> list[str]:
+    """Take the forgotten entries out of dvc.lock, whose other bytes stay, and return their names."""
+    lock = Path(config.params).with_name("dvc.lock")
+    names = forgotten(lock.with_suffix(".yaml"))
+    if is_held(REPOSITORY):
+        raise StageFailure(f"a dvc is at work here and holds the lock, so {lock} stays: ask again when it is done")
+    if names:
+        text = lock.read_text(encoding="utf-8")
+        for name in names:
+            text = re.sub(rf"^  {re.escape(name)}:\n(?:   .*\n)*", "", text, flags=re.MULTILINE)
+        with whole_file(lock) as part:
+            part.write_text(re.sub(r"^stages:\n\Z", "stages: {}\n", text, flags=re.MULTILINE), encoding="utf-8")
+    return names

@@ -1,0 +1,111 @@
+"""MLflow: runs that it takes for running though their process is gone, and numbers that are not the files'."""
+
+import math
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fcn.commands.checks.finding import Finding, command_of, some
+from fcn.config import Config
+from fcn.publishing import store
+from fcn.publishing.live import HOST, PID
+from fcn.stages.places import Places
+
+_RUNNING, _NUMBERS = "mlflow runs", "numbers: MLflow"
+_CLOSE = 1e-9
+
+
+class Row(NamedTuple):
+    """A run of MLflow that isn't deleted, with each metric's last value."""
+
+    experiment: str
+    name: str
+    identity: str
+    status: str
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def check(config: Config) -> Iterator[Finding]:
+    """Read every run once; nothing is made where there is none."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or store.DEFAULT_URI
+    path = Path(uri.partition(":///")[2])
+    if uri.startswith("sqlite:") and not (path.exists() and path.stat().st_size):
+        message = f"there is no {path}, so MLflow shows nothing"
+        yield Finding(_NUMBERS, "warning", message, "`python -m fcn publish` fills it from the files")
+        return
+    try:
+        rows = list(_rows(uri))
+    except Exception as error:  # MLflow's own, requests', sqlalchemy's, and what a strange answer leads to
+        why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+        cure = "start that server, or set MLFLOW_TRACKING_URI to another; a damaged mlflow.db is deleted and published"
+        yield Finding(_RUNNING, "broken", f"can't be read: {uri}: {why}", cure)
+        return
+    yield _running(rows, uri=uri)
+    if Places(config).tables.exists():
+        yield _numbers(config, {(row.experiment, row.name): row.metrics for row in rows if store.DIGEST in row.tags})
+
+
+def _rows(uri: str) -> Iterator[Row]:
+    os.environ.update({key: value for key, value in store.QUIET.items() if key not in os.environ})
+    if uri.startswith("sqlite:"):
+        uri = f"sqlite:///{Path(uri.partition(':///')[2]).resolve()}"  # MLflow keeps open what it found at an address
+    if "://" in uri and not uri.startswith(("http", "databricks", "file")):
+        _look(uri)
+    client = store.connected(uri)
+    for experiment in client.search_experiments():
+        for run in store.runs(client, experiment.experiment_id):
+            info, data = run.info, run.data
+            yield Row(experiment.name, str(info.run_name), info.run_id, info.status, data.metrics, data.tags)
+
+
+def _look(uri: str) -> None:
+    """Raise where this is no database of MLflow's, which its client would ask for minutes, or make into one."""
+    import sqlalchemy
+
+    read_only = f"sqlite:///file:{uri.partition(':///')[2]}?mode=ro&uri=true" if uri.startswith("sqlite:") else uri
+    with sqlalchemy.create_engine(read_only, poolclass=sqlalchemy.pool.NullPool).connect() as connection:
+        connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version"))
+
+
+def _running(rows: Sequence[Row], *, uri: str) -> Finding:
+    """Look for each running run's process; on another machine nobody here can tell."""
+    running, dead, elsewhere = [row for row in rows if row.status == "RUNNING"], [], []
+    for row in running:
+        host, pid = row.tags.get(HOST, ""), row.tags.get(PID, "")
+        process = f", process {pid} on {host}" if host and pid else ""
+        shown = f"{row.name} in {row.experiment!r} ({row.identity}{process})"
+        if host not in (socket.gethostname(), socket.getfqdn()) or not pid.isdecimal():
+            elsewhere.append(shown)
+        elif (words := command_of(int(pid))) is None or (words and "fcn" not in words):
+            dead.append(shown)
+    if dead:
+        cure = "run the training again, it goes on in the same run; or delete the run in MLflow"
+        return Finding(_RUNNING, "broken", f"RUNNING, but the process is gone: {some(dead)}", cure)
+    message = f"{len(running) or 'none'} running"
+    if elsewhere:
+        message += f"; of another machine, or without the tags that name their process: {some(elsewhere)}"
+        cure = "look whether they still run; publishing again completes what publish left"
+        return Finding(_RUNNING, "warning", message, cure)
+    return Finding(_RUNNING, "ok", f"{message} ({uri.partition('@')[2] or uri})")
+
+
+def _numbers(config: Config, published: Mapping[tuple[str, str], Mapping[str, float]]) -> Finding:
+    """Compare each metric of each row with what publish would write there now."""
+    from fcn.stages.publish import wanted
+
+    expected = {(item.name, entry.name): entry.metrics for item in wanted(config) for entry in item.entries}
+    surplus = [key for key in published.keys() - expected.keys() if key[0].startswith(f"{config.profile} / ")]
+    wrong = [f"{', '.join(key)} is of nothing in the files" for key in surplus]
+    for key, metrics in expected.items():
+        shown = published.get(key, {})
+        for name, value in metrics.items():
+            if abs(shown.get(name, math.inf) - value) > _CLOSE:
+                what = f"{shown[name]:g}" if name in shown else "nothing"
+                wrong.append(f"{', '.join(key)}, {name}: {what}, the files have {value:.4g}")
+    if wrong:
+        cure = "delete the runs that differ in MLflow, then `python -m fcn publish`: it fills what is missing"
+        return Finding(_NUMBERS, "broken", f"{len(wrong)} differ: {some(wrong, most=3)}", cure)
+    return Finding(_NUMBERS, "ok", f"all {sum(map(len, expected.values())):,} are those of the files")

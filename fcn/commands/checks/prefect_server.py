@@ -1,0 +1,112 @@
+"""Prefect's server: runs that nobody works on, and artifacts that show other numbers than the tables have."""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from fcn.commands.checks import page_numbers
+from fcn.commands.checks.finding import Finding, age, some
+from fcn.config import Config
+from fcn.stages.places import Places
+
+_SILENT = timedelta(seconds=540)  # three heartbeats of the slowest kind, as the shipped automation waits
+_LATE = timedelta(seconds=60)
+_SECONDS = 10.0
+# A busy server on sqlite says 503 now and then, and Prefect's own client asks again too.
+_AGAIN = Retry(total=4, connect=0, read=0, status_forcelist=[429, 502, 503], backoff_factor=0.3, allowed_methods=None)
+
+
+def check(config: Config) -> Iterator[Finding]:
+    """Ask the server that the environment names for its runs, its workers and its artifacts."""
+    url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+    if not url:
+        message = "no server configured (PREFECT_API_URL isn't set): flows run by themselves"
+        yield Finding("prefect runs", "skipped", message)
+        return
+    try:
+        yield _runs(url)
+        yield _workers(url)
+        yield _artifacts(url, config)
+    except (requests.RequestException, KeyError, TypeError, ValueError) as error:
+        message = f"{url} gives no answer ({type(error).__name__}): a flow would fail there"
+        cure = "start the server, set PREFECT_API_URL to one that runs, or unset it"
+        yield Finding("prefect runs", "broken", message, cure)
+
+
+def ask(url: str, path: str, **body: object) -> Any:
+    """POST `body`; raises requests.RequestException, also for an answer that is no JSON."""
+    key = os.environ.get("PREFECT_API_KEY", "")
+    user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    with requests.Session() as session:
+        session.mount("http", HTTPAdapter(max_retries=_AGAIN))
+        session.headers.update({"Authorization": f"Bearer {key}"} if key else {})
+        answer = session.post(f"{url}/{path}", json=body, auth=(user, password) if user else None, timeout=_SECONDS)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def _in_state(url: str, *types: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ask(url, "flow_runs/filter", flow_runs={"state": {"type": {"any_": types}}})
+    return found
+
+
+def _runs(url: str) -> Finding:
+    """What runs, and how long ago each was heard of."""
+    running, silent = _in_state(url, "RUNNING", "CANCELLING"), []
+    for run in running:
+        silence = datetime.now(UTC) - _heard(url, run)
+        if silence > _SILENT:
+            silent.append(f"{run['name']} ({run['id']}), {age(silence.total_seconds())}")
+    if silent:
+        message = f"said to be running, but nothing was heard of them for: {some(silent)}"
+        cure = (
+            "if no such process is left, `prefect flow-run delete ID`, and start the flow again: it goes on from there"
+        )
+        return Finding("prefect runs", "broken", message, cure)
+    return Finding("prefect runs", "ok", f"{url}: {len(running)} running, each heard of lately")
+
+
+def _heard(url: str, run: dict[str, Any]) -> datetime:
+    """The last heartbeat or change of state of a flow run; events of a week are looked at."""
+    resource = {"id": [f"prefect.flow-run.{run['id']}"]}
+    events = ask(url, "events/filter", filter={"resource": resource, "order": "DESC"}, limit=1)["events"]
+    return max(map(datetime.fromisoformat, [run["updated"], *(event["occurred"] for event in events)]))
+
+
+def _workers(url: str) -> Finding:
+    """Whether each run that should have begun by now has a worker to begin it."""
+    serving = {pool["name"] for pool in ask(url, "work_pools/filter") if pool["status"] == "READY"}
+    due = datetime.now(UTC) - _LATE
+    late = [
+        f"{run['name']} in pool {run['work_pool_name']}"
+        for run in _in_state(url, "SCHEDULED", "PENDING")
+        if run["work_pool_name"] not in (None, *serving) and datetime.fromisoformat(run["expected_start_time"]) < due
+    ]
+    if late:
+        message = f"waiting for a worker, and none serves their pool: {some(late)}"
+        return Finding("prefect workers", "warning", message, "`make worker` starts the workers of this machine")
+    return Finding("prefect workers", "ok", f"no run waits; pools with a worker: {some(sorted(serving)) or 'none'}")
+
+
+def _artifacts(url: str, config: Config) -> Finding:
+    """Artifacts are of the last flow run; what was made since by hand is not in them."""
+    name, prefix = "numbers: Prefect", re.sub(r"[^a-z0-9]+", "-", config.profile.lower())
+    found = ask(url, "artifacts/latest/filter", artifacts={"key": {"like_": prefix}}, limit=200)
+    shown = {item["key"]: page_numbers.mark(f"{item['description']} {item['data']}") for item in found}
+    shown = {key: mark for key, mark in shown.items() if mark and key.startswith(f"{prefix}-")}
+    if not shown or not Places(config).tables.exists():
+        return Finding(
+            name, "skipped", f"no tables of profile {config.profile} among the artifacts at {url}, or none here"
+        )
+    now = page_numbers.digest(config)
+    other = [f"artifact {key}" for key, mark in sorted(shown.items()) if mark != now]
+    if other:
+        message = f"{some(other)} show other numbers than tables/ has now"
+        return Finding(name, "broken", message, "let the flow `report` run once more: it writes the artifacts")
+    return Finding(name, "ok", f"{len(shown)} artifacts are of the tables as they are ({now})")
