@@ -1,7 +1,6 @@
 """`python -m fcn predict`: segment pictures with a trained run or a checkpoint file."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -13,8 +12,10 @@ from tqdm import tqdm
 from fcn.commands import pictures
 from fcn.config import Config
 from fcn.datasets import labels
+from fcn.datasets.facts import Target
 from fcn.errors import InputError, StageFailure
-from fcn.stages.places import Places, existing, whole_file
+from fcn.files import existing, whole_file, write_json
+from fcn.stages.places import Places
 
 _OVERLAY = 0.6
 
@@ -51,15 +52,18 @@ def run(config: Config, options: argparse.Namespace) -> None:
     for picture in tqdm(found, desc="predict", unit="picture", disable=not sys.stderr.isatty() or len(found) == 1):
         try:
             image = pictures.read(picture)
-            label = predictor(image, max_side=options.max_side)
+            answers = predictor(image, max_side=options.max_side)
         except (InputError, StageFailure) as error:
             failed.append(str(error))
             tqdm.write(f"error: {error}", file=sys.stderr)
             continue
-        _write(options.out, picture.stem, image=image, label=label, names=predictor.names, where=picture.where)
-        tqdm.write(f"{picture.where}: {_shares_text(label, predictor.names)} -> {options.out / picture.stem}.png")
+        for label, suffix, target in zip(answers, predictor.suffixes, predictor.targets, strict=True):
+            path = options.out / f"{picture.stem}{suffix}.png"
+            _write(path, image=image, label=label, target=target, where=picture.where)
+            tqdm.write(f"{picture.where}: {_shares_text(label, target)} -> {path}")
     if asked > len(failed):
-        _write_legend(options.out / "legend.png", predictor.names)
+        for suffix, target in zip(predictor.suffixes, predictor.targets, strict=True):
+            _write_legend(options.out / f"legend{suffix}.png", target)
     if failed:
         rest = f"; the others' results are in {options.out}" if asked > len(failed) else ""
         raise InputError(f"{len(failed)} of {asked} could not be segmented{rest}")
@@ -76,26 +80,30 @@ def _net_file(net: str, config: Config) -> Path:
 
 
 class _Predictor:
-    """A network with its preprocessing: RGB picture in, class indices out."""
+    """A network with its preprocessing: RGB picture in, class indices out, for each of its targets.
+
+    The first target's files have the picture's name, another's `suffixes` put its own behind.
+    """
 
     def __init__(self, path: Path) -> None:
         import torch  # only now: the arguments were right
 
-        from fcn.datasets.voc import CLASSES
         from fcn.nets import checkpoint
         from fcn.nets.build import trained
-        from fcn.stages.train import chosen_device
+        from fcn.stages.device import chosen_device
 
         saved = checkpoint.load(path)
-        if saved.kind != "fcn" or saved.net is None or "skips" not in saved.net:
-            raise InputError(f"{path} holds {saved.kind} weights, not a trained run: those are in data/<profile>/nets/")
-        self._torch, self._device, self._preprocessing = torch, chosen_device(), saved.preprocessing
+        if saved.net is None:
+            raise InputError(f"{path} holds weights, not a trained run: those are in data/<profile>/nets/")
+        if saved.net.inputs != ("rgb",):
+            raise InputError(f"{path} takes {', '.join(saved.net.inputs)}; predict has pictures alone, for nets on rgb")
+        self._torch, self._device, self._preprocessing = torch, chosen_device(), saved.preprocessing["rgb"]
         self._net = trained(saved).on(self._device)
-        known = saved.classes == len(CLASSES)
-        self.names = CLASSES if known else tuple(f"class {index}" for index in range(saved.classes))
+        self.targets = [saved.targets.get(name) or _nameless(classes) for name, classes in saved.net.heads.items()]
+        self.suffixes = ["", *(f"-{name}" for name in list(saved.net.heads)[1:])]
 
-    def __call__(self, image: NDArray[np.uint8], *, max_side: int | None) -> NDArray[np.uint8]:
-        """H W 3 -> H W; at a smaller size where `max_side` says so, and then enlarged again."""
+    def __call__(self, image: NDArray[np.uint8], *, max_side: int | None) -> list[NDArray[np.uint8]]:
+        """H W 3 -> H W a target; at a smaller size where `max_side` says so, and then enlarged again."""
         height, width = image.shape[:2]
         scale = 1.0 if max_side is None else min(1.0, max_side / max(height, width))
         if scale < 1:
@@ -103,55 +111,58 @@ class _Predictor:
             image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
         batch = self._preprocessing(image)[None].to(self._device, memory_format=self._torch.channels_last)
         try:
-            label: NDArray[np.uint8] = self._net.predict(batch)[0].cpu().numpy()
+            answers = [answer[0].cpu().numpy() for answer in self._net.predict({"rgb": batch}).values()]
         except (self._torch.OutOfMemoryError, RuntimeError) as error:
             if "memory" not in str(error):
                 raise
             raise StageFailure(f"out of memory on a picture of {width} x {height} px; try --max-side 1500") from None
         if scale < 1:
-            label = np.array(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
-        return label
+            enlarged = (Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST) for label in answers)
+            return [np.array(label) for label in enlarged]
+        return answers
 
 
-def _write(
-    folder: Path, stem: str, *, image: NDArray[np.uint8], label: NDArray[np.uint8], names: tuple[str, ...], where: str
-) -> None:
-    with whole_file(folder / f"{stem}.png") as part:
-        labels.write(label, path=part)
-    colours = labels.palette()
-    mixed = np.where(
-        (label > 0)[:, :, None], (1 - _OVERLAY) * image + _OVERLAY * colours[label], 0.85 * image.astype(np.float64)
-    )
-    with whole_file(folder / f"{stem}-overlay.png") as part:
+def _nameless(classes: int) -> Target:
+    """Of a checkpoint whose maker didn't name the classes."""
+    names = tuple(f"class {index}" for index in range(classes))
+    return Target(classes=names, background=None, average="seen")
+
+
+def _write(path: Path, *, image: NDArray[np.uint8], label: NDArray[np.uint8], target: Target, where: str) -> None:
+    """The label as a palette PNG, an overlay in which the background is darkened, and the classes' shares."""
+    with whole_file(path) as part:
+        labels.write(label, path=part, colours=target.palette)
+    colours = np.array(target.palette, np.float64)
+    mixed = (1 - _OVERLAY) * image + _OVERLAY * colours[label]
+    if target.background is not None:
+        mixed = np.where((label == target.background)[:, :, None], 0.85 * image.astype(np.float64), mixed)
+    with whole_file(path.with_name(f"{path.stem}-overlay.png")) as part:
         Image.fromarray(mixed.astype(np.uint8)).save(part, format="PNG")
-    with whole_file(folder / f"{stem}.json") as part:
-        content = {"picture": where, "width": image.shape[1], "height": image.shape[0], "shares": _shares(label, names)}
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    content = {"picture": where, "width": image.shape[1], "height": image.shape[0], "shares": _shares(label, target)}
+    write_json(path.with_suffix(".json"), content)
 
 
-def _shares(label: NDArray[np.uint8], names: tuple[str, ...]) -> dict[str, float]:
+def _shares(label: NDArray[np.uint8], target: Target) -> dict[str, float]:
     """The share of pixels of every class that occurs, largest first."""
-    counts = np.bincount(label.ravel(), minlength=len(names))
+    counts = np.bincount(label.ravel(), minlength=len(target.classes))
     order = np.argsort(-counts, kind="stable")
-    return {names[index]: round(float(counts[index] / label.size), 4) for index in order if counts[index]}
+    return {target.classes[index]: round(float(counts[index] / label.size), 4) for index in order if counts[index]}
 
 
-def _shares_text(label: NDArray[np.uint8], names: tuple[str, ...]) -> str:
-    return ", ".join(f"{name} {100 * share:.1f} %" for name, share in list(_shares(label, names).items())[:4])
+def _shares_text(label: NDArray[np.uint8], target: Target) -> str:
+    return ", ".join(f"{name} {100 * share:.1f} %" for name, share in list(_shares(label, target).items())[:4])
 
 
-def _write_legend(path: Path, names: tuple[str, ...]) -> None:
+def _write_legend(path: Path, target: Target) -> None:
     """The palette's colours with the class names, as a picture."""
     from PIL import ImageDraw
 
-    colours = labels.palette()
     row, columns = 22, 3
-    rows = -(-len(names) // columns)
+    rows = -(-len(target.classes) // columns)
     legend = Image.new("RGB", (columns * 170, rows * row + 8), "white")
     draw = ImageDraw.Draw(legend)
-    for index, name in enumerate(names):
+    for index, (name, colour) in enumerate(zip(target.classes, target.palette, strict=True)):
         left, top = index // rows * 170 + 8, index % rows * row + 6
-        colour = tuple(int(value) for value in colours[index])
         draw.rectangle([left, top, left + 24, top + 14], fill=colour, outline="grey")
         draw.text((left + 32, top + 1), name, fill="black")
     with whole_file(path) as part:

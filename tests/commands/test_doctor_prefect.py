@@ -18,7 +18,8 @@ import requests
 from fcn.commands.checks import page_numbers, prefect_server
 from fcn.commands.checks.finding import Finding
 from fcn.config import Config, load
-from fcn.stages.places import Places, write_json
+from fcn.files import write_json
+from fcn.stages.places import Places
 from tests.conftest import ROOT
 from tests.doors.servers import free_port, until
 

@@ -11,7 +11,8 @@ from fcn.commands.checks.dvc_locks import REPOSITORY, is_held
 from fcn.commands.checks.finding import Finding, python, some
 from fcn.config import Config
 from fcn.errors import StageFailure
-from fcn.stages.places import Places, whole_file
+from fcn.files import exclusive, write_text
+from fcn.stages.places import Places
 
 _MEND = "`python -m fcn doctor --mend` takes out these entries, and nothing else"
 
@@ -100,12 +101,15 @@ def mend(config: Config) -> list[str]:
     """Take the forgotten entries out of dvc.lock, whose other bytes stay, and return their names."""
     lock = Path(config.params).with_name("dvc.lock")
     names = forgotten(lock.with_suffix(".yaml"))
-    if is_held(REPOSITORY):
-        raise StageFailure(f"a dvc is at work here and holds the lock, so {lock} stays: ask again when it is done")
-    if names:
-        text = lock.read_text(encoding="utf-8")
-        for name in names:
-            text = re.sub(rf"^  {re.escape(name)}:\n(?:   .*\n)*", "", text, flags=re.MULTILINE)
-        with whole_file(lock) as part:
-            part.write_text(re.sub(r"^stages:\n\Z", "stages: {}\n", text, flags=re.MULTILINE), encoding="utf-8")
+    if not names:
+        return []
+    try:
+        with exclusive(REPOSITORY):
+            text = lock.read_text(encoding="utf-8")
+            for name in names:
+                text = re.sub(rf"^  {re.escape(name)}:\n(?:   .*\n)*", "", text, flags=re.MULTILINE)
+            write_text(lock, re.sub(r"^stages:\n\Z", "stages: {}\n", text, flags=re.MULTILINE))
+    except BlockingIOError:
+        message = f"a dvc is at work here and holds the lock, so {lock} stays: ask again when it is done"
+        raise StageFailure(message) from None
     return names

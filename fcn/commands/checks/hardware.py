@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 from fcn.commands.checks.finding import Finding, State, python
-from fcn.config import Config, Source
+from fcn.config import Archive, Backbone, Config
 from fcn.datasets.room import size
+from fcn.files import written
 from fcn.paper.downloads import DOWNLOADS
 from fcn.stages.places import Places
 
@@ -65,34 +66,27 @@ def disk(config: Config) -> list[Finding]:
 
 
 def still_needed(config: Config) -> float:
-    """Bytes that the stages will add: archives, extracted data, weights, and nets with their states."""
+    """Bytes that the stages will add: archives, converted datasets, weights, and nets with their states."""
     places = Places(config)
     total = 0.0 if places.published.exists() else _REST_BYTES
-    for name, source in config.sources.items():
-        fetched = source.kind != "local" and not places.archive(name).exists()
-        extracted = not places.raw(name).exists()  # as much again at most: only what segmentation needs is extracted
-        total += (fetched + extracted) * _archive_bytes(name, source)
-    for name, entry in config.weights.items():
-        if not places.weights(name).exists():
-            total += 2 * 4 * _parameters(config, entry.backbone)  # as fetched, and in the project's layout
-    for name, run in config.runs.items():
-        if not places.net(name).exists():
-            total += _BYTES_PER_PARAMETER * _parameters(config, run.backbone)
-    return total
+    total += sum(_archive_bytes(name, it) for name, it in config.archives.items() if not places.archive(name).exists())
+    for name, dataset in config.datasets.items():  # at most what the archive holds: only what is needed is converted
+        if not places.dataset(name).exists():
+            made = config.archives.get(Path(dataset.from_).name)
+            total += written(Path(dataset.from_))["bytes"] or (_archive_bytes(name, made) if made else 0)
+    entries = (*config.weights.items(), *config.classifiers.items())
+    weights = [entry.backbone for name, entry in entries if not places.weights(name).exists()]
+    nets = [config.net(name).backbone for name in config.runs if not places.net(name).exists()]
+    return total + 4 * sum(map(_parameters, weights)) + _BYTES_PER_PARAMETER * sum(map(_parameters, nets))
 
 
-def _archive_bytes(name: str, source: Source) -> float:
-    if source.scenes is not None:
-        scenes = source.scenes
-        return _BYTES_PER_SCENE * (scenes.sbd_train + scenes.voc_train + scenes.voc_val)
-    if source.kind == "download":
-        known = DOWNLOADS.get(name)
-        return float((known.bytes if known else None) or DOWNLOADS["voc2012"].bytes or 0)  # the largest, for the rest
-    path = Path(source.from_)
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return float(sum(file.stat().st_size for file in files))
+def _archive_bytes(name: str, archive: Archive) -> float:
+    if archive.scenes is not None:
+        return _BYTES_PER_SCENE * (archive.scenes.sbd_train + archive.scenes.voc_train + archive.scenes.voc_val)
+    known = DOWNLOADS.get(name)
+    return float((known.bytes if known else None) or DOWNLOADS["voc2012"].bytes or 0)  # the largest, for the rest
 
 
-def _parameters(config: Config, backbone: str) -> float:
+def _parameters(backbone: Backbone) -> float:
     """At most so many: those of the largest network, scaled by the square of the wider part."""
-    return _PARAMETERS * max(config.backbones[backbone].width, config.backbones[backbone].fc / 4096) ** 2
+    return _PARAMETERS * max(backbone.width, backbone.fc / 4096) ** 2

@@ -10,6 +10,7 @@ from fcn.commands.checks.dvc_locks import is_held
 from fcn.commands.checks.finding import Finding, age, some
 from fcn.config import Config
 from fcn.datasets.room import size
+from fcn.files import written
 from fcn.stages.places import Places
 
 _OLD_SECONDS = 7 * 86400.0
@@ -24,7 +25,7 @@ def states(config: Config) -> list[Finding]:
     training, waiting, abandoned = [], [], []
     for folder in folders:
         run, seconds = _run(folder), _seconds_old(folder)
-        shown = f"{folder} ({size(_bytes(folder))}, {age(seconds)} old)"
+        shown = f"{folder} ({size(written(folder)['bytes'])}, {age(seconds)} old)"
         if is_held(folder / "lock"):
             training.append(run)
         elif run not in config.runs or folder != newest[run] or seconds > _OLD_SECONDS:
@@ -49,11 +50,12 @@ def parts(config: Config) -> list[Finding]:
     places = Places(config)
     found = [path for path in places.data.rglob(".*.part") if not _is_being_written(path)]
     if found:
-        message = (
-            f"half-written files of processes that are gone: {some(found)}, {size(sum(map(_bytes, found)))} together"
-        )
+        total = size(sum(written(path)["bytes"] for path in found))
+        message = f"half-written files of processes that are gone: {some(found)}, {total} together"
         return [Finding("part files", "warning", message, "delete them; nothing reads them")]
-    downloads = [f"{path.name} ({size(_bytes(path))})" for path in places.downloads.glob("*.part*") if path.is_file()]
+    downloads = [
+        f"{path.name} ({size(written(path)['bytes'])})" for path in places.downloads.glob("*.part*") if path.is_file()
+    ]
     also = f"; downloads to go on with: {some(downloads)}" if downloads else ""
     return [Finding("part files", "ok", f"none below the profile's data{also}")]
 
@@ -66,11 +68,11 @@ def _is_being_written(path: Path) -> bool:
 
 def removed(config: Config) -> list[Finding]:
     """Results of runs that params.yaml has no more, which the stage `code` set aside."""
-    folder = Places(config).data / "removed"
+    folder = Places(config).removed
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     if not names:
         return []
-    message = f"{folder} has {size(_bytes(folder))} of runs that params.yaml has no more: {some(names)}"
+    message = f"{folder} has {size(written(folder)['bytes'])} of runs that params.yaml has no more: {some(names)}"
     return [Finding("removed results", "ok", message, f"nothing reads them: delete {folder} when nobody needs them")]
 
 
@@ -80,10 +82,3 @@ def _seconds_old(path: Path) -> float:
         return time.time() - max(item.stat().st_mtime for item in [path, *path.rglob("*")])
     except FileNotFoundError:
         return float("inf")
-
-
-def _bytes(path: Path) -> int:
-    try:
-        return sum(item.stat().st_size for item in [path, *path.rglob("*")] if item.is_file())
-    except FileNotFoundError:
-        return 0

@@ -9,16 +9,14 @@ from fcn.config import Config
 from fcn.paper.downloads import DOWNLOADS
 from fcn.stages.places import Places
 
-_FROM_DOWNLOADS = "fcn/paper/downloads.py"
 _SECONDS = 6.0
 
 
 def check(config: Config) -> list[Finding]:
     """Ask each address for its head; without a network that is a warning."""
     places = Places(config)
-    wanted = {name: places.archive(name) for name, source in config.sources.items() if source.kind == "download"}
-    wanted |= {name: places.weights(name) for name, entry in config.weights.items() if entry.from_ == _FROM_DOWNLOADS}
-    missing = [name for name, path in wanted.items() if name in DOWNLOADS and not path.exists()]
+    fetched = [name for name, archive in config.archives.items() if archive.kind == "download" and name in DOWNLOADS]
+    missing = [name for name in fetched if not places.archive(name).exists()]
     if not missing:
         message = "nothing to download: the profile makes its data, has them in a local place, or has them here already"
         return [Finding("mirrors", "skipped", message)]
@@ -38,7 +36,7 @@ def _problem(url: str) -> str:
 def _finding(name: str, problems: list[str]) -> Finding:
     file, silent = DOWNLOADS[name].file, [problem for problem in problems if problem]
     if len(silent) == len(problems):
-        cure = "look at the network; a file got elsewhere is named with its path in `from` (kind local) in params.yaml"
+        cure = "look at the network; a file got elsewhere is named with its path in `from` in params.yaml"
         return Finding(f"mirrors: {name}", "warning", f"{file}: no address answers: {some(silent)}", cure)
     others = f"; {len(silent)} of {len(problems)} addresses don't" if silent else ""
     return Finding(f"mirrors: {name}", "ok", f"{file}: {DOWNLOADS[name].urls[problems.index('')]} answers{others}")
