@@ -54,10 +54,13 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
     """Outputs that are not what their stage made, though nothing it depends on has changed; then what is stale."""
     found, changed, missing, why = [], [], [], []
     for address, entries in stages.items():
-        causes = _causes(entries)
-        named = [entry["changed outs"] for entry in entries if isinstance(entry, dict) and "changed outs" in entry]
-        outs = {path: how for item in named for path, how in item.items()}
+        parts = {kind: paths for entry in entries if isinstance(entry, dict) for kind, paths in entry.items()}
+        deps, outs = parts.get("changed deps", {}), parts.get("changed outs", {})
         edited = [path for path, how in outs.items() if how in ("modified", "new")]
+        causes = [entry for entry in entries if isinstance(entry, str)]  # "changed command"
+        causes += [f"{key} {how}" for keys in deps.values() if isinstance(keys, dict) for key, how in keys.items()]
+        # What is deleted is the output of a stage that stands here too.
+        causes += [f"{path} {how}" for path, how in deps.items() if isinstance(how, str) and how != "deleted"]
         if causes:
             why += [*causes, *(f"{path} modified" for path in edited)]
         elif not address.endswith("publish"):  # its files follow MLflow, and are not in the cache
@@ -73,18 +76,6 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
     because = f", because of {some(list(dict.fromkeys(why)), most=3)}" if why else ""
     message = f"not up to date: {some([address.rpartition(':')[2] for address in stages])}{because}"
     return [*found, Finding("graph", "warning", message, f"`{repro}` brings it up to date")]
-
-
-def _causes(entries: Sequence[Any]) -> list[str]:
-    """What a stage is stale for: its command, parameters, files."""
-    causes = [entry for entry in entries if isinstance(entry, str)]  # "changed command"
-    for entry in entries:
-        for path, how in entry.get("changed deps", {}).items() if isinstance(entry, dict) else ():
-            if isinstance(how, dict):  # parameters of a file
-                causes += [f"{key} {change}" for key, change in how.items()]
-            elif how != "deleted":  # what is deleted is the output of a stage that stands here too
-                causes.append(f"{path} {how}")
-    return causes
 
 
 def forgotten(pipeline: Path) -> list[str]:

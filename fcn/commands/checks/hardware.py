@@ -5,14 +5,15 @@ import shutil
 from pathlib import Path
 
 from fcn.commands.checks.finding import Finding, State, python
-from fcn.config import Archive, Backbone, Config
+from fcn.config import Backbone, Config
 from fcn.datasets.room import size
 from fcn.files import written
 from fcn.paper.downloads import DOWNLOADS
+from fcn.paper.table import every
 from fcn.stages.places import Places
 
 _ASK_TORCH = "import torch; print(torch.version.cuda, torch.cuda.is_available() * torch.cuda.device_count())"
-_PARAMETERS = 134.5e6  # of FCN-VGG16, the largest, at full width (CVPR Table 1)
+_DATASET_BYTES, _WEIGHTS_BYTES = 2.0e9, 0.6e9  # of an archive whose size nobody wrote down; VOC2012's, VGG16's
 # Of a run: 4 bytes a parameter in the checkpoint, and twice 8, weights and momentum, in the states to resume from.
 _BYTES_PER_PARAMETER = 4 + 2 * 8
 _BYTES_PER_SCENE = 20e3  # of a sample archive, and as much again extracted; measured, with some to spare
@@ -69,24 +70,28 @@ def still_needed(config: Config) -> float:
     """Bytes that the stages will add: archives, converted datasets, weights, and nets with their states."""
     places = Places(config)
     total = 0.0 if places.published.exists() else _REST_BYTES
-    total += sum(_archive_bytes(name, it) for name, it in config.archives.items() if not places.archive(name).exists())
+    archives = {f"data/{config.profile}/archives/{name}": _archive_bytes(config, name) for name in config.archives}
+    total += sum(needed for folder, needed in archives.items() if not Path(folder).exists())
     for name, dataset in config.datasets.items():  # at most what the archive holds: only what is needed is converted
         if not places.dataset(name).exists():
-            made = config.archives.get(Path(dataset.from_).name)
-            total += written(Path(dataset.from_))["bytes"] or (_archive_bytes(name, made) if made else 0)
-    entries = (*config.weights.items(), *config.classifiers.items())
-    weights = [entry.backbone for name, entry in entries if not places.weights(name).exists()]
+            total += written(Path(dataset.from_))["bytes"] or archives.get(dataset.from_, 0.0)
+    weights = [entry.backbone for name, entry in config.weights.items() if not places.weights(name).exists()]
+    weights += [entry.backbone for name, entry in config.classifiers.items() if not places.weights(name).exists()]
     nets = [config.net(name).backbone for name in config.runs if not places.net(name).exists()]
     return total + 4 * sum(map(_parameters, weights)) + _BYTES_PER_PARAMETER * sum(map(_parameters, nets))
 
 
-def _archive_bytes(name: str, archive: Archive) -> float:
-    if archive.scenes is not None:
-        return _BYTES_PER_SCENE * (archive.scenes.sbd_train + archive.scenes.voc_train + archive.scenes.voc_val)
-    known = DOWNLOADS.get(name)
-    return float((known.bytes if known else None) or DOWNLOADS["voc2012"].bytes or 0)  # the largest, for the rest
+def _archive_bytes(config: Config, name: str) -> float:
+    scenes, known = config.archives[name].scenes, DOWNLOADS.get(name)
+    if scenes is not None:
+        return _BYTES_PER_SCENE * (scenes.sbd_train + scenes.voc_train + scenes.voc_val)
+    of_dataset = any(Path(dataset.from_).name == name for dataset in config.datasets.values())
+    return (known and known.bytes) or (_DATASET_BYTES if of_dataset else _WEIGHTS_BYTES)
 
 
 def _parameters(backbone: Backbone) -> float:
-    """At most so many: those of the largest network, scaled by the square of the wider part."""
-    return _PARAMETERS * max(backbone.width, backbone.fc / 4096) ** 2
+    """At most so many: the printed size of the full network, scaled by the square of the wider part."""
+    rows = every()["cvpr_table1"].rows
+    printed = {row.architecture.partition("_")[0]: row.cells["parameters_M"].value for row in rows}
+    full = printed.get(backbone.architecture, max(printed.values()))
+    return 1e6 * full * max(backbone.width, backbone.fc / 4096) ** 2
