@@ -123,9 +123,8 @@ class _Predictor:
 
 
 def _nameless(classes: int) -> Target:
-    """Of a checkpoint whose maker didn't name the classes."""
-    names = tuple(f"class {index}" for index in range(classes))
-    return Target(classes=names, background=None, average="seen")
+    """Of a checkpoint whose maker didn't name the classes; the first is background, as in all such known."""
+    return Target(classes=tuple(f"class {index}" for index in range(classes)), background=0, average="seen")
 
 
 def _write(path: Path, *, image: NDArray[np.uint8], label: NDArray[np.uint8], target: Target, where: str) -> None:
