@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -12,6 +13,9 @@ from fcn.config import Config
 from fcn.stages.places import Places, write_json
 from tests.conftest import RunFcn
 from tests.publishing import results
+
+BEST = "voc-fcn8s-vgg16"
+Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
 
 # DVC's part is small: who made which results, and in which order.
 STAGES = {
@@ -67,13 +71,14 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def lines(path: Path) -> dict[str, str]:
-    """Rows of the first table in Markdown whose first cell is a run's name, by it."""
-    found = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| voc-")]
-    return {line.split("|")[1].strip(): line for line in found}
-
-
 def score(root: Path, run: str) -> float:
     """A run's mean IU in percent."""
     scores = json.loads((root / "data/sample/scores" / f"{run}.json").read_text(encoding="utf-8"))
     return 100 * float(scores["mean_iu"])
+
+
+def broken(found: dict[str, dict[str, str]]) -> set[str]:
+    """The names of what is broken; each of them says what to do."""
+    names = {name for name, item in found.items() if item["state"] == "broken"}
+    assert all(found[name]["do"] for name in names)
+    return names

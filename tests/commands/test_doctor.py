@@ -5,64 +5,19 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fcn.cli import main
 from tests.commands import healthy
-from tests.conftest import ROOT, RunFcn
-from tests.publishing import ledgers
+from tests.commands.healthy import BEST, Doctor, broken
+from tests.conftest import ROOT
 
 # The deprecations are MLflow's own doing, in the client that these tests write with.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-
-BEST = "voc-fcn8s-vgg16"
-Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
-
-
-@pytest.fixture(scope="module")
-def healthy_once(tmp_path_factory: pytest.TempPathFactory, repository: Path, run_fcn: RunFcn) -> Path:
-    root = tmp_path_factory.mktemp("healthy")
-    healthy.make(root, repository, run_fcn)
-    return root
-
-
-@pytest.fixture
-def tree(healthy_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A healthy project's root of the test's own, which is also where it runs."""
-    root = Path(shutil.copytree(healthy_once, tmp_path / "project"))
-    for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "FCN_DEVICE", "CUDA_VISIBLE_DEVICES"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(root)
-    return root
-
-
-@pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """Run doctor here: its exit code, and each check's finding by name."""
-
-    def run(*arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
-        capsys.readouterr()
-        code = main(["doctor", "--json", *arguments])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        answer = json.loads(said.out)
-        assert answer["healthy"] == (code == 0)
-        return code, {item["name"]: item for item in answer["checks"]}
-
-    return run
-
-
-def broken(found: dict[str, dict[str, str]]) -> set[str]:
-    """The names of what is broken; each of them says what to do."""
-    names = {name for name, item in found.items() if item["state"] == "broken"}
-    assert all(found[name]["do"] for name in names)
-    return names
 
 
 def test_a_healthy_tree_is_healthy(tree: Path, doctor: Doctor) -> None:
@@ -90,125 +45,6 @@ def test_people_get_lines(tree: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "BROKEN  dvc rwlock" in said.out
     assert "-> end any dvc that runs here" in said.out
     assert "checks found something broken: dvc rwlock" in said.err
-
-
-@pytest.mark.parametrize("page", ["report.html", "report.md"])
-def test_a_number_changed_in_the_report(tree: Path, doctor: Doctor, page: str) -> None:
-    """A page that somebody edited is named, and after what doctor says to do all is well."""
-    shown = f"{healthy.score(tree, BEST):.1f}"
-    healthy.edit(tree / "data/sample/report" / page, shown, "99.9")
-    code, found = doctor()
-    assert (code, broken(found)) == (1, {"results"})
-    assert "changed by something else than their stage: data/sample/report" in found["results"]["said"]
-    assert "dvc checkout --force" in found["results"]["do"]
-    subprocess.run([*healthy.DVC, "checkout", "--force", "-q", "data/sample/report"], cwd=tree, check=True)
-    assert doctor()[0] == 0
-    healthy.edit(tree / "dvc.yaml", "fcn report", "fcn report --params params.yaml")
-    healthy.edit(tree / "data/sample/report" / page, shown, "99.9")
-    assert "data/sample/report modified" in doctor()[1]["graph"]["said"]  # a stage that is stale anyway
-
-
-@pytest.mark.parametrize("page", ["report/report.html", "report/report.md", "published.json"])
-def test_a_page_of_other_numbers(tree: Path, doctor: Doctor, page: str) -> None:
-    """A page that was made of other tables is named with its digest and theirs, and so is one that carries none."""
-    path = tree / "data/sample" / page
-    digest = re.findall(r"numbers\W+(?:content\W+)?([0-9a-f]{16})", path.read_text(encoding="utf-8"))[0]
-    healthy.edit(path, digest, "0123456789abcdef")
-    code, found = doctor()
-    assert code == 1
-    assert f"its digest is 0123456789abcdef, theirs {digest}" in found[f"numbers: {path.name}"]["said"]
-    healthy.edit(path, "0123456789abcdef", "")
-    code, found = doctor()
-    assert code == 1
-    assert f"its digest is missing, theirs {digest}" in found[f"numbers: {path.name}"]["said"]
-
-
-def test_a_number_changed_in_a_table(tree: Path, doctor: Doctor) -> None:
-    """A cell that somebody edited in a table's file is named by DVC, by every page of the old one, and by MLflow."""
-    path = tree / "data/sample/tables/cvpr_table2.json"
-    table = json.loads(path.read_text(encoding="utf-8"))
-    table["rows"][-1]["cells"]["mean_iu"]["ours"] += 1
-    path.unlink()
-    path.write_text(json.dumps(table), encoding="utf-8")
-    code, found = doctor()
-    assert code == 1
-    pages = {f"numbers: {page}" for page in ("report.html", "report.md", "published.json", "MLflow")}
-    assert broken(found) == {"results"} | pages
-    assert "data/sample/tables" in found["results"]["said"]
-    assert "sample / CVPR Table 2, FCN-8s, mean_iu" in found["numbers: MLflow"]["said"]
-
-
-def test_a_score_changed_in_its_file(tree: Path, doctor: Doctor) -> None:
-    """A number that somebody edited in scores/ is named as changed by something else than its stage."""
-    path = tree / f"data/sample/scores/{BEST}.json"
-    text = path.read_text(encoding="utf-8")
-    number = re.findall(r"\d\.\d{4,}", text)[0]
-    healthy.edit(path, number, number[:-1] + ("1" if number[-1] != "1" else "2"))
-    code, found = doctor()
-    assert (code, "results" in broken(found)) == (1, True)
-    assert "data/sample/scores" in found["results"]["said"]
-
-
-def test_a_metric_changed_in_mlflow(tree: Path, doctor: Doctor) -> None:
-    """A metric that somebody logged over a published one is named; so is a row that was deleted, and one too many."""
-    client = ledgers.client(healthy.database(tree))
-    runs = {str(run.info.run_name): run for run in ledgers.held(client)["sample / CVPR Table 2"]}
-    client.log_metric(runs["FCN-8s"].info.run_id, "mean_iu", 99.9, step=1)
-    code, found = doctor()
-    assert (code, broken(found)) == (1, {"numbers: MLflow"})
-    assert "sample / CVPR Table 2, FCN-8s, mean_iu: 99.9, the files have" in found["numbers: MLflow"]["said"]
-    client.delete_run(runs["FCN-8s"].info.run_id)
-    code, found = doctor()
-    assert (code, broken(found)) == (1, {"numbers: MLflow"})
-    assert "sample / CVPR Table 2, FCN-8s, paper.pixel_acc: nothing" in found["numbers: MLflow"]["said"]
-    client.restore_run(runs["FCN-8s"].info.run_id)
-    client.update_run(runs["FCN-8s"].info.run_id, name="FCN-4s")
-    assert "sample / CVPR Table 2, FCN-4s is of nothing in the files" in doctor()[1]["numbers: MLflow"]["said"]
-
-
-def test_mlflow_over_http_is_the_same(tree: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a server doctor reads what it reads from the database, and says of one that is away that it is."""
-    shutil.copy(tree / "mlflow.db", tree / "server.db")
-    _, here = doctor()
-    port = ledgers.free_port()
-    with ledgers.server(tree, port=port) as address:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        code, served = doctor()
-    assert code == 0, served
-    assert served["numbers: MLflow"] == here["numbers: MLflow"]
-    code, found = doctor()
-    assert (code, broken(found)) == (1, {"mlflow runs"})
-
-
-def test_a_running_run_without_a_process(tree: Path, doctor: Doctor) -> None:
-    """A RUNNING run of this machine whose process is gone is broken; one of another machine is a warning."""
-    client = ledgers.client(healthy.database(tree))
-    experiment = next(item for item in client.search_experiments() if item.name == "sample / trainings")
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    tags = {"live.host": socket.gethostname(), "live.pid": str(gone.pid)}
-    run = client.create_run(experiment.experiment_id, tags=tags, run_name=BEST)
-    code, found = doctor()
-    assert (code, broken(found)) == (1, {"mlflow runs"})
-    assert f"process {gone.pid} on {socket.gethostname()}" in found["mlflow runs"]["said"]
-    client.set_tag(run.info.run_id, "live.host", "another-machine")
-    code, found = doctor()
-    assert (code, found["mlflow runs"]["state"]) == (0, "warning")
-    client.set_terminated(run.info.run_id, "KILLED")
-    assert doctor()[1]["mlflow runs"]["state"] == "ok"
-
-
-def test_no_mlflow_is_a_warning(tree: Path, doctor: Doctor) -> None:
-    """Without a database nothing is broken, and what fills one is said; a file that is none is broken."""
-    for path in tree.glob("mlflow.db*"):
-        path.unlink()
-    code, found = doctor()
-    assert (code, found["numbers: MLflow"]["state"]) == (0, "warning")
-    assert "fcn publish" in found["numbers: MLflow"]["do"]
-    assert not (tree / "mlflow.db").exists()
-    (tree / "mlflow.db").write_text("no database")
-    code, found = doctor()
-    assert (code, broken(found)) == (1, {"mlflow runs"})
 
 
 def test_an_rwlock(tree: Path, doctor: Doctor) -> None:
@@ -346,18 +182,6 @@ def test_a_gpu_that_was_asked_for(tree: Path, doctor: Doctor, monkeypatch: pytes
     monkeypatch.setenv("FCN_DEVICE", "cuda")
     code, found = doctor()
     assert (code, broken(found)) == (1, {"gpu"})
-
-
-@pytest.mark.parametrize("file", ["scores.json", "cvpr_table2.json"])
-def test_nonsense_is_a_finding(tree: Path, doctor: Doctor, file: str) -> None:
-    """A table's file that is no JSON, or of another shape, is a finding and no traceback."""
-    path = tree / "data/sample/tables" / file
-    for text in ("{", "[1, 2]", '{"rows": 3}'):
-        path.unlink()
-        path.write_text(text)
-        code, found = doctor()
-        assert code == 1
-        assert "results" in broken(found)
 
 
 def test_a_tree_without_anything(tmp_path: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,45 @@
+"""What the tests of doctor share: a healthy project's root of each test's own, and doctor in it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fcn.cli import main
+from tests.commands import healthy
+from tests.commands.healthy import Doctor
+from tests.conftest import RunFcn
+
+
+@pytest.fixture(scope="session")
+def healthy_once(tmp_path_factory: pytest.TempPathFactory, repository: Path, run_fcn: RunFcn) -> Path:
+    root = tmp_path_factory.mktemp("healthy")
+    healthy.make(root, repository, run_fcn)
+    return root
+
+
+@pytest.fixture
+def tree(healthy_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A healthy project's root of the test's own, which is also where it runs."""
+    root = Path(shutil.copytree(healthy_once, tmp_path / "project"))
+    for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "FCN_DEVICE", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str]) -> Doctor:
+    """Run doctor here: its exit code, and each check's finding by name."""
+
+    def run(*arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
+        capsys.readouterr()
+        code = main(["doctor", "--json", *arguments])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        answer = json.loads(said.out)
+        assert answer["healthy"] == (code == 0)
+        return code, {item["name"]: item for item in answer["checks"]}
+
+    return run
