@@ -7,10 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from fcn.config import Config
-from fcn.stages.places import Places, write_json
+from fcn.datasets import audit
+from fcn.datasets.audit import Audited
+from fcn.datasets.formats import voc
+from fcn.files import write_json
+from fcn.stages.places import Places
 from tests.conftest import RunFcn
 from tests.publishing import results
 
@@ -19,8 +24,8 @@ Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
 
 # DVC's part is small: who made which results, and in which order.
 STAGES = {
-    "evaluate": {"outs": ["data/sample/scores", "data/sample/timing.json"]},
-    "tables": {"deps": ["data/sample/scores", "data/sample/timing.json"], "outs": ["data/sample/tables"]},
+    "evaluate": {"outs": ["data/sample/scores", "data/sample/timing"]},
+    "tables": {"deps": ["data/sample/scores", "data/sample/timing"], "outs": ["data/sample/tables"]},
     "report": {"deps": ["data/sample/tables"], "outs": ["data/sample/report"]},
 }
 
@@ -48,14 +53,11 @@ DVC = [sys.executable, "-m", "dvc"]
 def _what_a_report_needs(root: Path, config: Config) -> None:
     places = Places(config)
     write_json(root / places.figures / "index.json", {"figures": [], "switches": []})
-    seen = {"labels": 3, "void_share": 0.05, "class_share": {"cat": 0.5}}
-    seen |= {"width_min": 100, "width_max": 160, "height_min": 100, "height_max": 120}
-    for source in config.sources:
-        write_json(root / places.audit(source), seen)
+    picture = Audited(height=100, width=160, pixels={"semantic": np.full(256, 9)})
+    for dataset in config.datasets:
+        write_json(root / places.audit(dataset), audit.metric([picture] * 3, targets=voc.TARGETS))
     counted = {name: {"count": 3, "sha256": "0" * 64} for name in config.lists}
     write_json(root / places.audit("splits"), {**counted, "disjoint": {"a, b": True}})
-    for room in ("archives", "raw", "labels", "weights", "nets"):
-        (root / places.data / room).mkdir(parents=True, exist_ok=True)
 
 
 def database(root: Path) -> str:
