@@ -74,7 +74,7 @@ def still_needed(config: Config) -> float:
     total += sum(needed for folder, needed in archives.items() if not Path(folder).exists())
     for name, dataset in config.datasets.items():  # at most what the archive holds: only what is needed is converted
         if not places.dataset(name).exists():
-            total += written(Path(dataset.from_))["bytes"] or archives.get(dataset.from_, 0.0)
+            total += written(Path(dataset.from_))["bytes"] or archives.get(dataset.from_.rstrip("/"), 0.0)
     weights = [entry.backbone for name, entry in config.weights.items() if not places.weights(name).exists()]
     weights += [entry.backbone for name, entry in config.classifiers.items() if not places.weights(name).exists()]
     nets = [config.net(name).backbone for name in config.runs if not places.net(name).exists()]

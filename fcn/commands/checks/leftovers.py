@@ -25,7 +25,7 @@ def states(config: Config) -> list[Finding]:
     training, waiting, abandoned = [], [], []
     for folder in folders:
         run, seconds = _run(folder), _seconds_old(folder)
-        shown = f"{folder} ({size(written(folder)['bytes'])}, {age(seconds)} old)"
+        shown = f"{folder} ({_size(folder)}, {age(seconds)} old)"
         if is_held(folder / "lock"):
             training.append(run)
         elif run not in config.runs or folder != newest[run] or seconds > _OLD_SECONDS:
@@ -50,12 +50,10 @@ def parts(config: Config) -> list[Finding]:
     places = Places(config)
     found = [path for path in places.data.rglob(".*.part") if not _is_being_written(path)]
     if found:
-        total = size(sum(written(path)["bytes"] for path in found))
-        message = f"half-written files of processes that are gone: {some(found)}, {total} together"
+        shown = [f"{path} ({_size(path)})" for path in found]
+        message = f"half-written files of processes that are gone: {some(shown)}"
         return [Finding("part files", "warning", message, "delete them; nothing reads them")]
-    downloads = [
-        f"{path.name} ({size(written(path)['bytes'])})" for path in places.downloads.glob("*.part*") if path.is_file()
-    ]
+    downloads = [f"{path.name} ({_size(path)})" for path in places.downloads.glob("*.part*") if path.is_file()]
     also = f"; downloads to go on with: {some(downloads)}" if downloads else ""
     return [Finding("part files", "ok", f"none below the profile's data{also}")]
 
@@ -72,7 +70,7 @@ def removed(config: Config) -> list[Finding]:
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     if not names:
         return []
-    message = f"{folder} has {size(written(folder)['bytes'])} of runs that params.yaml has no more: {some(names)}"
+    message = f"{folder} has {_size(folder)} of runs that params.yaml has no more: {some(names)}"
     return [Finding("removed results", "ok", message, f"nothing reads them: delete {folder} when nobody needs them")]
 
 
@@ -82,3 +80,10 @@ def _seconds_old(path: Path) -> float:
         return time.time() - max(item.stat().st_mtime for item in [path, *path.rglob("*")])
     except FileNotFoundError:
         return float("inf")
+
+
+def _size(path: Path) -> str:
+    try:
+        return size(written(path)["bytes"])
+    except FileNotFoundError:
+        return "gone meanwhile"
