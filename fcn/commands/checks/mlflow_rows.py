@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from fcn.commands.checks.finding import Finding, command_of, some
 from fcn.config import Config
-from fcn.publishing import store
-from fcn.publishing.live import HOST, PID
+from fcn.publishing import tracking
+from fcn.publishing.fill import DIGEST
+from fcn.publishing.follower import HOST, PID
 from fcn.stages.places import Places
 
 _RUNNING, _NUMBERS = "mlflow runs", "numbers: MLflow"
@@ -30,7 +31,7 @@ class Row(NamedTuple):
 
 def check(config: Config) -> Iterator[Finding]:
     """Read every run once; nothing is made where there is none."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or store.DEFAULT_URI
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.DEFAULT_URI
     path = Path(uri.partition(":///")[2])
     if uri.startswith("sqlite:") and not (path.exists() and path.stat().st_size):
         message = f"there is no {path}, so MLflow shows nothing"
@@ -45,18 +46,18 @@ def check(config: Config) -> Iterator[Finding]:
         return
     yield _running(rows, uri=uri)
     if Places(config).tables.exists():
-        yield _numbers(config, {(row.experiment, row.name): row.metrics for row in rows if store.DIGEST in row.tags})
+        yield _numbers(config, {(row.experiment, row.name): row.metrics for row in rows if DIGEST in row.tags})
 
 
 def _rows(uri: str) -> Iterator[Row]:
-    os.environ.update({key: value for key, value in store.QUIET.items() if key not in os.environ})
+    os.environ.update({key: value for key, value in tracking.QUIET.items() if key not in os.environ})
     if uri.startswith("sqlite:"):
         uri = f"sqlite:///{Path(uri.partition(':///')[2]).resolve()}"  # MLflow keeps open what it found at an address
     if "://" in uri and not uri.startswith(("http", "databricks", "file")):
         _look(uri)
-    client = store.connected(uri)
+    client = tracking.connected(uri)
     for experiment in client.search_experiments():
-        for run in store.runs(client, experiment.experiment_id):
+        for run in tracking.runs(client, experiment.experiment_id):
             info, data = run.info, run.data
             yield Row(experiment.name, str(info.run_name), info.run_id, info.status, data.metrics, data.tags)
 
