@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fcn.config import Backbone, Net
-from fcn.datasets import facts, labels
+from fcn.datasets import labels
 from fcn.datasets.facts import Target
 from fcn.nets import checkpoint
 from fcn.nets.checkpoint import Checkpoint
@@ -32,7 +32,8 @@ def test_any_size_gives_a_label_of_that_size(workspace_done: Path, tmp_path: Pat
     sizes = {"thin": (33, 250), "dot": (1, 1), "wide": (320, 70)}
     for name, (width, height) in sizes.items():
         _photo(tmp_path / f"in/{name}.png", width, height)
-    classes_of = facts.read(workspace_done / "data/tiny/datasets/voc2012")["targets"]["semantic"]["classes"]
+    facts = json.loads((workspace_done / "data/tiny/datasets/voc2012/dataset.json").read_text(encoding="utf-8"))
+    classes_of = facts["targets"]["semantic"]["classes"]
     ended = run_fcn(["predict", FINER, tmp_path / "in", "--out", tmp_path / "out"], workspace_done)
     assert ended.returncode == 0, ended.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"legend.png"} | {
