@@ -10,7 +10,6 @@ from typing import NamedTuple
 from fcn.commands.checks.finding import Finding, command_of, some
 from fcn.config import Config
 from fcn.publishing import tracking
-from fcn.publishing.fill import DIGEST
 from fcn.publishing.follower import HOST, PID
 from fcn.stages.places import Places
 
@@ -46,7 +45,7 @@ def check(config: Config) -> Iterator[Finding]:
         return
     yield _running(rows, uri=uri)
     if Places(config).tables.exists():
-        yield _numbers(config, {(row.experiment, row.name): row.metrics for row in rows if DIGEST in row.tags})
+        yield _numbers(config, {(row.experiment, row.name): row.metrics for row in rows if tracking.DIGEST in row.tags})
 
 
 def _rows(uri: str) -> Iterator[Row]:
