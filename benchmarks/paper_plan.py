@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fcn.config import Config, Net, load
+from fcn.config import Config, load
 from fcn.nets.fcn import FCN, is_score_layer
 from fcn.paper.downloads import DOWNLOADS
+from fcn.shape import Net
 
 PROFILE = Path(__file__).resolve().parent.parent / "profiles" / "paper" / "params.yaml"
 

@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from fcn.config import Backbone, Config, Net
+from fcn.config import Config
 from fcn.nets import backbones
 from fcn.nets.fcn import FCN
 from fcn.nets.geometry import geometry
 from fcn.paper.table import METRICS, Row, Table, every
 from fcn.scoring.metrics import Metrics
 from fcn.scoring.timing import SIDE_PX
+from fcn.shape import Backbone, Net
 
 Json = Mapping[str, Any]
 

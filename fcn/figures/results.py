@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn.config import Config, Run
+from fcn.config import Config
+from fcn.entries import Run
 from fcn.figures import charts
 from fcn.figures.gallery import Gallery
 from fcn.figures.groups import Group

@@ -1,23 +1,19 @@
 """Stage: tables, figures, departures, costs and proofs as one page, in HTML and in Markdown."""
 
-import json
 import shutil
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from fcn import tables
 from fcn.config import Config
 from fcn.errors import InputError
+from fcn.files import existing, read_json, whole_folder
 from fcn.publishing import redirects
-from fcn.report.html import html
-from fcn.report.markdown import markdown
-from fcn.report.material import Disk, Material
-from fcn.report.pages import document
-from fcn.stages.places import Places, existing, read_json, whole_folder
+from fcn.report import render
+from fcn.report.material import Material
+from fcn.stages.places import Places
 
-# Folders and files whose size the page has, in the graph's order; what lies in folders of one file a source or a run
-# is counted by source or run where it is large.
-_BY_NAME = ("archives", "raw", "labels", "weights", "nets")
+# The stages before this one but the trainings, in the graph's order.
+_STAGES = ("archives", "datasets", "splits", "classifiers", "weights", "evaluate", "timing", "tables", "figures")
 
 
 def run(config: Config, name: str | None) -> None:
@@ -25,74 +21,43 @@ def run(config: Config, name: str | None) -> None:
     if name is not None:
         raise InputError(f"report takes no name, found {name!r}; write `python -m fcn report`")
     places = Places(config)
-    content = document(material(config))
-    images = {file.relative_to(places.figures).as_posix(): file.read_bytes() for file in _pictures(places)}
+    content = material(config)
+    files = [*places.figures.rglob("*.png"), *places.figures.rglob("*.jpg")]
+    images = {file.relative_to(places.figures).as_posix(): file.read_bytes() for file in files}
+    page, text = render.html(content, images=images), render.markdown(content)
     with whole_folder(places.report) as folder:
-        (folder / "report.html").write_text(html(content, images=images), encoding="utf-8")
-        (folder / "report.md").write_text(markdown(content, figures="figures"), encoding="utf-8")
+        (folder / "report.html").write_text(page, encoding="utf-8")
+        (folder / "report.md").write_text(text, encoding="utf-8")
         (folder / "figures").mkdir()
-        for picture in content.pictures():
-            shutil.copyfile(places.figures / picture.file, folder / "figures" / picture.name)
+        for figure in content.figures["figures"]:
+            if figure["section"] in render.SHOWN:
+                shutil.copy(places.figures / figure["file"], folder / "figures")
     print(f"The report is {places.report / 'report.html'}; the same in Markdown is beside it.")
 
 
 def material(config: Config) -> Material:
     """Read what the report of a profile is made of."""
     places = Places(config)
-    tables = {file.stem: _json(file) for file in sorted(existing(places.tables).glob("*.json"))}
+    papers = {file.stem: read_json(file) for file in sorted(existing(places.tables).glob("*.json"))}
+    scores = papers.pop("scores")
     return Material(
         config=config,
-        scores=tables.pop("scores"),
-        tables=tables,
+        numbers=tables.numbers_digest(places.tables),
+        scores=scores,
+        tables=papers,
         figures=read_json(places.figures / "index.json"),
-        classes={run: _json(file) for run in config.runs if (file := places.classes(run)).exists()},
-        cost={run: _json(file) for run in config.runs if (file := places.cost(run)).exists()},
+        classes={run: read_json(file) for run in config.runs if (file := places.classes(run)).exists()},
+        cost={run: read_json(file) for run in config.runs if (file := places.cost(run)).exists()},
         stages=_stages(config, places),
-        timing=read_json(places.timing),
-        audit={source: read_json(places.audit(source)) for source in config.sources},
+        timing={net: read_json(places.timing(net)) for net in config.nets},
+        audit={name: read_json(places.audit(name)) for name in config.datasets},
         splits=read_json(places.audit("splits")),
-        disk=_disk(places),
-        views=_views(tables),
+        views={title: f"../views/{file}" for title, file in redirects.pages(papers).items()},
     )
-
-
-def _views(tables: Mapping[str, Any]) -> dict[str, str]:
-    """What `publish` makes of these tables, by title: pages that it writes, for MLflow's own addresses come last."""
-    return {title: f"../views/{file}" for title, file in redirects.pages(tables).items()}
 
 
 def _stages(config: Config, places: Places) -> dict[str, Any]:
     """What the stages before the report took, trainings excepted, in the graph's order."""
-    named = [
-        *((stage, source) for stage in ("archives", "raw", "labels") for source in config.sources),
-        ("splits", None),
-        *(("weights", entry) for entry in config.weights),
-        *(("evaluate", run) for run in config.runs),
-        *((stage, None) for stage in ("timing", "tables", "figures")),
-    ]
-    files = [places.stage_cost(stage, name) for stage, name in named]
-    return {file.stem: _json(file) for file in files if file.exists()}
-
-
-def _json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
-def _pictures(places: Places) -> list[Path]:
-    return sorted(file for file in places.figures.rglob("*") if file.suffix in (".png", ".jpg"))
-
-
-def _disk(places: Places) -> list[Disk]:
-    """What each part of the profile's data takes."""
-    found = []
-    for room in _BY_NAME:
-        for path in sorted((places.data / room).iterdir()):
-            if not path.name.startswith("."):
-                found.append(_measured(path, places.data))
-    return found
-
-
-def _measured(path: Path, data: Path) -> Disk:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    size = sum(file.stat().st_size for file in files)
-    return Disk(path=path.relative_to(data).as_posix(), files=len(files), bytes=size)
+    files = sorted(places.cost("").parent.glob("*.json"))
+    named = [(file.stem.partition("@")[0], file) for file in files if file.stem not in config.runs]
+    return {file.stem: read_json(file) for stage in _STAGES for of, file in named if of == stage}

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.config import Backbone, Net
 from fcn.datasets import labels
 from fcn.datasets.facts import Target
 from fcn.nets import checkpoint
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import preset
+from fcn.shape import Backbone, Net
 from tests.conftest import RunFcn
 from tests.training.tiny import FINER
 

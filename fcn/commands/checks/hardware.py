@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 
 from fcn.commands.checks.finding import Finding, State, python
-from fcn.config import Backbone, Config
+from fcn.config import Config
 from fcn.datasets.room import size
 from fcn.files import written
 from fcn.paper.downloads import DOWNLOADS
 from fcn.paper.table import every
+from fcn.shape import Backbone
 from fcn.stages.places import Places
 
 _ASK_TORCH = "import torch; print(torch.version.cuda, torch.cuda.is_available() * torch.cuda.device_count())"
