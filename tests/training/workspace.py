@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
+from fcn.nets.backbones import vgg16
 from tests.training import tiny
 from tests.training.processes import ROOT, environment
 
@@ -21,7 +24,12 @@ def make(folder: Path) -> Path:
             shutil.copytree(source, folder / name, ignore=ignore)
         else:
             shutil.copy(source, folder)
-    tiny.write(folder, tiny.params())
+    values = tiny.params()
+    backbone = values["backbones"]["vgg16"]
+    sizes = {name: value for name, value in backbone.items() if name in ("width", "fc", "input_px")}
+    torch.save(vgg16.classifier(**sizes, classes=20).state_dict(), folder / "vgg16.pth")
+    entry = {"backbone": backbone, "kind": "state_dict", "from": "vgg16.pth", "preprocessing": "sample"}
+    tiny.write(folder, values | {"weights": {"vgg16-file": entry}})  # so that the graph has a stage of every kind
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "tiny"]):
         subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
