@@ -1,15 +1,22 @@
 """Forward times are measured trial by trial, and leave the net as it was."""
 
+import json
 import math
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from fcn.nets.fcn import FCN
 from fcn.scoring.timing import seconds_per_image, summary
 from fcn.shape import Backbone
 from tests.nets.shapes import Stride, scores, shape
 
+RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
 CPU = torch.device("cpu")
 
 
@@ -46,3 +53,23 @@ def test_the_summary_is_that_of_its_trials() -> None:
     found = summary([1.0, 2.0, 6.0])
     assert found == {"seconds_per_image": 3.0, "median": 2.0, "deviation": pytest.approx(math.sqrt(7)), "trials": 3}
     assert summary([0.5]) == {"seconds_per_image": 0.5, "median": 0.5, "deviation": 0.0, "trials": 1}
+
+
+def test_the_stage_times_a_net_of_the_profile(tmp_path: Path, run_fcn: RunFcn) -> None:
+    """`timing NET` writes the net's forward time, its parameters and the machine, of a net that nothing trained."""
+    backbone = {"architecture": "vgg16", "width": 1 / 64, "fc": 4, "input_px": 224, "dropout": 0.0}
+    net = {"backbone": backbone, "inputs": ["rgb"], "heads": {"semantic": 3}, "taps": [16], "pad": "same"}
+    values: dict[str, Any] = {"profile": "p", "root": ".", "params": "params.yaml", "threads": 1, "disjoint": []}
+    nothing = ("archives", "datasets", "lists", "backbones", "classifiers", "weights", "recipes", "runs", "departures")
+    values |= {key: {} for key in nothing} | {"nets": {"small": {**net, "upsampling": "fixed"}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    ended = run_fcn(["timing", "small"], tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads((tmp_path / "data/p/timing/small.json").read_text())
+    made = FCN(shape(Backbone(**backbone), 16, classes=3))  # type: ignore[arg-type]  # as YAML has them
+    assert found["parameters"] == sum(parameter.numel() for parameter in made.parameters())
+    assert (found["side_px"], found["trials"], found["threads"]) == (500, 20, 1)
+    assert found["seconds_per_image"] > 0
+    ended = run_fcn(["timing", "smal"], tmp_path)
+    assert ended.returncode == 2
+    assert "timing needs a net's name, found 'smal'; there are small" in ended.stderr
