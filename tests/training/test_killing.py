@@ -170,7 +170,8 @@ def test_what_a_state_depends_on_names_its_folder(project: Path, run_fcn: tiny.R
     if change == "seed":
         run["seed"] = 1
     elif change == "net":
-        values["nets"][run["net"]]["upsampling"] = "all"
+        for net in values["nets"].values():
+            net["backbone"]["dropout"] = 0.25
     elif change == "recipe":
         values["recipes"][run["recipe"]]["momentum"] = 0.8
     elif change == "init":
