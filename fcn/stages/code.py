@@ -14,8 +14,6 @@ from fcn.code_digest import closure
 from fcn.config import Config
 from fcn.errors import InputError
 from fcn.files import whole_folder, write_json
-from fcn.paper.downloads import pin
-from fcn.paper.table import every
 from fcn.shape import Backbone
 from fcn.stages.places import Places, address
 
@@ -68,6 +66,8 @@ def stages(config: Config) -> Iterator[tuple[str, str | None]]:
 def described(config: Config, stage: str, item: str | None) -> dict[str, Any]:
     """The resolved settings of a stage, and the digests of the modules that it can run with them."""
     if stage == "archives" and item is not None and config.archive(item).kind == "download":
+        from fcn.paper.downloads import pin  # only here: a training that asks for its own digest has no use for it
+
         return {"settings": pin(item), "modules": {}}  # its hash says what it is, whatever code fetches it
     roots, settings = _ROOTS[stage](config, item or "")
     return {
@@ -131,6 +131,8 @@ def _timing(config: Config, item: str) -> _Described:
 
 
 def _tables(config: Config, item: str) -> _Described:
+    from fcn.paper.table import every
+
     shown = {row.architecture for table in every().values() for row in table.rows if row.architecture}
     return ["fcn.stages.tables", *_printed(), *(f"fcn.nets.backbones.{name}" for name in sorted(shown))], None
 

@@ -33,7 +33,7 @@ class Places:
     def result(self, stage: str, name: str | None) -> Path | None:
         """What a stage writes for others to read, where that is one large file or folder."""
         if name is None:
-            return {"splits": self.splits, "tables": self.tables, "figures": self.figures}.get(stage)
+            return {"splits": self.splits, "tables": self.tables}.get(stage)
         of_item = {
             "archives": self.archive,
             "datasets": self.dataset,

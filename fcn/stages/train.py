@@ -136,7 +136,7 @@ def _settings_hash(config: Config, name: str, *, origin: Path, dataset: Path) ->
         "dataset": facts.read(dataset).sha256,
         "list": sha256(Places(config).split(config.run(name).train.list)),
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 @contextmanager
