@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.commands import healthy
 from tests.commands.healthy import BEST, Doctor, broken
@@ -90,6 +91,16 @@ def test_a_metric_changed_in_mlflow(tree: Path, doctor: Doctor) -> None:
     client.restore_run(runs["FCN-8s"].info.run_id)
     client.update_run(runs["FCN-8s"].info.run_id, name="FCN-4s")
     assert "sample / CVPR Table 2, FCN-4s is of nothing in the files" in doctor()[1]["numbers: MLflow"]["said"]
+
+
+def test_a_run_that_params_has_no_more(tree: Path, doctor: Doctor) -> None:
+    """Tables of a run that was taken out of params.yaml are no damage: they wait for `dvc repro`, and that is said."""
+    params = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
+    del params["runs"][BEST]
+    (tree / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    code, found = doctor()
+    assert (code, found["numbers: MLflow"]["state"]) == (0, "warning")
+    assert "dvc repro" in found["numbers: MLflow"]["do"]
 
 
 def test_mlflow_over_http_is_the_same(tree: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,11 @@ def _numbers(config: Config, published: Mapping[tuple[str, str], Mapping[str, fl
     """Compare each metric of each row with what publish would write there now."""
     from fcn.stages.publish import wanted
 
-    expected = {(item.name, entry.name): entry.metrics for item in wanted(config) for entry in item.entries}
+    try:
+        expected = {(item.name, entry.name): entry.metrics for item in wanted(config) for entry in item.entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"can't be compared: the files aren't of this params.yaml ({type(error).__name__}: {error})"
+        return Finding(_NUMBERS, "warning", message, "`dvc repro` makes them anew; ask again after it")
     surplus = [key for key in published.keys() - expected.keys() if key[0].startswith(f"{config.profile} / ")]
     wrong = [f"{', '.join(key)} is of nothing in the files" for key in surplus]
     for key, metrics in expected.items():
