@@ -62,6 +62,7 @@ def _completable(entry: Entry, begun: "Sequence[Run]") -> "Run | None":
         for run in begun
         if tracking.is_of(run, entry)
         and all(run.data.params.get(key, value) == value for key, value in entry.params.items())
+        and all(run.data.metrics.get(key, value) == value for key, value in entry.metrics.items())
     )
     return next(fitting, None)
 

@@ -178,6 +178,25 @@ def test_a_training_that_was_faster_is_whole(
     assert not (root / ".resume").exists()
 
 
+def test_what_says_otherwise_is_replaced(
+    results_once: Path, tmp_path: Path, run_fcn: RunFcn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that an interrupted publish left with another score, since changed, is replaced, not completed."""
+    root = Path(shutil.copytree(results_once, tmp_path / "project"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    client = ledgers.client(ledgers.sqlite(root))
+    artifacts = (root / "mlartifacts").as_uri()
+    experiment = client.create_experiment("sample / trainings", artifact_location=artifacts)
+    tags = {"settings": SETTINGS, "digest": "unfinished"}
+    left = client.create_run(experiment, run_name=RUN, tags=tags).info.run_id
+    client.log_metric(left, "mean_iu", 1.0, step=0)
+    assert run_fcn(["publish"], root).returncode == 0
+    (run,) = runs(client)
+    assert run.info.run_id != left
+    score = read_json(root / Places(load(root / "params.yaml")).scores(RUN))
+    assert run.data.metrics["mean_iu"] == float(f"{100 * score['mean_iu']:.1f}")
+
+
 def test_another_training_is_left_alone(world: tuple[Path, "MlflowClient"], repository: Path, run_fcn: RunFcn) -> None:
     """A run of other settings, still going on, is neither taken over nor ended; the files' training has its own."""
     root, client = world
