@@ -8,16 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from fcn.config import Config
-from fcn.nets import backbones
-from fcn.nets.fcn import FCN
-from fcn.nets.geometry import geometry
 from fcn.paper.table import METRICS, Row, Table, every
 from fcn.scoring.metrics import Metrics
-from fcn.scoring.timing import SIDE_PX
-from fcn.shape import Backbone, Net
 
 Json = Mapping[str, Any]
 
@@ -119,7 +113,7 @@ def scores_frame(rows: Sequence[Json]) -> pd.DataFrame:
     return pd.DataFrame(lines).astype({"parameters": "Int64"})
 
 
-def score_grid(rows: Sequence[Json], *, device: str) -> Grid:
+def score_grid(rows: Sequence[Json], *, note: str = "") -> Grid:
     """The scores as texts: percent with one decimal, `-` for what is missing; a column for lists if they differ."""
     lines = []
     for row in rows:
@@ -128,14 +122,25 @@ def score_grid(rows: Sequence[Json], *, device: str) -> Grid:
         lines.append([row["run"], row["val"], str(row["images"] or "-"), *numbers, parameters])
     head = ["run", "val list", "images", *(METRICS[metric] for metric in _SCORES)]
     head += ["all background", "forward (ms)", "parameters"]
-    where = on_lists(rows)
-    if len(where) == 1:
+    if len(on_lists(rows)) == 1:
         head, lines = [head[0], *head[3:]], [[line[0], *line[3:]] for line in lines]
-    note = (f"On {where[0]}. " if len(where) == 1 else "") + (
-        "Percent. “all background” is the mean IU of answering background everywhere. Forward time: one image of "
-        f"{SIDE_PX}x{SIDE_PX} px on {device}."
-    )
     return Grid(title="Scores of all runs", head=head, lines=lines, left=["val list"], note=note)
+
+
+def score_note(rows: Sequence[Json], timing: Mapping[str, Json]) -> str:
+    """What the scores are of, to be put below them."""
+    where, timed = on_lists(rows), timing.values()
+    on = f"On {where[0]}. " if len(where) == 1 else ""
+    sides = ", ".join(dict.fromkeys(f"{net['side_px']}x{net['side_px']} px" for net in timed))
+    return on + (
+        "Percent. “all background” is the mean IU of answering background everywhere. Forward time: one image of "
+        f"{sides} on {devices(timing)}."
+    )
+
+
+def devices(timing: Mapping[str, Json]) -> str:
+    """Where nets were timed."""
+    return ", ".join(dict.fromkeys(net["device"] for net in timing.values()))
 
 
 def on_lists(rows: Sequence[Json]) -> list[str]:
@@ -144,13 +149,21 @@ def on_lists(rows: Sequence[Json]) -> list[str]:
     return [f"{images:,} images of {val}" for val, images in found]
 
 
-def paper_table(table: Table, rows: Sequence[Json], *, config: Config, departing: Json, device: str) -> dict[str, Any]:
+def paper_table(
+    table: Table,
+    rows: Sequence[Json],
+    *,
+    config: Config,
+    structures: Mapping[str, Mapping[str, float]],
+    departing: Mapping[str, Sequence[str]],
+    device: str,
+) -> dict[str, Any]:
     """A printed table with ours beside, as its JSON has it: scores and times of runs, structure of full-size networks.
 
-    `rows` are our scores, `departing` the names of departures by run.
+    `rows` are our scores, `structures` of the networks by architecture, `departing` the names of departures by run.
     """
     ours = {row["run"]: row for row in rows if row["images"]}
-    made = [_paper_row(row, ours) for row in table.rows]
+    made = [_paper_row(row, ours, structures) for row in table.rows]
     used = sorted({row["run"] for row in made if row["run"] is not None})
     names = sorted({name for run in used for name in departing[run]})
     remarks = [f"Printed: {table.dataset}, {table.split}.", table.note]
@@ -176,10 +189,9 @@ def paper_table(table: Table, rows: Sequence[Json], *, config: Config, departing
     }
 
 
-def _paper_row(row: Row, ours: Mapping[str, Json]) -> dict[str, Any]:
+def _paper_row(row: Row, ours: Mapping[str, Json], structures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     run = next((name for name in row.runs if name in ours), None)
-    built = structure(row.architecture) if row.architecture else {}
-    known = {**(ours[run]["numbers"] if run is not None else {}), **built}
+    known = {**(ours[run]["numbers"] if run is not None else {}), **structures.get(row.architecture, {})}
     cells = {}
     for metric, printed in row.cells.items():
         number = known.get(metric)
@@ -206,27 +218,6 @@ def others(table: Table) -> list[dict[str, Any]]:
             about = {"row": row.label, "who": f"{theirs.paper.lower()}: {theirs.number}", "label": their_row.label}
             found.append({**about, "mean_iu": cell.value, "source": cell.source})
     return found
-
-
-def structure(architecture: str) -> dict[str, float]:
-    """Depth, parameters in millions, receptive field and stride of the full-size FCN-32s, derived from its layers.
-
-    The receptive field reaches through what the classifier does after the trunk: GoogLeNet's 907 px hold its last
-    average pool, which the FCN itself leaves out.
-    """
-    module = backbones.load(architecture)
-    with torch.device("meta"):
-        classifier = module.classifier(width=1.0, fc=4096, input_px=224, classes=21)
-        whole = module.trunk(classifier, dropout=0.5).geometry(32).then(geometry(module.head(classifier)))
-        backbone = Backbone(architecture=architecture, width=1.0, fc=4096, input_px=224, dropout=0.5)
-        net = Net(backbone=backbone, inputs=("rgb",), heads={"semantic": 21}, taps=(), pad=100, upsampling="fixed")
-        parameters = sum(parameter.numel() for parameter in FCN(net).parameters())
-    return {
-        "conv_layers": float(whole.depth),
-        "parameters_M": parameters / 1e6,
-        "rf_size": float(whole.receptive_field_px),
-        "max_stride": float(whole.stride_px),
-    }
 
 
 def columns(table: Json) -> list[str]:

@@ -7,15 +7,14 @@ from fcn import tables
 from fcn.config import Config
 from fcn.report.material import Material
 from fcn.report.quantities import duration, percent, size
-from fcn.scoring.timing import SIDE_PX
 from fcn.tables import Grid, Json
 
 
 def grids(material: Material) -> dict[str, Grid]:
     """Every table of the page by the name that report.jinja has for it."""
-    scores, departures = material.scores, material.scores["departures"]
+    rows, departures = material.scores["scores"], material.scores["departures"]
     return {
-        "scores": tables.score_grid(scores["scores"], device=scores["device"]),
+        "scores": tables.score_grid(rows, note=tables.score_note(rows, material.timing)),
         "settings": _settings(material.config),
         "classes": _classes(material.classes),
         "reasons": tables.departure_grid(departures),
@@ -106,7 +105,7 @@ def _runs(material: Material) -> Grid:
         head=["run", *_COST, "a forward pass (ms)"],
         lines=[[name, *_cost(cost), forward[name]] for name, cost in material.cost.items()],
         note="Its training. Peak memory: of the GPU where the device is one, else of the whole process. Forward pass: "
-        f"mean of its trials, one image of {SIDE_PX}x{SIDE_PX} px.",
+        "mean of its trials, one image of the size that is said below the scores.",
     )
 
 

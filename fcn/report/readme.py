@@ -44,7 +44,7 @@ def with_block(readme: str, text: str) -> str:
 
 def _profile(results: Results) -> list[str]:
     folder, rows = results.folder, results.scores["scores"]
-    grid = tables.score_grid(rows, device=results.scores["device"])
+    grid = tables.score_grid(rows)
     filled = [table for table in results.tables if tables.is_filled(table)]
     links = ", ".join(f"[{tables.name(table)}]({folder}/{table['key']}.md)" for table in filled)
     page = [f"### {results.title}\n", f"Percent, on {', '.join(tables.on_lists(rows))}.\n", grid.markdown()]

@@ -9,6 +9,7 @@ from fcn.config import Config
 from fcn.departures import check, departures
 from fcn.errors import InputError
 from fcn.files import existing, read_json, whole_folder, write_json
+from fcn.nets.structure import structure
 from fcn.paper.table import every
 from fcn.stages.places import Places
 
@@ -29,15 +30,21 @@ def run(config: Config, name: str | None) -> None:
     scored = tables.scored(config, scores=scores, timing=timing)
     by_run = {run: [asdict(item) for item in departures(config, run)] for run in config.runs}
     departing = {run: [item["name"] for item in found] for run, found in by_run.items()}
-    device = ", ".join(dict.fromkeys(timed["device"] for timed in timing.values()))
-    text = _scores_page(config, tables.score_grid(scored, device=device), by_run)
+    grid = tables.score_grid(scored, note=tables.score_note(scored, timing))
+    device, text = tables.devices(timing), _scores_page(config, grid, by_run)
+    printed = every()
+    architectures = {row.architecture for table in printed.values() for row in table.rows if row.architecture}
+    structures = {architecture: structure(architecture) for architecture in architectures}
     with whole_folder(places.tables) as folder:
         tables.scores_frame(scored).to_csv(folder / "scores.csv", index=False)
         (folder / "scores.md").write_text(text, encoding="utf-8")
         about = {"profile": config.profile, "device": device}
         write_json(folder / "scores.json", {**about, "scores": scored, "departures": by_run})
-        for table in every().values():
-            _write(folder, tables.paper_table(table, scored, config=config, departing=departing, device=device))
+        for table in printed.values():
+            filled = tables.paper_table(
+                table, scored, config=config, structures=structures, departing=departing, device=device
+            )
+            _write(folder, filled)
         (folder / "numbers.txt").write_text(tables.numbers_digest(folder) + "\n", encoding="utf-8")
     print(text)
     print(f"The papers' tables with these numbers beside are in {places.tables}: CSV, JSON, Markdown and LaTeX.")

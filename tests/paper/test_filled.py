@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from fcn.cli import main
+from fcn.nets.structure import structure
 from fcn.paper.table import every
-from fcn.tables import numbers_digest, others, structure
+from fcn.tables import numbers_digest, others
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = {"pixel_acc": 0.9, "mean_acc": 0.5, "mean_iu": 0.4, "fw_iu": 0.8, "images": 100, "background_mean_iu": 0.04}
@@ -33,7 +34,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     timed = {"seconds_per_image": 0.025, "trials": 20, "parameters": 1_234_567}
     (data / "timing").mkdir()
     for net in params["nets"]:
-        (data / f"timing/{net}.json").write_text(json.dumps({"device": "a test", **timed}))
+        (data / f"timing/{net}.json").write_text(json.dumps({"device": "a test", "side_px": 500, **timed}))
     return tmp_path
 
 
@@ -48,7 +49,8 @@ def test_the_scores_are_printed_and_kept(folder: Path, capsys: pytest.CaptureFix
     ]  # fmt: skip
     missing = next(line for line in lines if line.startswith("| voc-fcn8s-vgg16-atonce |"))
     assert missing.count("| - ") == 5
-    assert any(line.startswith("On 100 images of voc2012-val-minus-sbd-train. Percent.") for line in lines)
+    (note,) = [line for line in lines if line.startswith("On 100 images of voc2012-val-minus-sbd-train. Percent.")]
+    assert note.endswith("one image of 500x500 px on a test.")
     reasons = yaml.safe_load((folder / "params.yaml").read_text())["departures"]
     printed = lines[lines.index("## Departures from the papers") :]
     assert all(any(f"| {name} |" in line and reason in line for line in printed) for name, reason in reasons.items())
