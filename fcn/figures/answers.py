@@ -34,7 +34,7 @@ class Answers:
         device: torch.device,
         go_on: Callable[[], None],
     ) -> None:
-        self.samples, self.target = samples, target
+        self.samples, self.target, self.facts = samples, target, samples.facts.targets[target]
         self._nets, self._device, self._go_on = nets, device, go_on
         self._labels: dict[tuple[str, str], Label] = {}
 

@@ -73,7 +73,9 @@ def mean_iu_bars(bars: Sequence[Bar], *, background: Mapping[str, float]) -> Fig
             )
         for value in background.values():
             axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
-        handles.append(Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (3, 3)), label="background everywhere"))
+        if background:
+            dashes = Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (3, 3)), label="background everywhere")
+            handles.append(dashes)
         axes.set_yticks(places, [bar.run for bar in bars])
         axes.invert_yaxis()
         axes.set_xlim(0, top * 1.08)

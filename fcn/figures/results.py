@@ -11,14 +11,14 @@ from fcn.figures import charts
 from fcn.figures.gallery import Gallery
 from fcn.figures.groups import Group
 from fcn.paper.table import every
-from fcn.scoring.metrics import class_metrics, constant_answer, metrics
+from fcn.scoring.metrics import class_metrics
 
 Histograms = Mapping[str, NDArray[np.int64]]
 
 
-def best(hists: Histograms) -> str:
+def best(mean_iu: Mapping[str, float]) -> str:
     """The run of the highest mean IU."""
-    return max(hists, key=lambda run: np.nan_to_num(metrics(hists[run]).mean_iu))
+    return max(mean_iu, key=lambda run: np.nan_to_num(mean_iu[run]))
 
 
 def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]]) -> None:
@@ -34,23 +34,21 @@ def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]
     )
 
 
-def mean_iu(gallery: Gallery, hists: Histograms, *, config: Config) -> None:
-    """The runs' mean IU beside the papers'."""
+def mean_iu(gallery: Gallery, ours: Mapping[str, float], *, background: Mapping[str, float], config: Config) -> None:
+    """The runs' mean IU beside the papers', in percent; `background` is that of answering background, by list."""
     bars = []
-    for name, hist in hists.items():
-        value, paper = _printed(name, config.runs[name])
-        bars.append(charts.Bar(run=name, mean_iu=100 * metrics(hist).mean_iu, printed=value, paper=paper))
-    background = {
-        config.runs[name].val.list: 100 * metrics(constant_answer(hist)).mean_iu for name, hist in hists.items()
-    }
+    for name, value in ours.items():
+        printed, paper = _printed(name, config.runs[name])
+        bars.append(charts.Bar(run=name, mean_iu=value, printed=printed, paper=paper))
+    lists = dict.fromkeys(config.runs[name].val.list for name in ours)
+    dashed = "The dashed line is the score of answering background everywhere." if background else ""
     gallery.add(
         charts.mean_iu_bars(bars, background=background),
         key="mean-iu",
         section="scores",
         title="Mean IU of every run",
         caption="Bars are ours. Marks are what the papers print for the same network, on their data: VOC at full "
-        f"size. Ours are scored on {', '.join(background)} of profile {config.profile}. "
-        "The dashed line is the score of answering background everywhere.",
+        f"size. Ours are scored on {', '.join(lists)} of profile {config.profile}. {dashed}".strip(),
         alt="Bars of mean IU: " + ", ".join(f"{bar.run} {bar.mean_iu:.1f}" for bar in bars) + ".",
     )
 
@@ -83,9 +81,8 @@ def classes(gallery: Gallery, group: Group, hists: Histograms) -> None:
     )
 
 
-def confusion(gallery: Gallery, hists: Histograms) -> None:
-    """The confusion matrix of every run; the report shows the best one's."""
-    winner = best(hists)
+def confusion(gallery: Gallery, hists: Histograms, *, winner: str) -> None:
+    """The confusion matrix of every run; the report shows that of the `winner`."""
     for name, hist in hists.items():
         which = f"{name}, the run with the highest mean IU" if name == winner else name
         gallery.add(

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fcn.config import Config
+from fcn.datasets.facts import Target
 from fcn.datasets.labels import VOID, palette
 from fcn.datasets.samples import Samples
 from fcn.errors import InputError, StageFailure
@@ -21,7 +23,7 @@ from fcn.figures.groups import Group, groups, leading
 from fcn.files import existing, whole_folder, write_json
 from fcn.lifeline import Lifeline, lifeline
 from fcn.scoring.histogram import histogram
-from fcn.scoring.metrics import metrics
+from fcn.scoring.metrics import constant_answer, metrics
 from fcn.stages.device import chosen_device
 from fcn.stages.places import Places
 
@@ -43,12 +45,14 @@ def run(config: Config, name: str | None) -> None:
     with lifeline() as line, whole_folder(places.figures) as folder:
         by_list = {group.val.list: _answers(config, group, scored, line) for group in found}
         gallery = Gallery(folder, profile=config.profile, palette=_palette(next(iter(by_list.values()))))
-        results.mean_iu(gallery, hists, config=config)
+        of_run = {run: by_list[config.runs[run].val.list].facts for run in scored}
+        mean_iu = {run: _mean_iu(hists[run], of_run[run]) for run in scored}
+        results.mean_iu(gallery, mean_iu, background=_background(config, hists, of_run), config=config)
         chosen: dict[str, Choice] = {}
         for group in found:
             answers = by_list[group.val.list]
             if group.val.list not in chosen:
-                chosen[group.val.list] = _choice(group, answers, hists)
+                chosen[group.val.list] = _choice(group, answers, mean_iu)
             _segmentations(gallery, group, answers, chosen[group.val.list], layers=group in leading(found))
         if (mapped := _of_vgg16(config, found)) is not None:
             _score_maps(gallery, mapped, by_list[mapped.val.list], hists)
@@ -58,7 +62,7 @@ def run(config: Config, name: str | None) -> None:
             _curves(folder / "curves", history)
         for group in leading(found):
             results.classes(gallery, group, hists)
-        results.confusion(gallery, hists)
+        results.confusion(gallery, hists, winner=results.best(mean_iu))
         write_json(folder / "index.json", gallery.index)
     print(f"{len(gallery.figures)} figures in {places.figures}", file=sys.stderr)
 
@@ -89,8 +93,7 @@ def _answers(config: Config, group: Group, scored: Sequence[str], line: Lifeline
 
 def _palette(answers: Answers) -> Palette:
     """The classes as the dataset's own dataset.json has them."""
-    facts = answers.samples.facts.targets[answers.target]
-    return Palette(names=facts.classes, colours=palette(facts.palette), void=VOID)
+    return Palette(names=answers.facts.classes, colours=palette(answers.facts.palette), void=VOID)
 
 
 def _history(file: Path) -> list[tuple[float, float]]:
@@ -106,7 +109,22 @@ def _curves(folder: Path, history: Mapping[str, Sequence[tuple[float, float]]]) 
         (folder / f"{run}.csv").write_text("\n".join(["iteration,loss", *lines, ""]), encoding="utf-8")
 
 
-def _choice(group: Group, answers: Answers, hists: results.Histograms) -> Choice:
+def _mean_iu(hist: NDArray[np.int64], facts: Target) -> float:
+    """In percent, averaged as the dataset says."""
+    return 100 * metrics(hist, over=facts.average).mean_iu
+
+
+def _background(config: Config, hists: results.Histograms, facts: Mapping[str, Target]) -> dict[str, float]:
+    """The mean IU of answering background everywhere, by val list, where there is a background."""
+    found = {}
+    for run, hist in hists.items():
+        answer = facts[run].background
+        if answer is not None:
+            found[config.runs[run].val.list] = _mean_iu(constant_answer(hist, answer=answer), facts[run])
+    return found
+
+
+def _choice(group: Group, answers: Answers, mean_iu: Mapping[str, float]) -> Choice:
     """By the gain along a chain; where there is none, by how well the best run does."""
     ids = answers.samples.ids
     looked_at = choice.candidates(ids)
@@ -116,7 +134,7 @@ def _choice(group: Group, answers: Answers, hists: results.Histograms) -> Choice
         values = {image_id: after[image_id] - before[image_id] for image_id in looked_at}
         measure = f"gain from {first} to {last} in the image’s own mean IU"
     else:
-        best = results.best({run: hists[run] for run in group.runs})
+        best = results.best({run: mean_iu[run] for run in group.runs})
         values = _own_mean_iu(answers, best, looked_at)
         measure = f"mean IU of the image itself, as {best} answers it"
     return choice.by_rule(values, measure=measure, gain=group.chain, val=group.val.list, of=len(ids))
@@ -124,12 +142,12 @@ def _choice(group: Group, answers: Answers, hists: results.Histograms) -> Choice
 
 def _own_mean_iu(answers: Answers, run: str, ids: Sequence[str]) -> dict[str, float]:
     """Each image's mean IU in percent, scored on its own."""
-    facts = answers.samples.facts.targets[answers.target]
+    classes = len(answers.facts.classes)
     hists = {
-        image_id: histogram(answers.truth(image_id), answer, classes=len(facts.classes))
+        image_id: histogram(answers.truth(image_id), answer, classes=classes)
         for image_id, answer in answers.labels(run, ids).items()
     }
-    return {image_id: 100 * metrics(hist, over=facts.average).mean_iu for image_id, hist in hists.items()}
+    return {image_id: _mean_iu(hist, answers.facts) for image_id, hist in hists.items()}
 
 
 def _segmentations(gallery: Gallery, group: Group, answers: Answers, chosen: Choice, *, layers: bool) -> None:
@@ -160,10 +178,10 @@ def _segmentations(gallery: Gallery, group: Group, answers: Answers, chosen: Cho
 
 def _score_maps(gallery: Gallery, group: Group, answers: Answers, hists: results.Histograms) -> None:
     """Two classes in the eyes of a group's nets."""
-    names, facts = gallery.palette.names, answers.samples.facts.targets[answers.target]
+    names = gallery.palette.names
     pixels = [int(count) for count in hists[group.runs[-1]].sum(1)]
     shares: dict[int, dict[str, float]] = {
-        index: {} for index in choice.classes_to_map(pixels, names=names, background=facts.background)
+        index: {} for index in choice.classes_to_map(pixels, names=names, background=answers.facts.background)
     }
     for image_id in choice.candidates(answers.samples.ids):
         truth = answers.truth(image_id)
