@@ -7,6 +7,7 @@ from fcn import tables
 from fcn.config import Config
 from fcn.report.material import Material
 from fcn.report.quantities import duration, percent, size
+from fcn.shape import Net
 from fcn.tables import Grid, Json
 
 
@@ -42,11 +43,17 @@ def _settings(config: Config) -> Grid:
 
 def _setting(config: Config, name: str) -> list[str]:
     run, net, recipe = config.run(name), config.net(name), config.recipe(name)
-    skips = "none" if not net.taps else "at once" if config.at_once(name) else "staged"
     images = recipe.batch * recipe.accumulation
-    what = [run.regime, net.backbone.architecture, f"{net.stride}", skips, run.init, run.train.list]
+    shape = _shape(net, at_once=config.at_once(name))
+    what = [run.regime, *shape, run.init, run.train.list]
     numbers = [f"{images}", f"{recipe.iterations}", f"{recipe.rate:g}", f"{recipe.momentum:g}"]
     return [name, *what, *numbers, recipe.loss, f"{run.seed}"]
+
+
+def _shape(net: Net, *, at_once: bool) -> list[str]:
+    """Backbone, stride, and how the skips came in."""
+    skips = "none" if not net.taps else "at once" if at_once else "staged"
+    return [net.backbone.architecture, f"{net.stride}", skips]
 
 
 def _classes(classes: Mapping[str, Json]) -> Grid:

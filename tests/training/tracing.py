@@ -24,7 +24,7 @@ def on_audit(event, arguments):
 def write():
     profiler.disable()
     codes = [entry.code for entry in profiler.getstats() if not isinstance(entry.code, str)]
-    called = {code.co_filename for code in codes if code.co_flags & OPTIMIZED}
+    called = {code.co_filename for code in codes if code.co_flags & OPTIMIZED and code.co_filename.endswith(".py")}
     modules = sorted(os.path.relpath(name, root) for name in called if name.startswith(os.path.join(root, "fcn")))
     seen = {"arguments": sys.argv[1:], "opened": sorted(opened), "called": modules}
     with open(os.path.join(os.environ["FCN_TEST_SEEN"], f"{os.getpid()}.json"), "w") as file:
