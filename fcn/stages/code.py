@@ -147,7 +147,7 @@ def _report(config: Config, item: str) -> _Described:
 
 
 def _publish(config: Config, item: str) -> _Described:
-    return ["fcn.stages.publish", "fcn.serving.model", *_printed()], None
+    return ["fcn.stages.publish", *_printed()], None
 
 
 _ROOTS: Mapping[str, Callable[[Config, str], _Described]] = {
@@ -195,7 +195,7 @@ _READ = {
     "fcn.stages.tables": ("paper/*.toml",),
     "fcn.stages.figures": ("paper/*.toml",),
     "fcn.stages.report": ("paper/*.toml", "report/*.jinja", "report/*.css"),
-    "fcn.stages.publish": ("paper/*.toml",),
+    "fcn.stages.publish": ("paper/*.toml", "serving/*.py"),
 }
 _PINS = "downloads"
 

@@ -14,7 +14,6 @@ import numpy as np
 import yaml
 
 from fcn.config import Config
-from fcn.datasets import facts
 from fcn.errors import InputError
 from fcn.files import existing, read_json, whole_folder, write_json
 from fcn.publishing import (
@@ -171,9 +170,9 @@ def _datasets(config: Config, name: str) -> list[Dataset]:
     """The pictures that a run is trained and scored on, as far as they are here."""
     found = []
     for ref, context in ((config.run(name).train, "training"), (config.run(name).val, "validation")):
-        folder = Places(config).dataset(ref.dataset)
-        if (folder / "dataset.json").exists():
-            digest, title = facts.read(folder).sha256[:16], f"{ref.dataset}/{ref.list}"
+        folder, audit = Places(config).dataset(ref.dataset), Places(config).audit(ref.dataset)
+        if audit.exists():
+            digest, title = read_json(audit)["sha256"][:16], f"{ref.dataset}/{ref.list}"
             found.append(Dataset(name=title, digest=digest, path=folder.as_posix(), context=context))
     return found
 
