@@ -29,8 +29,7 @@ from benchmarks import paper_plan
 from fcn.config import Config, load
 
 ROOT = Path(__file__).resolve().parent.parent
-_WEIGHTS = "weights"  # of the estimates' graph only trainings and evaluations are walked; weights lie there
-_MEASURED = re.compile(r"/cost(/|$)|/(timing|published)\.json$|/(tables|report)$")
+_MEASURED = re.compile(r"/(cost|timing)(/|$)|/published\.json$|/(tables|report)(/|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +53,7 @@ def sleeps(config: Config, *, seconds: float) -> dict[str, Sleep]:
     """The trainings and evaluations of a profile, in proportion to their estimates, `seconds` in all."""
     needs: dict[str, tuple[str, ...]] = {}
     for name, run in config.runs.items():
-        room, _, parent = run.init.partition("/")
-        needs[f"train@{name}"] = () if room == _WEIGHTS else (f"train@{parent}",)
+        needs[f"train@{name}"] = (f"train@{run.parent}",) if run.parent else ()
         needs[f"evaluate@{name}"] = (f"train@{name}",)
     costs = {cost.stage: cost.seconds for cost in paper_plan.plan(config) if cost.stage in needs}
     scale = seconds / sum(costs.values())
