@@ -20,9 +20,8 @@ _MISSED_HEARTBEATS = 3
 _ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "Paused", "Suspended")
 
 
-def zombies(heartbeat_seconds: int) -> AutomationCore:
-    """The rule: after a heartbeat, neither another one nor an end within the time of three."""
-    window = timedelta(seconds=_MISSED_HEARTBEATS * heartbeat_seconds)
+def zombies(window: timedelta) -> AutomationCore:
+    """The rule: after a heartbeat, neither another one nor an end within `window`."""
     return AutomationCore(
         name=NAME,
         description=f"A run that sent no heartbeat for {window} has lost its process; the next run resumes.",
@@ -55,28 +54,29 @@ def install() -> str:
         raise InputError("heartbeats are off: give PREFECT_FLOWS_HEARTBEAT_FREQUENCY its seconds; 180 is Prefect's own")
     if settings.api.url is None:
         raise InputError("no Prefect server is named: set PREFECT_API_URL, as http://127.0.0.1:4200/api")
-    rule = zombies(seconds)
+    window = timedelta(seconds=_MISSED_HEARTBEATS * seconds)
+    rule, done = zombies(window), "kept"
     with get_client(sync_client=True) as client:
         found = client.read_automations_by_name(name=NAME)
         if not found:
             client.create_automation(rule)
-            return f"installed: {NAME}, after {_MISSED_HEARTBEATS * seconds} s"
-        if AutomationCore(**found[0].model_dump()) == rule:
-            return f"kept: {NAME}, after {_MISSED_HEARTBEATS * seconds} s"
-        client.update_automation(found[0].id, rule)
-        return f"changed: {NAME}, after {_MISSED_HEARTBEATS * seconds} s"
+            done = "installed"
+        elif AutomationCore(**found[0].model_dump()) != rule:
+            client.update_automation(found[0].id, rule)
+            done = "changed"
+    return f"{done}: {NAME}, after {window.total_seconds():.0f} s"
 
 
 def main() -> None:
     """Install the rule on the server of PREFECT_API_URL; again: nothing changes."""
     try:
-        sys.stdout.write(install() + "\n")
+        print(install())  # noqa: T201  # a command's answer
     except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except httpx.HTTPError as error:
-        sys.stderr.write(f"error: the Prefect server at {get_current_settings().api.url} doesn't answer: {error}\n")
-        sys.exit(1)
+        where = get_current_settings().api.url
+        sys.exit(f"error: the Prefect server at {where} doesn't answer: {error}")
 
 
 if __name__ == "__main__":

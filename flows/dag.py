@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]  # DVC ships no types
@@ -14,6 +15,7 @@ from dvc.repo import Repo  # type: ignore[import-untyped]
 from fcn.errors import InputError, StageFailure
 
 SAMPLE = "sample"
+CODE = "code"  # the stage that writes down what code all others can run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class Stage:
 
     @property
     def item(self) -> str:
-        """What stands behind the @: a run, a source, a weights entry; nothing where there is one stage of the kind."""
+        """What stands behind the @: a run, a dataset, a weights entry; nothing where there is one stage of the kind."""
         return self.name.partition("@")[2]
 
 
@@ -70,42 +72,54 @@ def opened(*, remote: str | None = None) -> Iterator[Repo]:
 
 
 def stages(profile: str) -> list[Stage]:
-    """Every stage of a profile, needed ones first."""
+    """Every stage of a profile, needed ones first, otherwise by name."""
     with opened() as repo:
         graph = repo.index.graph  # edges point from a stage to what it depends on
-        ours = {stage for stage in graph if stage.dvcfile.relpath == pipeline(profile)}
-        found = {
-            stage.addressing: Stage(
-                address=stage.addressing,
-                name=stage.name,
-                needs=frozenset(needed.addressing for needed in graph.successors(stage) if needed in ours),
-            )
-            for stage in ours
+        ours = [stage for stage in graph if stage.dvcfile.relpath == pipeline(profile)]
+        needs = {
+            stage.addressing: sorted(needed.addressing for needed in graph.successors(stage) if needed in ours)
+            for stage in sorted(ours, key=lambda stage: str(stage.addressing))
         }
-    return _ordered(found)
+        names = {stage.addressing: stage.name for stage in ours}
+    ordered = TopologicalSorter(needs).static_order()
+    return [Stage(address=one, name=names[one], needs=frozenset(needs[one])) for one in ordered]
 
 
 def stale(profile: str) -> set[str]:
     """Addresses of the stages that DVC would run: those that changed, and all that need one of them."""
     with opened() as repo:
         changed = set(repo.status(targets=[pipeline(profile)]))
-    result: set[str] = set()
-    for stage in stages(profile):
-        if stage.address in changed or stage.needs & result:
-            result.add(stage.address)
-    return result
+    return with_what_needs(stages(profile), changed)
+
+
+def with_what_needs(graph: Sequence[Stage], addresses: Collection[str]) -> set[str]:
+    """The stages at these addresses, and all that need one of them."""
+    found = set(addresses)
+    for stage in graph:  # needed ones first
+        if stage.needs & found:
+            found.add(stage.address)
+    return found
+
+
+def with_needed(graph: Sequence[Stage], addresses: Collection[str]) -> set[str]:
+    """The stages at these addresses, and all that they need."""
+    found = set(addresses)
+    for stage in reversed(graph):
+        if stage.address in found:
+            found |= stage.needs
+    return found
 
 
 def made_of(profile: str, kinds: Collection[str]) -> dict[str, str]:
-    """What stages of these kinds are made of beside each other's results, by name with a digest.
+    """What stages of these kinds are made of beside each other's results, as digests by their names.
 
-    Files and folders go by their paths, a stage's command and parameters by the stage's name. Clones in which all of
-    these are equal do the same work. What isn't there has no digest.
+    That is the command, the parameters, the digest of the code, and what lies outside of the graph, which has no hash
+    where it is missing. Clones in which all of these are equal do the same work.
     """
     found = {}
     with opened() as repo:
         every = [stage for stage in repo.index.stages if stage.dvcfile.relpath == pipeline(profile)]
-        made = [Path(out.fs_path) for stage in every for out in stage.outs]
+        results = [Path(out.fs_path) for stage in every if stage.name != CODE for out in stage.outs]
         for stage in every:
             if stage.name.partition("@")[0] not in kinds:
                 continue
@@ -114,22 +128,7 @@ def made_of(profile: str, kinds: Collection[str]) -> dict[str, str]:
                 path = Path(dep.fs_path)
                 if isinstance(dep, ParamsDependency):
                     parts.append(dep.read_params())
-                elif not any(path.is_relative_to(out) or out.is_relative_to(path) for out in made):
-                    found[str(dep)] = dep.get_hash().value if dep.exists else ""
-            text = json.dumps(parts, sort_keys=True, default=str)
-            found[stage.name] = hashlib.sha256(text.encode()).hexdigest()
+                elif not any(path.is_relative_to(result) or result.is_relative_to(path) for result in results):
+                    parts.append([str(dep), dep.get_hash().value if dep.exists else ""])
+            found[stage.name] = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
     return found
-
-
-def _ordered(found: dict[str, Stage]) -> list[Stage]:
-    """Needed stages first, otherwise by name, so that two walks of the same graph are the same."""
-    done: dict[str, Stage] = {}
-
-    def visit(addresses: Iterable[str]) -> None:
-        for address in sorted(addresses):
-            if address not in done:
-                visit(found[address].needs)
-                done[address] = found[address]
-
-    visit(found)
-    return list(done.values())

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -16,16 +17,16 @@ from prefect.states import Cancelling
 
 from fcn.errors import InputError, StageFailure
 from flows import dag, exchange
-from flows.running import Children, environment
-from flows.slices import KINDS
-from flows.walking import ended_with_us
+from flows.children import Children, environment
+from flows.plan import KINDS, RunOptions, check
+from flows.walking import NotAllDone, walk, write_digests
 
 _POLL_SECONDS = 5.0
 _TRANSFER_RETRIES = 3
 _TRANSFER_DELAY_SECONDS = 30
 
 
-def check(deployment: str, *, remote: str | None) -> None:
+def check_deployment(deployment: str, *, remote: str | None) -> None:
     """Raise InputError where the deployment isn't known to the server, or no DVC remote to this clone."""
     exchange.check_remote(remote)
     if not PREFECT_API_URL.value():
@@ -43,6 +44,53 @@ def check(deployment: str, *, remote: str | None) -> None:
             ) from None
 
 
+def reproduce(deployment: str, options: RunOptions) -> None:
+    """Prepare here, have trainings done where the deployment's workers are, take their networks, and go on here.
+
+    Raises NotAllDone, with the state and id of the other machine's flow run, where not all of it could be done.
+    """
+    if options.force:
+        raise InputError("force and train_on exclude each other; run train with force on the other machine")
+    check_deployment(deployment, remote=options.remote)
+    write_digests(options)
+    here = replace(options, gpus=None)
+    undone: dict[str, str] = {}
+    try:
+        walk(replace(here, only=["prepare"]))
+    except NotAllDone as error:
+        if not options.keep_going:
+            raise
+        undone = error.stages
+    give(options.profile, remote=options.remote)
+    failure = _train_there(deployment, replace(options, without=sorted(undone)))
+    if failure and not options.keep_going:
+        raise StageFailure(failure)
+    take_history(remote=options.remote)
+    try:
+        walk(replace(here, without=sorted(undone), only_fetched=KINDS["train"]))
+    except NotAllDone as error:
+        undone |= error.stages
+    if undone or failure:
+        raise NotAllDone(undone, of=len(check(options)), why=failure)
+
+
+def share(options: RunOptions) -> None:
+    """Work here with what other machines have done, and give them what ended well.
+
+    Raises InputError where they want it of other code or parameters than this clone has.
+    """
+    exchange.check_remote(options.remote)
+    write_digests(options)
+    _check_same(options.made_of, profile=options.profile)
+    take_history(remote=options.remote)
+    try:
+        walk(options)
+    except NotAllDone:
+        give(options.profile, remote=options.remote)
+        raise
+    give(options.profile, remote=options.remote)
+
+
 def give(profile: str, *, remote: str | None) -> None:
     """Give this clone's results of the profile to the DVC remote."""
     _transfer("give results", exchange.push(profile, remote=remote))
@@ -54,7 +102,7 @@ def take_history(*, remote: str | None) -> None:
 
 
 def _transfer(name: str, command: list[str]) -> None:
-    with ended_with_us() as children:
+    with Children() as children:
         state = transfer.with_options(task_run_name=name)(command, children=children, return_state=True)
     if not state.is_completed():
         raise StageFailure(f"{name}: {state.message}")
@@ -68,19 +116,18 @@ def _transfer(name: str, command: list[str]) -> None:
 )
 def transfer(command: list[str], *, children: Children) -> None:
     """Push or fetch; networks fail by chance, so it is tried again."""
-    children.run(command, environment=environment(), hear=get_run_logger().info)
+    children.run(command, variables=environment(), hear=get_run_logger().info)
 
 
-def made_of(profile: str) -> dict[str, str]:
+def _made_of(profile: str) -> dict[str, str]:
     """What trainings are made of in this clone, for another one to compare with."""
     return dag.made_of(profile, (*KINDS["prepare"], *KINDS["train"]))
 
 
-def check_same(theirs: Mapping[str, str] | None, *, profile: str) -> None:
-    """Raise InputError, with what differs, where this clone's trainings would be made of other things than theirs."""
+def _check_same(theirs: Mapping[str, str] | None, *, profile: str) -> None:
     if theirs is None:
         return
-    ours = made_of(profile)
+    ours = _made_of(profile)
     differing = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
     if differing:
         raise InputError(
@@ -89,42 +136,38 @@ def check_same(theirs: Mapping[str, str] | None, *, profile: str) -> None:
         )
 
 
-def train(deployment: str, *, parameters: dict[str, Any]) -> None:
-    """Have trainings done where the deployment's workers are, with the prepared data of this clone, and wait for them.
-
-    Raises StageFailure, with its state and id, where that flow run didn't complete. It is cancelled when this one is.
-    """
-    profile, remote = parameters["profile"], parameters["remote"]
-    give(profile, remote=remote)
-    everything = {**parameters, "exchange": True, "made_of": made_of(profile)}
-    begun = run_deployment(deployment, parameters=everything, timeout=0)
+def _train_there(deployment: str, options: RunOptions) -> str:
+    """Wait for the other machine's flow run, which is cancelled with this one; what went wrong, or nothing."""
+    same = {name: getattr(options, name) for name in ("profile", "runs", "gpus", "keep_going", "without", "remote")}
+    parameters: dict[str, Any] = {**same, "exchange": True, "made_of": _made_of(options.profile)}
+    begun = run_deployment(deployment, parameters=parameters, timeout=0)
     assert isinstance(begun, FlowRun)  # and not a coroutine, which it is in an asynchronous flow
-    logger = get_run_logger()
-    logger.info("%s runs as flow run %s (%s)", deployment, begun.name, begun.id)
+    get_run_logger().info("%s runs as flow run %s (%s)", deployment, begun.name, begun.id)
     try:
-        ended = _wait(begun)
+        ended = _end_of(begun)
     except BaseException:
         with suppress(Exception), get_client(sync_client=True) as client:
             client.set_flow_run_state(begun.id, Cancelling(message="the flow run that wanted it was stopped"))
         raise
-    assert ended.state is not None
-    if not ended.state.is_completed():
-        raise StageFailure(
-            f"{deployment} did not complete: flow run {ended.name} ({ended.id}) is {ended.state.name}: "
-            f"{ended.state.message or 'without a message'}"
-        )
+    state = ended.state
+    assert state is not None
+    if state.is_completed():
+        return ""
+    said = f"is {state.name}: {state.message or 'without a message'}"
+    return f"{deployment} did not complete: flow run {ended.name} ({ended.id}) {said}"
 
 
-def _wait(begun: FlowRun) -> FlowRun:
-    logger, said = get_run_logger(), None
+def _end_of(begun: FlowRun) -> FlowRun:
+    """A flow run once it has ended, by asking again and again: an outage cuts Prefect's own way of hearing of it."""
+    last = None
     with get_client(sync_client=True) as client:
         while True:
             found = client.read_flow_run(begun.id)
             assert found.state is not None
-            if found.state.name != said:
-                said = found.state.name
+            if found.state.name != last:
+                last = found.state.name
                 waiting = ": no worker of its pool has taken it yet" if found.state.is_scheduled() else ""
-                logger.info("%s is %s%s", found.name, said, waiting)
+                get_run_logger().info("%s is %s%s", found.name, last, waiting)
             if found.state.is_final():
                 return found
             time.sleep(_POLL_SECONDS)

@@ -9,14 +9,14 @@ from dvc_data.hashfile.hash_info import HashInfo
 
 from fcn.errors import InputError, StageFailure
 from flows import dag
+from flows.children import dvc
 
 RESTORED = "restored"  # what `restore` says where it did
 
 
 def push(profile: str, *, remote: str | None) -> list[str]:
     """The command that gives the profile's results, and the history of which inputs they came from, to the remote."""
-    named = ["--remote", remote] if remote else []
-    return [sys.executable, "-m", "dvc", "--wait-for-lock", "push", "--run-cache", *named, dag.pipeline(profile)]
+    return dvc("push", "--run-cache", *(["--remote", remote] if remote else []), dag.pipeline(profile))
 
 
 def history(*, remote: str | None) -> list[str]:
@@ -86,13 +86,11 @@ def _restore(address: str, *, remote: str | None, must: bool) -> None:
 def main() -> None:
     """Fetch the history, or one stage's result, from the DVC remote."""
     parser = argparse.ArgumentParser(prog="python -m flows.exchange", description=main.__doc__)
-    every = parser.add_subparsers(dest="command", required=True)
-    every.add_parser("history").add_argument("--remote")
-    one = every.add_parser("restore")
-    one.add_argument("address")
-    one.add_argument("--remote")
-    one.add_argument("--must", action="store_true", help="fail if the remote has no result")
-    options = parser.parse_args()
+    parser.add_argument("command", choices=["history", "restore"])
+    parser.add_argument("address", nargs="?", help="the stage to restore")
+    parser.add_argument("--remote")
+    parser.add_argument("--must", action="store_true", help="fail if the remote has no result")
+    options = parser.parse_intermixed_args()  # `restore --must STAGE`, too
     try:
         if options.command == "history":
             _history(options.remote)

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import psutil
 
@@ -17,6 +19,18 @@ GRACE_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 
 _ending = threading.Lock()
+
+
+def start(command: Sequence[str], *, variables: dict[str, str], **options: Any) -> "subprocess.Popen[Any]":
+    """Start a command with a guardian, in a session of its own; it ends with us, or where its `stdin` is closed."""
+    guarded = [sys.executable, "-m", "flows.guardian", *command]
+    return subprocess.Popen(guarded, env=variables, stdin=subprocess.PIPE, start_new_session=True, **options)
+
+
+def ask_to_end(guarded: "subprocess.Popen[Any]") -> None:
+    """Have a guardian end its command; whoever asks waits for the guardian itself."""
+    assert guarded.stdin is not None
+    guarded.stdin.close()
 
 
 def main(command: list[str]) -> int:

@@ -5,8 +5,7 @@ from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-
-from flows.artifacts import key
+from prefect.utilities.slugify import slugify
 
 # What the stage says at its start, and then every 30 s.
 _START = re.compile(r"(?P<run>\S+): (?P<all>\d+) iterations of ")
@@ -17,7 +16,7 @@ class Progress:
     """The artifact `<profile>-<run>-progress` of a training's task; every task makes a new version of it."""
 
     def __init__(self, *, profile: str, run: str) -> None:
-        self._run, self._key = run, key(profile, run, "progress")
+        self._run, self._key = run, slugify(f"{profile}-{run}-progress")
         self._artifact: UUID | None = None
         self._warned = False
 

@@ -4,7 +4,6 @@ For a first try, and for a machine of one's own. On a site each of these runs by
 """
 
 import argparse
-import fcntl
 import os
 import signal
 import socket
@@ -12,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from subprocess import Popen
 from types import FrameType
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -28,11 +28,12 @@ from prefect.states import Cancelling
 from prefect.workers.process import ProcessWorker
 
 from fcn.errors import InputError, StageFailure
-from flows import automations
-from flows.guardian import GRACE_SECONDS
-from flows.running import environment
+from fcn.files import exclusive
+from flows import automations, guardian
+from flows.children import environment
 
-FOLDER = Path(".resume/worker")
+_FOLDER = Path(".resume/worker")
+_LOG = _FOLDER / "server.log"
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.5
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,9 +60,8 @@ def _serve(started: ExitStack, *, port: int) -> None:
     """All steps; what `started` holds ends in the reverse order, so that the server hears of the workers' end."""
     api, own = _api(port)
     if own:
-        server = started.enter_context(
-            _process([*_PREFECT, "server", "start", "--port", str(_port(api))], log="server")
-        )
+        command = [*_PREFECT, "server", "start", "--port", str(_port(api))]
+        server = started.enter_context(_process(command, variables=environment(), log=_LOG))
         _until_healthy(api, server)
     # Until the workers have ended, whose runs are cancelled at this server.
     started.enter_context(temporary_settings({PREFECT_API_URL: api}))
@@ -76,23 +76,22 @@ def _serve(started: ExitStack, *, port: int) -> None:
     _explain(api, pools=pools)
     while all(worker.poll() is None for worker in workers) and not (own and server.poll() is not None):
         time.sleep(_POLL_SECONDS)
-    raise StageFailure(f"the server or a worker has ended by itself; the server's words are in {FOLDER}/server.log")
+    raise StageFailure(f"the server or a worker has ended by itself; the server's words are in {_LOG}")
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
     """Hold this clone's lock, which the kernel takes back from whoever dies."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / "lock").open("a+") as lock:
+    path = _FOLDER / "lock"
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            running = f"`make worker` already runs for this clone, as process {lock.read().strip()}"
+            lock = held.enter_context(exclusive(path))
+        except BlockingIOError:
+            number = path.read_text(encoding="utf-8").strip()
+            running = f"`make worker` already runs for this clone, as process {number}"
             raise InputError(f"{running}: use that one, or end it with Ctrl-C first") from None
         lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        print(os.getpid(), file=lock, flush=True)
         yield
 
 
@@ -129,40 +128,29 @@ def _is_healthy(api: str) -> bool:
         return False
 
 
-def _until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
+def _until_healthy(api: str, server: "Popen[bytes]") -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
-            said = (FOLDER / "server.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:]
+            said = _LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:]
             raise StageFailure("\n".join(["the Prefect server didn't start; its last words:", *said]))
         time.sleep(_POLL_SECONDS)
 
 
 @contextmanager
-def _process(
-    command: Sequence[str], *, log: str | None = None, variables: dict[str, str] | None = None
-) -> "Iterator[subprocess.Popen[bytes]]":
+def _process(command: Sequence[str], *, variables: dict[str, str], log: Path | None = None) -> "Iterator[Popen[bytes]]":
     """A process that ends with this one, also when that is killed; at the end of the block it is asked to."""
-    with ExitStack() as files:
-        out = files.enter_context((FOLDER / f"{log}.log").open("wb")) if log else None
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows.guardian", *command],
-            env=variables or environment(),
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=subprocess.STDOUT if log else None,
-            start_new_session=True,
-        )
+    with log.open("wb") if log else nullcontext() as output:
+        process = guardian.start(command, variables=variables, stdout=output, stderr=output)
     try:
         yield process
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
+        guardian.ask_to_end(process)
         process.wait()
 
 
 @contextmanager
-def _worker(pool: str, variables: dict[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
+def _worker(pool: str, variables: dict[str, str]) -> "Iterator[Popen[bytes]]":
     """A worker of a pool, for one flow run at a time, because all of them work in this clone.
 
     Its runs are cancelled before it ends: it would kill them, and they stay Running until their heartbeats are missed.
@@ -174,10 +162,10 @@ def _worker(pool: str, variables: dict[str, str]) -> "Iterator[subprocess.Popen[
             _cancel(worker)
 
 
-def _cancel(worker: "subprocess.Popen[bytes]") -> None:
+def _cancel(worker: "Popen[bytes]") -> None:
     """Cancel a worker's runs, and give them time until they are, and have said so."""
     runs = {UUID(run) for run in _runs(worker)}
-    deadline = time.monotonic() + GRACE_SECONDS
+    deadline = time.monotonic() + guardian.GRACE_SECONDS
     with suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
         for run in runs:
             client.set_flow_run_state(run, Cancelling())
@@ -186,7 +174,7 @@ def _cancel(worker: "subprocess.Popen[bytes]") -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _runs(worker: "subprocess.Popen[bytes]") -> set[str]:
+def _runs(worker: "Popen[bytes]") -> set[str]:
     """The flow runs whose processes a worker has started."""
     found = set()
     with suppress(psutil.Error):

@@ -3,9 +3,6 @@
 import os
 import queue
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,129 +16,120 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from fcn.config import load
 from flows import dag, exchange
+from flows.children import ChildFailed, Children, dvc, environment
+from flows.dag import Stage
+from flows.device_queue import DeviceQueue
+from flows.plan import RunOptions, plan
 from flows.progress import Progress
-from flows.running import Children, Devices, StageFailed, environment, repro
-from flows.slices import Plan
-from flows.turns import ON_DEVICE, Turns
 
 _DOWNLOAD_RETRIES = 3
 _DOWNLOAD_DELAY_SECONDS = 30
 
 
 class NotAllDone(RuntimeError):
-    """Some stages did not end well; `stages` has their names and states, also of those that were not begun."""
+    """Some stages did not end well: `stages` has their names and states, `why` what else is known."""
 
-    def __init__(self, stages: dict[str, str], *, of: int) -> None:
-        self.stages = stages
-        listed = "\n".join(f"{name}: {state}" for name, state in stages.items())
-        super().__init__(f"{len(stages)} of {of} stages did not end well; what ended well is kept:\n{listed}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How stages are brought up to date.
-
-    `fetch` looks on the DVC remote whether another machine has done a stage; `only_fetch` then runs none here.
-    """
-
-    profile: str
-    gpus: Sequence[int] = ()
-    keep_going: bool = True
-    fetch: bool = False
-    only_fetch: bool = False
-    remote: str | None = None
+    def __init__(self, stages: dict[str, str], *, of: int, why: str = "") -> None:
+        self.stages, self.of = stages, of
+        counted = [f"{len(stages)} of {of} stages did not end well; what ended well is kept:"] if stages else []
+        lines = [*([why] if why else []), *counted, *(f"{name}: {state}" for name, state in stages.items())]
+        super().__init__("\n".join(lines))
 
 
-def walk(plan: Plan, *, how: Manner) -> None:
-    """Do what the plan says, as tasks of the running flow, and raise NotAllDone if not all of it could be done.
+def write_digests(options: RunOptions) -> None:
+    """Bring the stage `code` up to date, because what it writes decides which other stages are stale."""
+    first = RunOptions(profile=options.profile, only=[dag.CODE])
+    if plan(first).stages:
+        walk(first)
+
+
+def walk(options: RunOptions) -> None:
+    """Do what the options ask for as tasks of the running flow, and raise NotAllDone if not all of it could be done.
 
     A task begins when its stage can, so that its time in Prefect is the stage's own.
     """
-    cores = cores_allow(how.profile)
+    todo = plan(options)
+    cores, gpus = cores_allow(options.profile), options.gpus or ()
     get_run_logger().info(
         "%s: %d stages, %d stale, %d at a time%s",
-        how.profile,
-        len(plan.stages),
-        len(plan.stages) - len(plan.fresh),
+        options.profile,
+        len(todo.stages),
+        len(todo.stages) - len(todo.fresh),
         cores,
-        f", and one on each GPU of {', '.join(map(str, how.gpus))}" if how.gpus else "",
+        f", and one on each GPU of {', '.join(map(str, gpus))}" if gpus else "",
     )
-    turns = Turns(plan.stages, cores=cores, gpus=len(how.gpus))
-    devices, outermost = Devices(how.gpus), str(flow_run.root_flow_run_id)
+    waiting = DeviceQueue(todo.stages, cores=cores, gpus=gpus)
     futures: dict[str, PrefectFuture[Any]] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-    undone = dict.fromkeys(plan.left_out, "left out, for it needs one that is not done")
-    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(1, len(plan.stages)))
-    with runner, ended_with_us() as children:
+    undone = dict.fromkeys(todo.left_out, "left out, for it needs one that is not done")
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(1, len(todo.stages)))
+    with runner, Children() as children:
         while True:
-            while (how.keep_going or not undone) and (stage := turns.begin()):
+            while (options.keep_going or not undone) and (begun := waiting.begin()):
+                stage, gpu = begun
+                retries = _DOWNLOAD_RETRIES if stage.kind == "archives" else 0  # networks fail by chance
+                one = run_stage.with_options(retries=retries, retry_delay_seconds=_DOWNLOAD_DELAY_SECONDS)
                 values = {
-                    "name": stage.name,
-                    "address": stage.address,
-                    "fresh": stage.address in plan.fresh,
-                    "force": stage.address in plan.forced,
-                    "how": how,
+                    "stage": stage,
+                    "gpu": gpu,
+                    "fresh": stage.address in todo.fresh,
+                    "force": stage.address in todo.forced,
+                    "options": options,
                     "children": children,
-                    "devices": devices,
-                    "outermost": outermost,
+                    "flow_run_id": flow_run.id,
                 }
-                retries = _DOWNLOAD_RETRIES if stage.kind == "archives" else 0
-                submitted = run_stage.with_options(retries=retries, retry_delay_seconds=_DOWNLOAD_DELAY_SECONDS)
                 needed = [futures[address] for address in sorted(stage.needs & futures.keys())]
-                future = futures[stage.address] = runner.submit(submitted, parameters=values, wait_for=needed)
+                future = futures[stage.address] = runner.submit(one, parameters=values, wait_for=needed)
                 future.add_done_callback(partial(_tell, ended, stage.address))
-            if turns.idle:
+            if waiting.idle:
                 break
-            address = ended.get()
-            futures[address].wait()
-            if not (state := futures[address].state).is_completed():
-                undone[turns.end(address).name] = str(state.name)
-            else:
-                turns.end(address)
-    undone |= {stage.name: "not begun" for stage in turns.waiting}
+            stage = waiting.end(ended.get())
+            futures[stage.address].wait()
+            if not (state := futures[stage.address].state).is_completed():
+                undone[stage.name] = str(state.name)
+    undone |= {stage.name: "not begun" for stage in waiting.waiting}
     if undone:
-        raise NotAllDone(undone, of=len(plan.stages) + len(plan.left_out))
+        raise NotAllDone(undone, of=len(todo.stages) + len(todo.left_out))
 
 
-@task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
+@task(name="stage", task_run_name="{stage.name}", cache_policy=NO_CACHE)
 def run_stage(
-    name: str,
-    address: str,
+    stage: Stage,
     *,
+    gpu: int | None,
     fresh: bool,
     force: bool,
-    how: Manner,
+    options: RunOptions,
     children: Children,
-    devices: Devices,
-    outermost: str,
+    flow_run_id: str,
 ) -> State[Any]:
     """Bring one stage up to date; the state's name says whether it was run, restored from a cache or kept."""
     logger = get_run_logger()
     if fresh:
-        logger.info("%s is up to date", name)
+        logger.info("%s is up to date", stage.name)
         return Completed(name="Kept", message="nothing that it depends on has changed")
-    kind, _, item = name.partition("@")
-    progress = Progress(profile=how.profile, run=item) if kind == "train" else None
+    progress = Progress(profile=options.profile, run=stage.item) if stage.kind == "train" else None
     seen: Counter[str] = Counter()
 
     def hear(line: str) -> None:
         logger.info("%s", line)
         seen["run"] += line.startswith("Running stage ")
-        seen["restored"] += line == f"{exchange.RESTORED} {address}" or " is cached - skipping run" in line
+        seen["restored"] += line == f"{exchange.RESTORED} {stage.address}" or " is cached - skipping run" in line
         if progress is not None:
             progress.hear(line)
 
+    # Prefect sets it in a worker's process; what publishes reads it, also where there is no worker.
+    variables = environment() | {"PREFECT__FLOW_RUN_ID": flow_run_id}
+    if gpu is not None:
+        variables["CUDA_VISIBLE_DEVICES"] = str(gpu)
     try:
-        with (devices if kind in ON_DEVICE else Devices(())).one() as device:
-            # Prefect sets it in a worker's process; what publishes reads it, also where there is no worker.
-            variables = {**environment(), **device, "PREFECT__FLOW_RUN_ID": outermost}
-            if how.fetch and not force:
-                fetch = exchange.restore(address, remote=how.remote, must=how.only_fetch)
-                children.run(fetch, environment=variables, hear=hear)
-            children.run(repro(address, force=force), environment=variables, hear=hear)
-    except StageFailed as error:
-        if kind == "archives":  # raised, so that Prefect tries again
-            raise
+        must = stage.kind in options.only_fetched
+        if must or (options.exchange and not force):
+            fetch = exchange.restore(stage.address, remote=options.remote, must=must)
+            children.run(fetch, variables=variables, hear=hear)
+        forcing = ["--force"] if force else []
+        children.run(dvc("repro", "--single-item", *forcing, stage.address), variables=variables, hear=hear)
+    except ChildFailed as error:
         return Failed(message=str(error))
     if seen["run"]:
         return Completed()
@@ -150,17 +138,6 @@ def run_stage(
 
 def _tell(ended: "queue.SimpleQueue[str]", address: str, _: PrefectFuture[Any]) -> None:
     ended.put(address)
-
-
-@contextmanager
-def ended_with_us() -> Iterator[Children]:
-    """Children that end when the flow is interrupted or cancelled; they would go on, and who waits for them hang."""
-    children = Children()
-    try:
-        yield children
-    except BaseException:
-        children.stop()
-        raise
 
 
 def cores_allow(profile: str) -> int:

@@ -13,9 +13,12 @@ import yaml
 from tests.conftest import ROOT
 from tests.doors.servers import Site, site
 
+SEED = [{"settings.yaml": ["seed"]}]  # a parameter of quick stages, beside our params.yaml
+METHOD = "# a comment\nsum\n"  # the code of quick stages, of which `code` keeps what is no comment
+
 # a and b are independent, c needs both, train@x needs a, and `end` needs all.
 STAGES = {
-    "a": {"cmd": "python -c \"open('a.txt', 'w').write('a')\"", "params": ["seed"], "outs": ["a.txt"]},
+    "a": {"cmd": "python -c \"open('a.txt', 'w').write('a')\"", "params": SEED, "outs": ["a.txt"]},
     "b": {"cmd": "python -c \"open('b.txt', 'w').write('b')\"", "outs": ["b.txt"]},
     "c": {"cmd": "cat a.txt b.txt > c.txt", "deps": ["a.txt", "b.txt"], "outs": ["c.txt"]},
     "end": {"cmd": "cat c.txt > end.txt", "deps": ["c.txt"], "outs": ["end.txt"]},
@@ -36,17 +39,26 @@ def sliced(**changed: str) -> dict[str, object]:
     weights = changed.get("weights_net", "echo weights > weights.txt")
     publishing = "cat scores/* > tables.txt; printf %s $PREFECT__FLOW_RUN_ID > flow_run.txt"
     return {
+        "code": {
+            "cmd": "mkdir code; grep -v '#' method.txt > code/all.json",
+            "deps": ["method.txt"],
+            "outs": ["code"],
+        },
         "archives": {
             "foreach": {"data": {"cmd": changed.get("archives_data", "echo data > data.txt")}},
-            "do": {"cmd": "${item.cmd}", "params": ["seed"], "outs": ["${key}.txt"]},
+            "do": {"cmd": "${item.cmd}", "params": SEED, "deps": ["code/all.json"], "outs": ["${key}.txt"]},
         },
         "weights": {
             "foreach": {"net": {"cmd": weights}},
-            "do": {"cmd": "${item.cmd}", "params": ["seed"], "outs": ["weights.txt"]},
+            "do": {"cmd": "${item.cmd}", "params": SEED, "deps": ["code/all.json"], "outs": ["weights.txt"]},
         },
         "train": {
             "foreach": training,
-            "do": {"cmd": "${item.cmd}", "deps": ["${item.init}", "data.txt"], "outs": ["net-${key}.txt"]},
+            "do": {
+                "cmd": "${item.cmd}",
+                "deps": ["${item.init}", "data.txt", "code/all.json"],
+                "outs": ["net-${key}.txt"],
+            },
         },
         "evaluate": {
             "foreach": list(trained),
@@ -56,9 +68,20 @@ def sliced(**changed: str) -> dict[str, object]:
                 "outs": ["scores/${item}.txt"],
             },
         },
-        "timing": {"cmd": "echo 1 > timing.txt", "params": ["seed"], "outs": ["timing.txt"]},
+        "timing": {"cmd": "echo 1 > timing.txt", "params": SEED, "outs": ["timing.txt"]},
         "tables": {"cmd": publishing, "deps": ["scores", "timing.txt"], "outs": ["tables.txt"]},
     }
+
+
+def fill(folder: Path, stages: dict[str, object]) -> None:
+    """Make a folder a project of these stages, with our params.yaml and flows."""
+    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copytree(ROOT / "flows", folder / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "settings.yaml").write_text("seed: 0\n", encoding="utf-8")
+    (folder / "method.txt").write_text(METHOD, encoding="utf-8")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 Project = Callable[[dict[str, object]], Path]
@@ -75,11 +98,7 @@ def project(tmp_path: Path) -> Project:
     """Make a git and DVC repository with the stages that are given, and our params.yaml and flows."""
 
     def make(stages: dict[str, object]) -> Path:
-        for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-            subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-        shutil.copy(ROOT / "params.yaml", tmp_path)
-        shutil.copytree(ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("__pycache__"))
-        (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+        fill(tmp_path, stages)
         return tmp_path
 
     return make

@@ -12,8 +12,7 @@ import pytest
 import requests
 import yaml
 
-from tests.conftest import ROOT
-from tests.doors.conftest import quiet, sliced
+from tests.doors.conftest import fill, quiet, sliced
 from tests.doors.servers import Site, free_port, site, until
 
 pytestmark = pytest.mark.slow  # a server, two workers, many dvc commands
@@ -46,9 +45,7 @@ class Two:
 
 
 def _seed(clone: Path, seed: int) -> None:
-    path = clone / "params.yaml"
-    params = yaml.safe_load(path.read_text(encoding="utf-8"))
-    path.write_text(yaml.safe_dump({**params, "seed": seed}), encoding="utf-8")
+    (clone / "settings.yaml").write_text(f"seed: {seed}\n", encoding="utf-8")
 
 
 def _project(folder: Path, s3: str) -> Path:
@@ -56,22 +53,20 @@ def _project(folder: Path, s3: str) -> Path:
     folder.mkdir()
     cat = "cat {init} data.txt > net-{run}.txt"
     stages = sliced(
-        archives_data=f"{_NOTE.format(stage='archives')}; grep ^seed params.yaml > data.txt",
+        archives_data=f"{_NOTE.format(stage='archives')}; cat settings.yaml > data.txt",
         weights_net=f"{_NOTE.format(stage='weights')}; echo weights > weights.txt",
         **{
             f"train_{run}": f"{_NOTE.format(stage=run)}; {_SWITCHES} && {cat.format(run=run, init=init)}"
             for run, init in (("one", "weights.txt"), ("two", "net-one.txt"), ("other", "weights.txt"))
         },
     )
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
-    (folder / ".gitignore").write_text("*.txt\nscores\nprefect.yaml\n__pycache__\n", encoding="utf-8")
-    shutil.copy(ROOT / "params.yaml", folder)
-    shutil.copytree(ROOT / "flows", folder / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    fill(folder, stages)
+    (folder / ".gitignore").write_text(
+        "*.txt\n!method.txt\ncode\nscores\nprefect.yaml\n__pycache__\n", encoding="utf-8"
+    )
     dvc = [sys.executable, "-m", "dvc"]
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for command in (
-        ["git", "init", "-q"],
-        [*dvc, "init", "-q"],
         [*dvc, "remote", "add", "-d", "s3", "s3://results/dvc"],
         [*dvc, "remote", "modify", "s3", "endpointurl", s3],
         ["git", "add", "."],
@@ -124,7 +119,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Two]:
         for name, flow, pool in (("here", "reproduce", "cpu"), ("there", "train", "gpu")):
             clone = home / name
             subprocess.run(["git", "clone", "-q", str(origin), str(clone)], check=True)
-            deployment = {"name": pool, "entrypoint": f"flows/{flow}.py:{flow}", "work_pool": {"name": pool}}
+            deployment = {"name": pool, "entrypoint": f"flows/reproduce.py:{flow}", "work_pool": {"name": pool}}
             pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(clone)}}]
             text = yaml.safe_dump({"name": "two", "pull": pull, "deployments": [deployment]})
             (clone / "prefect.yaml").write_text(text, encoding="utf-8")
@@ -230,13 +225,27 @@ def test_a_training_that_fails_there_fails_here_with_its_state_and_id(two: Two) 
     assert ("one", "here") not in two.ran()
 
 
-def test_another_clone_is_refused_with_what_differs(two: Two) -> None:
-    """Other parameters there: the training would not be the one that is wanted, so it isn't begun."""
+@pytest.mark.parametrize("other", ["parameters", "code"])
+def test_another_clone_is_refused_with_what_differs(two: Two, other: str) -> None:
+    """Other parameters or code there: the training would not be the one that is wanted, so it isn't begun.
+
+    Another comment there is no other code.
+    """
     two.change(seed=2)
-    _seed(two.there, 3)
-    state = _ended(two, two.site.run("reproduce/cpu", train_on="train/gpu"))
+    method = (two.there / "method.txt").read_text(encoding="utf-8")
+    (two.there / "method.txt").write_text(f"{method}# another comment\n", encoding="utf-8")
+    differing = "archives@data, weights@net"
+    if other == "code":
+        differing = "archives@data, train@one, train@other, train@two, weights@net"
+        (two.there / "method.txt").write_text("mean\n", encoding="utf-8")
+    else:
+        _seed(two.there, 3)
+    try:
+        state = _ended(two, two.site.run("reproduce/cpu", train_on="train/gpu"))
+    finally:
+        (two.there / "method.txt").write_text(method, encoding="utf-8")
     assert state["name"] == "Failed"
-    assert "this clone is not as the one that wants the training: archives@data, weights@net differ" in state["message"]
+    assert f"this clone is not as the one that wants the training: {differing} differ" in state["message"]
     assert not any(folder == "there" for _, folder in two.ran())
 
 

@@ -27,7 +27,7 @@ def watch_worker() -> None:
     """
     run = os.environ.get("PREFECT__FLOW_RUN_ID")
     if run is not None:
-        threading.Thread(target=_watch, args=(UUID(run), os.getppid()), daemon=True, name="lifeline").start()
+        threading.Thread(target=_watch, args=(UUID(run), os.getppid()), daemon=True, name="worker-watch").start()
 
 
 def _watch(run: UUID, worker: int) -> None:

@@ -1,0 +1,54 @@
+"""The command line of the flow `reproduce`, which then runs here, without a worker."""
+
+import argparse
+import os
+import sys
+from typing import Any, NoReturn
+
+import httpx
+from prefect.client.schemas.objects import State
+from prefect.flows import Flow
+
+from fcn.errors import InputError, StageFailure
+from flows import dag
+from flows.plan import SLICES, RunOptions, check
+
+
+def start(flow: Flow[..., State[Any]]) -> None:
+    """Run the flow as the command line says."""
+    options = vars(_parser().parse_args())
+    try:
+        check(RunOptions(**options))  # what a person mistyped is said before a server is started
+        state: State[Any] = flow(**options, return_state=True)
+    except (InputError, StageFailure) as error:
+        _leave(error)
+    except (httpx.HTTPError, RuntimeError) as error:  # Prefect's own, for a server that is away or doesn't start
+        where = os.environ.get("PREFECT_API_URL", "started for this run")
+        _leave(f"the Prefect server ({where}) could not be used: {str(error).rstrip('.')}. What ended well is kept")
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    if not state.is_completed():
+        _leave(state.result(raise_on_failure=False))
+
+
+def _leave(error: object) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.reproduce", description="Rebuild everything of a profile that is stale."
+    )
+    add = parser.add_argument
+    add("only", nargs="*", metavar="SLICE", help=f"of {', '.join(SLICES)}, with what it needs; without it, everything")
+    add("--profile", default=dag.SAMPLE, help=f"one of {', '.join(dag.profiles())}; {dag.SAMPLE} without this option")
+    add("--runs", nargs="+", metavar="RUN", help="names of runs, as params.yaml has them; all without this option")
+    add("--force", action="store_true", help="run every stage of it, also those that are up to date")
+    add("--stop-at-failure", dest="keep_going", action="store_false", help="begin nothing new after a failure")
+    add("--gpus", type=int, nargs="+", metavar="ID", help="ids of the GPUs to work on, one training each")
+    add("--exchange", action="store_true", help="fetch what the DVC remote has of it first, push afterwards")
+    add("--train-on", metavar="DEPLOYMENT", help="train where the workers of this deployment are, as train/gpu")
+    add("--remote", metavar="NAME", help="the DVC remote for that; the default one without this option")
+    return parser

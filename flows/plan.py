@@ -1,0 +1,103 @@
+"""What a flow run has to bring up to date: of the whole graph, or of some of its slices, for all runs or some."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from fcn.config import load
+from fcn.errors import InputError
+from flows import dag
+from flows.dag import Stage
+
+# The kinds of stages of each slice; what no other slice names belongs to the report, so that a new stage is run.
+KINDS = {
+    dag.CODE: (dag.CODE,),
+    "prepare": ("archives", "datasets", "splits", "classifiers", "weights"),
+    "train": ("train",),
+    "evaluate": ("evaluate", "timing"),
+}
+SLICES = (*KINDS, "report")  # `code` is not in a plan for all of them: it is done before there can be a plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a flow run is asked for: the parameters of the flows in flows/reproduce.py, where they are explained.
+
+    Stages of the kinds in `only_fetched` are taken from the DVC remote, and never run here.
+    """
+
+    profile: str = dag.SAMPLE
+    runs: Collection[str] | None = None
+    only: Collection[str] | None = None
+    force: bool = False
+    gpus: Sequence[int] | None = None
+    keep_going: bool = True
+    without: Collection[str] | None = None
+    exchange: bool = False
+    only_fetched: Collection[str] = ()
+    train_on: str | None = None
+    remote: str | None = None
+    made_of: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What there is to do, needed stages first.
+
+    `stages` are the wanted ones and the stale ones that they need; by address, `fresh` only have to be shown, and
+    `forced` are run whatever DVC thinks. `left_out` are the names of wanted stages that need one which was left out.
+    """
+
+    stages: Sequence[Stage]
+    fresh: frozenset[str]
+    forced: frozenset[str]
+    left_out: Sequence[str]
+
+
+def slice_of(stage: Stage) -> str:
+    """The slice that a stage belongs to."""
+    return next((name for name, kinds in KINDS.items() if stage.kind in kinds), "report")
+
+
+def check(options: RunOptions) -> Sequence[Stage]:
+    """The stages that the options are about.
+
+    Raises InputError for a profile, slice, run or stage that there isn't.
+    """
+    graph, profile = dag.stages(options.profile), options.profile
+    _check_known(options.only or (), SLICES, what="slice", profile=profile)
+    _check_known(options.without or (), [stage.name for stage in graph], what="stage", profile=profile)
+    if not options.runs:
+        return graph
+    _check_known(options.runs, [stage.item for stage in graph if stage.kind == "train"], what="run", profile=profile)
+    config = load(dag.params(profile))
+    nets = {config.run(run).net for run in options.runs if run in config.runs}
+    items = {"train": options.runs, "evaluate": options.runs, "timing": nets}
+    needed = dag.with_needed(graph, {stage.address for stage in graph if stage.item in items.get(stage.kind, ())})
+    return [stage for stage in graph if stage.address in needed or not stage.item]
+
+
+def plan(options: RunOptions) -> Plan:
+    """The plan for the options: every wanted stage if `force`, and nothing that needs one of `without`.
+
+    Raises InputError as `check` does.
+    """
+    graph, only, without = check(options), options.only or SLICES[1:], options.without or ()
+    known = {stage.address for stage in graph}
+    stale = dag.stale(options.profile) & known
+    wanted = [stage for stage in graph if slice_of(stage) in only]
+    out = dag.with_what_needs(graph, {stage.address for stage in graph if stage.name in without})
+    own = {stage.address for stage in wanted} - out
+    taken = own | dag.with_needed(graph, own) & stale  # what a fresh stage needs is fresh, too
+    forced = frozenset(own if options.force else ())
+    return Plan(
+        stages=[stage for stage in graph if stage.address in taken],
+        fresh=frozenset(taken - stale - forced),
+        forced=forced,
+        left_out=[stage.name for stage in wanted if stage.address in out and stage.name not in without],
+    )
+
+
+def _check_known(names: Collection[str], possible: Sequence[str], *, what: str, profile: str) -> None:
+    if unknown := sorted(set(names) - set(possible)):
+        listed = ", ".join(possible) or "none"
+        raise InputError(f"{what} {', '.join(map(repr, unknown))} is not in profile {profile!r}; there are {listed}")

@@ -1,0 +1,305 @@
+"""What a flow has to do: slices of the graph, of all runs or some; in which order; and the flow that walks it."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fcn.errors import InputError
+from flows import dag
+from flows.dag import Stage
+from flows.device_queue import ON_GPU, DeviceQueue
+from flows.plan import SLICES, Plan, RunOptions, check, plan, slice_of
+from tests.doors.conftest import METHOD, Project, sliced
+from tests.doors.servers import Site
+
+_TRIE = "ignore:_NoneStep.value:DeprecationWarning"  # DVC reads a value of its trie library that this wants to give up
+
+
+@pytest.mark.filterwarnings(_TRIE)
+def test_every_kind_of_stage_has_its_slice(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices are made of the kinds of stages that the graph has, all of them once."""
+    monkeypatch.chdir(repository)
+    found: dict[str, set[str]] = {name: set() for name in SLICES}
+    for stage in (stage for profile in dag.profiles() for stage in dag.stages(profile)):
+        found[slice_of(stage)].add(stage.kind)
+    assert found == {
+        "code": {"code"},
+        "prepare": {"archives", "datasets", "splits", "classifiers", "weights"},
+        "train": {"train"},
+        "evaluate": {"evaluate", "timing"},
+        "report": {"tables", "figures", "report", "publish"},
+    }
+
+
+@pytest.mark.filterwarnings(_TRIE)
+def test_no_stage_needs_one_of_a_later_slice(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a slice needs is made by it or by those before it, in every profile."""
+    monkeypatch.chdir(repository)
+    for profile in dag.profiles():
+        place = {stage.address: SLICES.index(slice_of(stage)) for stage in dag.stages(profile)}
+        for stage in dag.stages(profile):
+            assert all(place[need] <= place[stage.address] for need in stage.needs), stage
+
+
+def _plan(name: str, **asked: Any) -> Plan:
+    return plan(RunOptions(profile="sample", only=[name], **asked))
+
+
+def _names(plan: Plan) -> set[str]:
+    return {stage.name for stage in plan.stages}
+
+
+@pytest.mark.filterwarnings(_TRIE)
+def test_a_slice_is_its_own_stages_and_the_stale_ones_that_they_need(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing built: all that is needed is in it. All built: its own alone, fresh; with force, they are to be run."""
+    monkeypatch.chdir(project(sliced()))
+    trainings = {"train@one", "train@two", "train@other"}
+    assert _names(_plan("train")) == {"code", "archives@data", "weights@net", *trainings}
+    assert _plan("train").fresh == frozenset()
+    assert _plan("train", force=True).forced == trainings  # and what they need is done as DVC thinks right
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], check=True, capture_output=True)
+    assert _names(_plan("train")) == trainings
+    assert _plan("train").fresh == trainings
+    assert _names(_plan("train", force=True)) == trainings
+    assert _plan("train", force=True).fresh == frozenset()
+
+
+@pytest.mark.filterwarnings(_TRIE)
+def test_a_slice_of_some_runs_leaves_the_others_alone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's parents belong to it; other runs' stages do not, not even where the report would need them."""
+    monkeypatch.chdir(project(sliced()))
+    assert _names(_plan("train", runs=["two"])) == {"code", "archives@data", "weights@net", "train@one", "train@two"}
+    report = _names(_plan("report", runs=["other"]))
+    assert report == {"code", "archives@data", "weights@net", "train@other", "evaluate@other", "timing", "tables"}
+
+
+@pytest.mark.filterwarnings(_TRIE)
+def test_the_graph_of_a_run_has_what_it_needs_and_makes(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the sample's graph: its trainings from 32s on, its scores, its net's time, nothing of other runs or nets."""
+    monkeypatch.chdir(repository)
+    names = {stage.name for stage in check(RunOptions(runs=["voc-fcn16s-vgg16"]))}
+    assert {
+        name for name in names if name.startswith(("train@", "evaluate@", "timing@", "weights@", "classifiers@"))
+    } == {
+        "train@voc-fcn32s-vgg16",
+        "train@voc-fcn16s-vgg16",
+        "evaluate@voc-fcn16s-vgg16",
+        "timing@fcn16s-vgg16",
+        "classifiers@vgg16-sample",
+    }
+    assert {"code", "splits", "tables", "figures", "report", "publish"} <= names
+
+
+@pytest.mark.filterwarnings(_TRIE)
+def test_what_needs_a_stage_that_is_left_out_is_left_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`without` one stage, a slice names its own that need it, and takes nothing that only these need."""
+    monkeypatch.chdir(project(sliced()))
+    plan = _plan("evaluate", without=["train@one"])
+    assert _names(plan) == {"code", "archives@data", "weights@net", "train@other", "evaluate@other", "timing"}
+    assert sorted(plan.left_out) == ["evaluate@one", "evaluate@two"]
+
+
+@pytest.mark.filterwarnings(_TRIE)
+def test_an_unknown_run_stage_or_slice_is_said_with_those_there_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message has the wrong name and all right ones."""
+    monkeypatch.chdir(project(sliced()))
+    with pytest.raises(InputError, match=r"run 'tow' is not in profile 'sample'; there are .*one.*two"):
+        _plan("train", runs=["two", "tow"])
+    with pytest.raises(InputError, match=r"stage 'trian@one' is not in profile 'sample'"):
+        _plan("train", without=["trian@one"])
+    with pytest.raises(InputError, match=r"slice 'trian' is not in profile 'sample'; there are code, prepare"):
+        _plan("trian")
+
+
+def test_a_folder_without_dvc_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started elsewhere than in the project's root, the flows say so."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is no DVC project: start it in the project's root"):
+        dag.stages("sample")
+
+
+@st.composite
+def _graphs(draw: st.DrawFn) -> list[Stage]:
+    """Any graph of stages, needed ones first."""
+    made: list[Stage] = []
+    for number in range(draw(st.integers(1, 12))):
+        kind = draw(st.sampled_from(["train", "evaluate", "timing", "weights"]))
+        needs = draw(st.sets(st.sampled_from([stage.address for stage in made]), max_size=3)) if made else set()
+        made.append(Stage(address=f"{kind}@{number}", name=f"{kind}@{number}", needs=frozenset(needs)))
+    return made
+
+
+@given(stages=_graphs(), cores=st.integers(1, 3), gpus=st.integers(0, 3), data=st.data())
+def test_every_stage_begins_once_in_order_and_with_room(
+    stages: list[Stage], cores: int, gpus: int, data: st.DataObject
+) -> None:
+    """In whatever order stages end: each begins once, after what it needs, on a free GPU or core."""
+    waiting = DeviceQueue(stages, cores=cores, gpus=range(gpus))
+    running: dict[str, tuple[Stage, int | None]] = {}
+    order: list[str] = []
+    ended: set[str] = set()
+    while True:
+        while begun := waiting.begin():
+            stage, gpu = begun
+            assert stage.needs <= ended
+            assert (gpu is not None) == (gpus > 0 and stage.kind in ON_GPU)
+            running[stage.address] = begun
+            order.append(stage.address)
+            seats = Counter(gpu for _, gpu in running.values())
+            assert seats.pop(None, 0) <= cores
+            assert set(seats) <= set(range(gpus))
+            assert set(seats.values()) <= {1}
+            assert len(running) == 1 or all(stage.kind != "timing" for stage, _ in running.values())
+        assert waiting.idle == (not running)
+        if not running:
+            break
+        address = data.draw(st.sampled_from(sorted(running)))
+        waiting.end(address)
+        ended.add(address)
+        del running[address]
+    assert sorted(order) == sorted(stage.address for stage in stages)
+    assert not waiting.waiting
+
+
+def test_the_longest_chain_goes_first() -> None:
+    """One core, a chain of three and two alone: the chain's first begins, because the end waits for the chain."""
+    chain = [
+        ("train@a", ()),
+        ("train@b", ()),
+        ("train@32", ()),
+        ("train@16", ("train@32",)),
+        ("train@8", ("train@16",)),
+    ]
+    stages = [Stage(address=name, name=name, needs=frozenset(needs)) for name, needs in chain]
+    waiting = DeviceQueue(stages, cores=1, gpus=())
+    order = []
+    while begun := waiting.begin():
+        order.append(begun[0].name)
+        waiting.end(begun[0].address)
+    assert order == ["train@32", "train@16", "train@a", "train@b", "train@8"]
+
+
+def _flow(folder: Path, site: Site, *options: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "flows.reproduce", *options]
+    return subprocess.run(
+        command, cwd=folder, env=site.environment, capture_output=True, text=True, check=False, timeout=600
+    )
+
+
+def _newest_run(site: Site, name: str) -> str:
+    """The id of the newest flow run of a name."""
+    found = site.ask("post", "flow_runs/filter", sort="START_TIME_DESC", flow_runs={"name": {"any_": [name]}})
+    return str(found[0]["id"])
+
+
+def _tasks(site: Site, flow_run_id: str) -> dict[str, str]:
+    """The names of a flow run's tasks and of their states."""
+    found = site.ask("post", "task_runs/filter", flow_runs={"id": {"any_": [flow_run_id]}})
+    return {run["name"]: run["state_name"] for run in found}
+
+
+@pytest.mark.slow
+def test_reproduce_reads_as_the_pipeline(project: Project, prefect_site: Site) -> None:
+    """Prefect has a task for each stage, kept ones too, the artifacts, and readable names; a slice has its own alone.
+
+    The stages know the flow run, though no worker started it.
+    """
+    folder = project(sliced())
+    stages = ["code", "archives@data", "weights@net", "train@one", "train@two", "evaluate@two", "timing", "tables"]
+    first = _flow(folder, prefect_site, "--runs", "two")
+    assert first.returncode == 0, first.stdout + first.stderr
+    run = _newest_run(prefect_site, "reproduce-sample-two")
+    assert (folder / "flow_run.txt").read_text(encoding="utf-8").strip() == run
+    assert _tasks(prefect_site, run) == dict.fromkeys([*stages, "artifacts"], "Completed")
+    (progress,) = prefect_site.ask("post", "artifacts/filter", artifacts={"key": {"any_": ["sample-two-progress"]}})
+    assert progress["data"] == 100.0
+    assert "two: 4 of 4 iterations" in progress["description"]
+
+    again = _flow(folder, prefect_site, "--runs", "two")
+    assert again.returncode == 0, again.stdout + again.stderr
+    kept = _tasks(prefect_site, _newest_run(prefect_site, "reproduce-sample-two"))
+    assert kept == {**dict.fromkeys(stages, "Kept"), "artifacts": "Completed"}
+
+    slice_alone = _flow(folder, prefect_site, "train", "--runs", "two")
+    assert slice_alone.returncode == 0, slice_alone.stdout + slice_alone.stderr
+    kept = _tasks(prefect_site, _newest_run(prefect_site, "reproduce-sample-two"))
+    assert kept == {"code": "Kept", "train@one": "Kept", "train@two": "Kept"}
+
+
+@pytest.mark.slow
+def test_another_comment_makes_nothing_stale(project: Project, prefect_site: Site) -> None:
+    """Where code changed but not its digests, the stage `code` alone runs, and no DVC is started for the others."""
+    folder = project(sliced())
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=folder, check=True, env=prefect_site.environment)
+    (folder / "method.txt").write_text(f"{METHOD}# more\n", encoding="utf-8")
+    ended = _flow(folder, prefect_site)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = _tasks(prefect_site, _newest_run(prefect_site, "reproduce-sample"))
+    assert {name for name, state in found.items() if state == "Completed"} == {"code", "artifacts"}
+    assert "sample: 10 stages, 0 stale" in ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+def test_a_net_is_scored_while_another_trains(project: Project, prefect_site: Site) -> None:
+    """On two GPUs: a training ends only once another run's net is scored, and each of the two has a GPU of its own."""
+    until_scored = "while test ! -e scores/one.txt; do sleep 0.1; done"
+    training = f"echo $CUDA_VISIBLE_DEVICES > gpu.txt; {until_scored}; cat weights.txt data.txt > net-other.txt"
+    folder = project(sliced(train_other=training))
+    ended = _flow(folder, prefect_site, "evaluate", "--runs", "one", "other", "--gpus", "4", "7")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (folder / "gpu.txt").read_text(encoding="utf-8").strip() in ("4", "7")
+
+
+@pytest.mark.slow
+def test_a_failed_training_costs_only_what_needs_it(project: Project, prefect_site: Site) -> None:
+    """The rest is done; the error names all that is not; nothing is tried a second time."""
+    folder = project(sliced(train_one="echo tried >> tried.txt; exit 3"))
+    ended = _flow(folder, prefect_site)
+    assert ended.returncode == 1
+    for name in ("train@one: Failed", "train@two: NotReady", "evaluate@one: NotReady", "tables: NotReady"):
+        assert name in ended.stderr, ended.stderr
+    assert "train@other" not in ended.stderr.rpartition("error:")[2]
+    assert (folder / "scores" / "other.txt").exists()
+    assert (folder / "tried.txt").read_text(encoding="utf-8").split() == ["tried"]
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+def test_nothing_is_begun_after_a_failure_where_that_is_wanted(project: Project, prefect_site: Site) -> None:
+    """With --stop-at-failure no other stage is begun, also not one that doesn't need the failed one."""
+    folder = project(sliced(weights_net="exit 3"))
+    ended = _flow(folder, prefect_site, "--stop-at-failure")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "train@one: not begun" in ended.stderr
+    begun = _tasks(prefect_site, _newest_run(prefect_site, "reproduce-sample"))
+    assert set(begun) <= {"code", "archives@data", "weights@net", "artifacts"}
+    assert not (folder / "net-one.txt").exists()
+
+
+@pytest.mark.slow
+def test_wrong_input_is_one_line_and_exit_code_2(project: Project, prefect_site: Site, tmp_path: Path) -> None:
+    """An unknown run, slice or profile, a folder that is no project: a sentence, before any server is asked."""
+    folder = project(sliced())
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for where, options, words in (
+        (folder, ["--runs", "tow"], "run 'tow' is not in profile 'sample'"),
+        (folder, ["trian"], "slice 'trian' is not in profile 'sample'"),
+        (folder, ["--profile", "papre"], "profile 'papre' is unknown; there are sample"),
+        (elsewhere, [], "is no DVC project"),
+    ):
+        ended = _flow(where, prefect_site, *options)
+        assert ended.returncode == 2, ended.stdout + ended.stderr
+        assert ended.stderr.startswith("error: ")
+        assert words in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1, ended.stderr
