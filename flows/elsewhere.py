@@ -153,8 +153,8 @@ def _train_there(deployment: str, options: RunOptions) -> str:
     assert state is not None
     if state.is_completed():
         return ""
-    said = f"is {state.name}: {state.message or 'without a message'}"
-    return f"{deployment} did not complete: flow run {ended.name} ({ended.id}) {said}"
+    state_text = f"is {state.name}: {state.message or 'without a message'}"
+    return f"{deployment} did not complete: flow run {ended.name} ({ended.id}) {state_text}"
 
 
 def _end_of(begun: FlowRun) -> FlowRun:

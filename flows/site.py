@@ -132,8 +132,8 @@ def _until_healthy(api: str, server: "Popen[bytes]") -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
-            said = _LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:]
-            raise StageFailure("\n".join(["the Prefect server didn't start; its last words:", *said]))
+            last_words = _LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:]
+            raise StageFailure("\n".join(["the Prefect server didn't start; its last words:", *last_words]))
         time.sleep(_POLL_SECONDS)
 
 

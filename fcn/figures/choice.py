@@ -64,12 +64,12 @@ def at_places(values: Mapping[str, float]) -> list[Chosen]:
 
 def classes_to_map(pixels: Sequence[int], *, names: Sequence[str], background: int | None = 0) -> list[int]:
     """Two classes: horse and person where the truth has them, and else those with the most pixels; never background."""
-    held = [index for index in range(len(names)) if pixels[index] > 0 and index != background]
-    ordered = sorted(held, key=lambda index: (names[index] not in ALWAYS, -pixels[index], index))
+    present = [index for index in range(len(names)) if pixels[index] > 0 and index != background]
+    ordered = sorted(present, key=lambda index: (names[index] not in ALWAYS, -pixels[index], index))
     return sorted(ordered[:2])
 
 
 def image_of(shares: Mapping[str, float]) -> str | None:
     """The image in which the class takes the share nearest to SHARE; ties by id, None where none has it."""
-    held = {image_id: share for image_id, share in shares.items() if share > 0}
-    return min(held, key=lambda image_id: (abs(held[image_id] - SHARE), image_id), default=None)
+    present = {image_id: share for image_id, share in shares.items() if share > 0}
+    return min(present, key=lambda image_id: (abs(present[image_id] - SHARE), image_id), default=None)
