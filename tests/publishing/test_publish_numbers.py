@@ -224,8 +224,8 @@ def test_rows_carry_the_numbers_digest(world: World) -> None:
     assert {run.data.tags["numbers"] for runs in world.held.values() for run in runs} == {expected}
     for run in world.held["sample / trainings"]:
         for key in ("sbd", "voc2012"):
-            facts = read_json(world.root / world.places.dataset(key) / "dataset.json")
-            assert run.data.tags[f"data.{key}"] == facts["sha256"][:16]
+            audit = read_json(world.root / world.places.audit(key))
+            assert run.data.tags[f"data.{key}"] == audit["sha256"][:16]
         assert run.inputs is not None
         assert {item.dataset.digest for item in run.inputs.dataset_inputs} == {
             run.data.tags["data.sbd"],
