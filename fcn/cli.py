@@ -18,6 +18,7 @@ from fcn import commands, stages
 from fcn.config import Config, load
 from fcn.errors import InputError, StageFailure
 from fcn.files import write_json, written
+from fcn.stages import code
 from fcn.stages.places import Places
 
 _NOT_STAGES = {"device", "observer", "places"}
@@ -74,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser(arguments[0] if arguments else None).parse_args(arguments)
     try:
         config = load(options.params)
-        os.environ["OMP_NUM_THREADS"] = str(config.threads)  # before torch is imported, which reads it once
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before torch is imported, which reads them once
+            os.environ[variable] = str(config.threads)
         if options.command in command_names():
             importlib.import_module(f"fcn.commands.{options.command}").run(config, options)
         else:
@@ -101,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_stage(config: Config, stage: str, *, name: str | None) -> None:
     """Run it, and write down what it took."""
     began = time.monotonic()
+    code.check(config, stage, name)
     importlib.import_module(f"fcn.stages.{stage}").run(config, name)
     if stage not in _WITHOUT_COST:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -169,7 +169,7 @@ def _settings(config: Config, name: str) -> list[_Difference]:
         *_compared("momentum", published.momentum, ours.momentum),
         *_compared("rate", published.rate, ours.rate),
         *_compared("bias-rate", published.bias_rate, ours.bias_rate),
-        *_compared("bias-decay", published.bias_decays, False),  # fcn/config.py: biases never decay
+        *_compared("bias-decay", published.bias_decays, False),  # fcn/training/optimizer.py: biases never decay
         *_compared("decay", published.decay, ours.decay),
         *_compared("loss", published.loss, ours.loss),
         *_compared("precision", published.precision, ours.precision),

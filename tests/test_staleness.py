@@ -59,6 +59,11 @@ def removed_run(values: dict[str, Any]) -> None:
     del values["departures"]["upsampling"]  # which no other run departs in
 
 
+def renamed_recipe(values: dict[str, Any]) -> None:
+    values["recipes"] = {"coarse": values["recipes"]["coarse"], "finer-again": values["recipes"]["finer"]}
+    values["runs"][FINER]["recipe"] = "finer-again"
+
+
 def new_backbone(folder: Path) -> None:
     shutil.copy(folder / "fcn/nets/backbones/vgg16.py", folder / "fcn/nets/backbones/vgg16_again.py")
 
@@ -95,6 +100,20 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
     "a default that recipes override": (
         text("fcn/entries.py", "warmup: Annotated[int, Field(ge=0)] = 0", "warmup: int = 7"), set(),
     ),
+    "a default that is written out": (
+        params(lambda values: values["recipes"]["finer"].update(on_oom="stop")), {"tables", "report", "publish"},
+    ),
+    "the name of a recipe": (params(renamed_recipe), PAGES),
+    "which list is read": (
+        text("fcn/stages/places.py", 'f"{name}.txt"', 'f"{name}-again.txt"'), TRAIN | EVALUATE | {"figures"},
+    ),
+    "which nets are trained at once": (
+        text("fcn/config.py", ".parent is None and bool", ".parent is not None and bool"), {"tables", "report"},
+    ),
+    "how the sample's archives are made": (
+        text("fcn/stages/archives.py", "seed=entry.seed", "seed=entry.seed + 1"), {"archives@voc2012", "archives@sbd"},
+    ),
+    "how downloads are fetched": (text("fcn/datasets/download.py", "1 << 14", "1 << 15"), set()),
     "a new address": (
         text("fcn/paper/downloads.toml", "https://download.pytorch.org/models/alexnet", "https://mirror.example/a"),
         set(),
@@ -165,8 +184,8 @@ def test_a_digest_holds_all_that_a_stage_calls(workspace_done: Path) -> None:
     outside = {"fcn.cli", "fcn.__main__", "fcn.shape", *code.NEVER_THE_RESULT}  # every stage reads the params
     for command, note in notes.items():
         stage, _, item = command.partition(" ")
-        if stage in ("code", "archives"):
-            continue  # an archive depends on its pin, or on the generator, and whoever fetches it has no say
+        if stage == "code":
+            continue
         modules = set(code.described(config, stage, item or None)["modules"])
         called = {
             path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -174,6 +193,50 @@ def test_a_digest_holds_all_that_a_stage_calls(workspace_done: Path) -> None:
             if path.endswith(".py")
         }
         assert called <= modules | outside, f"{command} calls {sorted(called - modules - outside)}"
+
+
+def test_what_was_edited_since_is_refused(tiny_project: Path, tmp_path: Path) -> None:
+    """A stage whose code or parameters were edited after the digests were written ends with 1 and says how to go on."""
+    folder = shutil.copytree(tiny_project, tmp_path / "project")
+    shutil.copytree(ROOT / "fcn", folder / "fcn", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def stage(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "fcn", *arguments],
+            cwd=folder, env=processes.environment(PYTHONPATH=""), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert stage("code").returncode == 0
+    assert stage("splits").returncode == 0
+    for edit in (
+        text("fcn/stages/splits.py", "splits.prove_disjoint(lists, pairs=config.disjoint)", "pass"),
+        params(lambda values: values["lists"]["voc2012-val"].update(expect=None)),
+    ):
+        edit(folder)
+        ended = stage("splits")
+        assert ended.returncode == 1
+        assert "splits were edited after the stage `code` had written data/tiny/code/splits.json" in ended.stderr
+        assert stage("code").returncode == 0
+        assert stage("splits").returncode == 0
+
+
+def test_a_file_that_python_cannot_read_is_named(tmp_path: Path) -> None:
+    """A syntax error ends with the file and the line."""
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "a.py").write_text("x = 1\ndef (\n")
+    with pytest.raises(ValueError, match=r"a\.py, line 2: "):
+        closure(["fcn.a"], folder=tmp_path)
+
+
+def test_methods_that_are_used_count(tmp_path: Path) -> None:
+    """Of a module that counts by member, what the closure has a use for is in the digest, and what that uses."""
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "b.py").write_text(
+        "class B:\n    def f(self):\n        return self._h\n    def g(self): ...\n    def _h(self): ...\n"
+    )
+    (tmp_path / "a.py").write_text("from fcn.b import B\n\nB().f()\n")
+    found = closure(["fcn.a"], folder=tmp_path, without=["fcn.b"], by_member=["fcn.b"])
+    assert set(found) == {"fcn", "fcn.a", "fcn.b.B.f", "fcn.b.B._h"}
 
 
 def test_every_stage_of_the_graph_has_a_digest() -> None:

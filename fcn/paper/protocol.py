@@ -60,8 +60,8 @@ class Experiment:
 class Classifier:
     """The classification network behind a published FCN.
 
-    `carried_by` names the kinds of weights (fcn/config.py) that hold these very weights; `torchvision_differs` says how
-    torchvision's network of the same name is another one, and is empty where it is the same.
+    `carried_by` names the kinds of weights (fcn/entries.py) that hold these very weights; `torchvision_differs` says
+    how torchvision's network of the same name is another one, and is empty where it is the same.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The published settings of one network. The names are those of fcn/config.py wherever it has the setting."""
+    """The published settings of one network. The names are those of fcn/entries.py wherever it has the setting."""
 
     images_per_step: Fact[int]
     momentum: Fact[float]

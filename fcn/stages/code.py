@@ -12,13 +12,14 @@ from typing import Any
 import fcn
 from fcn.code_digest import closure
 from fcn.config import Config
-from fcn.errors import InputError
-from fcn.files import whole_folder, write_json
+from fcn.errors import InputError, StageFailure
+from fcn.files import read_json, whole_folder, write_json
 from fcn.shape import Backbone
 from fcn.stages.places import Places, address
 
-# What decides where, when and for whom a stage works, but never what comes of it. The values that fcn.config reads as
-# fcn.entries are in the digest themselves.
+# What decides when and for whom a stage works, but never what comes of it. Of the first three, the methods that a stage
+# uses do count: where files lie, which run starts from which. The values that they hold are in the digest themselves.
+_BY_MEMBER = ("fcn.config", "fcn.entries", "fcn.stages.places")
 NEVER_THE_RESULT = (
     "fcn.code_digest",
     "fcn.config",
@@ -70,33 +71,59 @@ def described(config: Config, stage: str, item: str | None) -> dict[str, Any]:
 
         return {"settings": pin(item), "modules": {}}  # its hash says what it is, whatever code fetches it
     roots, settings = _ROOTS[stage](config, item or "")
+    without = NEVER_THE_RESULT if stage != "archives" else (*NEVER_THE_RESULT, *_FETCHING)
+    try:
+        modules = closure(roots, folder=_FOLDER, without=without, by_member=_BY_MEMBER)
+    except ValueError as error:
+        raise InputError(f"the code of the stage {address(stage, item)} can't be read: {error}") from None
     return {
         "settings": json.loads(json.dumps(settings, default=asdict)),
-        "modules": closure(roots, folder=_FOLDER, without=NEVER_THE_RESULT),
+        "threads": config.threads if stage in _COMPUTING else None,
+        "modules": modules,
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in _data_files(roots[0])},
     }
 
 
+def check(config: Config, stage: str, item: str | None) -> None:
+    """Hold the code and settings that this process has to be those that the first stage wrote down for it.
+
+    DVC records a result under that digest. Raises StageFailure where something was edited since.
+    """
+    file = Places(config).code(stage, item)
+    if stage == "code" or not file.exists():  # a stage that is run by hand, without the first one
+        return
+    if read_json(file) != described(config, stage, item):
+        raise StageFailure(
+            f"code or parameters of {address(stage, item)} were edited after the stage `code` had written {file}; "
+            "run the same `dvc repro` again, which begins with them as they are now (by hand: `python -m fcn code`)"
+        )
+
+
 def _set_aside(path: Path, target: Path) -> Path:
-    """Move a result; an older one of the same name, which was set aside before, goes."""
+    """Move a result, to another disk if need be; an older one, which was set aside before, goes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
         shutil.rmtree(target)
-    return path.replace(target)
+    target.unlink(missing_ok=True)
+    return Path(shutil.move(path, target))
 
+
+_COMPUTING = ("classifiers", "train", "evaluate", "timing", "figures")
+# A download is known by its hash, and the generator has no use for how it came.
+_FETCHING = ("fcn.datasets.download", "fcn.datasets.pinned", "fcn.datasets.room", "fcn.paper.downloads")
 
 _Described = tuple[list[str], Any]
 
 
 def _archive(config: Config, item: str) -> _Described:
-    return ["fcn.datasets.sample"], config.archive(item)
+    return ["fcn.stages.archives", "fcn.datasets.sample"], config.archive(item)
 
 
 def _dataset(config: Config, item: str) -> _Described:
     return [
         "fcn.stages.datasets",
         _named("fcn.datasets.formats", config.dataset(item).format, f"datasets.{item}.format"),
-    ], None
+    ], config.dataset(item)
 
 
 def _splits(config: Config, item: str) -> _Described:
@@ -122,7 +149,7 @@ def _train(config: Config, item: str) -> _Described:
 
 
 def _evaluate(config: Config, item: str) -> _Described:
-    return ["fcn.stages.evaluate", _backbone(config.net(item).backbone)], None
+    return ["fcn.stages.evaluate", _backbone(config.net(item).backbone)], {"val": config.run(item).val}
 
 
 def _timing(config: Config, item: str) -> _Described:

@@ -61,6 +61,7 @@ def run(config: Config, name: str | None) -> None:
         targets = _targets(net, samples, dataset=settings.train.dataset, where=f"runs.{name}.net")
         start_from = checkpoint.load(origin)
         handed = start(net, start_from, where=str(origin))
+        _check_names(start_from, targets, dataset=settings.train.dataset, where=str(origin))
         freeze(net, recipe)
         saved = resume.load(folder)
         where = device.chosen_device()
@@ -122,6 +123,18 @@ def _targets(net: FCN, samples: Samples, *, dataset: str, where: str) -> dict[st
                 f"write heads: {{{target}: {len(known[target].classes)}}}"
             )
     return {target: known[target] for target in net.net.heads}
+
+
+def _check_names(start_from: Checkpoint, targets: Mapping[str, Target], *, dataset: str, where: str) -> None:
+    """Raise InputError where a score layer that was trained on some classes would go on as that of others."""
+    for target, theirs in start_from.targets.items():
+        ours = targets[target].classes
+        if theirs.classes != ours:
+            index = next(index for index, name in enumerate(ours) if theirs.classes[index] != name)
+            raise InputError(
+                f"{where} was trained to tell apart other classes than {dataset} has: its class {index} of {target!r} "
+                f"is {theirs.classes[index]!r}, here it is {ours[index]!r}; start from weights/NAME instead"
+            )
 
 
 def _settings_hash(config: Config, name: str, *, origin: Path, dataset: Path) -> str:

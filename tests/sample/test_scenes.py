@@ -66,7 +66,7 @@ _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 
 
 def test_label_statistics_are_those_of_the_measured_recipe() -> None:
-    """Background is about 79 % of the pixels and void about 6 %: what the sample's solvers were tuned on."""
+    """Background is about 79 % of the pixels and void about 6 %: what the sample's recipes were tuned on."""
     labels = np.concatenate([scene(0, index).label.ravel() for index in range(120)])
     assert 0.76 < np.mean(labels == 0) < 0.82
     assert 0.045 < np.mean(labels == VOID) < 0.075
