@@ -8,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fcn.datasets.labels import VOID, palette
 from fcn.datasets.samples import Samples
+from fcn.figures.drawing import Palette
 from fcn.figures.score_maps import spread
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
@@ -21,6 +23,8 @@ Scores = NDArray[np.float32]
 
 class Answers:
     """The answers of the nets in `nets`, files by run, for one target; what was answered once is kept.
+
+    `facts` are the target's in the dataset's own dataset.json, and `palette` its classes and colours.
 
     `go_on` is called before each picture, and may raise what ends the work.
     """
@@ -35,6 +39,7 @@ class Answers:
         go_on: Callable[[], None],
     ) -> None:
         self.samples, self.target, self.facts = samples, target, samples.facts.targets[target]
+        self.palette = Palette(names=self.facts.classes, colours=palette(self.facts.palette), void=VOID)
         self._nets, self._device, self._go_on = nets, device, go_on
         self._labels: dict[tuple[str, str], Label] = {}
 

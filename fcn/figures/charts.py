@@ -14,11 +14,12 @@ from fcn.figures.drawing import COLOURS, INK, PALE, colours, style
 _SMOOTHED_OVER = 9  # rows of the history, of which there are some 200
 
 
-def loss_curves(history: Mapping[str, Sequence[tuple[float, float]]], *, guess: float) -> Figure:
+def loss_curves(history: Mapping[str, Sequence[tuple[float, float]]], *, guess: Mapping[str, float]) -> Figure:
     """A panel a run: the mean loss of a pixel by iteration, thin as recorded, bold smoothed.
 
-    `guess` is the loss of a net that holds all classes for equally likely: ln(classes).
+    `guess` is, by run, the loss of a net that holds all classes for equally likely: ln(classes).
     """
+    top = max(max(guess[run] for run in history) * 1.08, 0.1)  # one for all: the panels share their axis
     columns = min(4, len(history))
     lines = -(-len(history) // columns)
     with style():
@@ -31,9 +32,9 @@ def loss_curves(history: Mapping[str, Sequence[tuple[float, float]]], *, guess: 
             axes.plot(iterations, losses, color=COLOURS[0], alpha=0.35, linewidth=0.7)
             smoothed = pd.Series(losses).rolling(_SMOOTHED_OVER, center=True, min_periods=1).mean()
             axes.plot(iterations, smoothed, color=COLOURS[0], linewidth=1.6)
-            axes.axhline(guess, color=PALE, linewidth=0.8, linestyle=(0, (3, 3)))
+            axes.axhline(guess[run], color=PALE, linewidth=0.8, linestyle=(0, (3, 3)))
             axes.set_title(run, fontsize=8)
-            axes.set_ylim(bottom=0, top=max(guess * 1.08, 0.1))
+            axes.set_ylim(bottom=0, top=top)
             axes.tick_params(labelsize=7.5)
             axes.grid(axis="y")
             axes.locator_params(axis="x", nbins=4)
@@ -52,8 +53,8 @@ class Bar:
     paper: str
 
 
-def mean_iu_bars(bars: Sequence[Bar], *, background: Mapping[str, float]) -> Figure:
-    """A bar a run, with the papers' number as a mark; `background` is the mean IU of answering background, by list."""
+def mean_iu_bars(bars: Sequence[Bar], *, background: Sequence[float]) -> Figure:
+    """A bar a run, with the papers' number as a mark; `background` are mean IUs of answering background everywhere."""
     with style():
         figure = Figure(figsize=(7.6, 0.36 * len(bars) + 1.25), layout="constrained")
         axes = figure.subplots()
@@ -71,7 +72,7 @@ def mean_iu_bars(bars: Sequence[Bar], *, background: Mapping[str, float]) -> Fig
             handles.append(
                 Line2D([], [], linestyle="", marker=marker, color="white", markeredgecolor=colour, label=label)
             )
-        for value in background.values():
+        for value in background:
             axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
         if background:
             dashes = Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (3, 3)), label="background everywhere")

@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from fcn.config import Config
 from fcn.entries import ListRef
 
+Truth = tuple[str, str]  # a dataset and one of its targets: they have classes and colours of their own
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Runs that were scored on one list, in the order in which they are shown, and how each is called there."""
+    """Runs that were scored on one list, in the order in which they are shown, and how each is called there.
+
+    `target` is what the first head of each of them labels.
+    """
 
     key: str
     title: str
     val: ListRef
+    target: str
     chain: bool
     labels: Mapping[str, str]
 
@@ -22,25 +28,44 @@ class Group:
         """The runs, coarse to fine where they are a chain."""
         return list(self.labels)
 
+    @property
+    def truth(self) -> Truth:
+        """What the runs are scored against."""
+        return self.val.dataset, self.target
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The list and the target: groups of one place show the same images and truths."""
+        return self.val.list, self.target
+
+
+def target_of(config: Config, run: str) -> str:
+    """What the first head of a run's net labels."""
+    return next(iter(config.net(run).heads))
+
 
 def groups(config: Config, runs: Sequence[str]) -> list[Group]:
     """Every chain among `runs` (32s -> 16s -> 8s, each run the start of the next), then the others by their val list.
 
-    A chain's key is the name of its last run, the others' is `others`, or `others-LIST` where there are several lists.
+    A chain's key is the name of its last run, the others' is `others`, or `others-LIST` where there are several lists,
+    with the target behind where they are scored on several targets.
     """
     chains = [chain for name in runs if len(chain := _chain(config, name, runs)) > 1]
-    parents = {config.runs[name].parent for name in runs}
-    found = [_chained(config, chain) for chain in chains if chain[-1] not in parents]
+    inner = {name for chain in chains for name in chain[:-1]}
+    found = [_chained(config, chain) for chain in chains if chain[-1] not in inner]
     taken = {name for group in found for name in group.labels}
-    left = [name for name in runs if name not in taken]
-    lists = list(dict.fromkeys(config.runs[name].val.list for name in left))
-    for val in lists:
-        members = [name for name in left if config.runs[name].val.list == val]
+    places: dict[tuple[str, str], list[str]] = {}
+    for name in runs:
+        if name not in taken:
+            places.setdefault((config.runs[name].val.list, target_of(config, name)), []).append(name)
+    differing = [index for index in (0, 1) if len({place[index] for place in places}) > 1]
+    for place, members in places.items():
         found.append(
             Group(
-                key="others" if len(lists) == 1 else f"others-{val}",
+                key="-".join(["others", *(place[index] for index in differing)]),
                 title="The other runs" if taken else "The runs",
                 val=config.runs[members[0]].val,
+                target=place[1],
                 chain=False,
                 labels={name: _short(name, members) for name in members},
             )
@@ -54,11 +79,11 @@ def leading(found: Sequence[Group]) -> list[Group]:
 
 
 def _chain(config: Config, name: str, runs: Sequence[str]) -> list[str]:
-    """The runs that lead to `name`, first to last; a parent that was scored on other images is not among them."""
+    """The runs that lead to `name`, first to last; a parent that was scored on another truth is not among them."""
     chain = [name]
     while (parent := config.runs[chain[0]].parent) in runs:
         assert parent is not None
-        if config.runs[parent].val != config.runs[name].val:
+        if config.runs[parent].val != config.runs[name].val or target_of(config, parent) != target_of(config, name):
             break
         chain.insert(0, parent)
     return chain
@@ -70,7 +95,8 @@ def _chained(config: Config, chain: Sequence[str]) -> Group:
     once = len(set(strides)) == len(strides)
     labels = {name: f"FCN-{config.net(name).stride}s" if once else _short(name, chain) for name in chain}
     architecture, steps = config.net(chain[-1]).backbone.architecture, ", ".join(f"{stride}s" for stride in strides)
-    return Group(key=chain[-1], title=f"{architecture}: {steps} ({chain[-1]})", val=last.val, chain=True, labels=labels)
+    target, title = target_of(config, chain[-1]), f"{architecture}: {steps} ({chain[-1]})"
+    return Group(key=chain[-1], title=title, val=last.val, target=target, chain=True, labels=labels)
 
 
 def _short(name: str, names: Sequence[str]) -> str:

@@ -21,10 +21,11 @@ def best(mean_iu: Mapping[str, float]) -> str:
     return max(mean_iu, key=lambda run: np.nan_to_num(mean_iu[run]))
 
 
-def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]], *, config: Config) -> None:
     """The loss by iteration of all runs that trained."""
+    guess = {run: float(np.mean([np.log(classes) for classes in config.net(run).heads.values()])) for run in history}
     gallery.add(
-        charts.loss_curves(history, guess=float(np.log(len(gallery.palette.names)))),
+        charts.loss_curves(history, guess=guess),
         key="loss",
         section="curves",
         title="Training loss of every run",
@@ -34,14 +35,19 @@ def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]
     )
 
 
-def mean_iu(gallery: Gallery, ours: Mapping[str, float], *, background: Mapping[str, float], config: Config) -> None:
-    """The runs' mean IU beside the papers', in percent; `background` is that of answering background, by list."""
+def mean_iu(gallery: Gallery, ours: Mapping[str, float], *, background: Sequence[float], config: Config) -> None:
+    """The runs' mean IU beside the papers', in percent; `background` are those of answering background everywhere.
+
+    There is one for each list and target that has a background.
+    """
     bars = []
     for name, value in ours.items():
         printed, paper = _printed(name, config.runs[name])
         bars.append(charts.Bar(run=name, mean_iu=value, printed=printed, paper=paper))
     lists = dict.fromkeys(config.runs[name].val.list for name in ours)
     dashed = "The dashed line is the score of answering background everywhere." if background else ""
+    if background and len(lists) > 1:
+        dashed = "Dashed is the score of answering background everywhere, on each list that has a background."
     gallery.add(
         charts.mean_iu_bars(bars, background=background),
         key="mean-iu",
@@ -70,27 +76,28 @@ def _printed(name: str, run: Run) -> tuple[float | None, str]:
 
 def classes(gallery: Gallery, group: Group, hists: Histograms) -> None:
     """The IU of every class for a group's runs."""
+    names = gallery.palettes[group.truth].names
     iu = {label: class_metrics(hists[run]).iu for run, label in group.labels.items()}
     gallery.add(
-        charts.class_bars(iu, classes=gallery.palette.names, ordered=group.chain),
+        charts.class_bars(iu, classes=names, ordered=group.chain),
         key=f"classes-{group.key}",
         section="classes",
         title=f"IU by class: {group.title}",
         caption=f"Scored on {group.val.list}. The numbers are in the table of classes.",
-        alt=f"Bars of IU for {len(gallery.palette.names)} classes and {', '.join(group.labels.values())}.",
+        alt=f"Bars of IU for {len(names)} classes and {', '.join(group.labels.values())}.",
     )
 
 
-def confusion(gallery: Gallery, hists: Histograms, *, winner: str) -> None:
-    """The confusion matrix of every run; the report shows that of the `winner`."""
+def confusion(gallery: Gallery, hists: Histograms, *, classes: Mapping[str, Sequence[str]], winner: str) -> None:
+    """The confusion matrix of every run, `classes` are their names by run; the report shows that of the `winner`."""
     for name, hist in hists.items():
         which = f"{name}, the run with the highest mean IU" if name == winner else name
         gallery.add(
-            charts.confusion(hist, classes=gallery.palette.names),
+            charts.confusion(hist, classes=classes[name]),
             key=f"confusion-{name}",
             section="classes" if name == winner else "confusion",
             title=f"Confusion: {name}",
             caption=f"What the pixels of each class are taken for by {which}, in percent of the class; each row adds "
             "up to 100, shares below 0.5 are left blank.",
-            alt=f"Confusion matrix of {name}, {len(gallery.palette.names)} classes, rows are the truth.",
+            alt=f"Confusion matrix of {name}, {len(classes[name])} classes, rows are the truth.",
         )

@@ -58,16 +58,18 @@ def present(rows: Sequence[Segmented]) -> list[int]:
     return sorted({int(value) for row in rows for label in row.labels.values() for value in np.unique(label)})
 
 
-def layers(row: Segmented, folder: Path, *, names: Sequence[str], palette: Palette) -> list[dict[str, str]]:
+def layers(
+    row: Segmented, folder: Path, *, prefix: str, names: Sequence[str], palette: Palette
+) -> list[dict[str, str]]:
     """Write the photo as a small JPEG and each label as a PNG in the palette's colours; file and words of each.
 
-    `names` tell the files of the labels apart.
+    `names` tell the files of the labels apart, `prefix` those of datasets.
     """
-    photo = folder / f"{row.id}.jpg"
+    photo = folder / f"{prefix}{row.id}.jpg"
     Image.fromarray(row.image).save(photo, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     found = [{"file": f"{folder.name}/{photo.name}", "alt": f"photo {row.id}"}]
     for name, (who, label) in zip(names, row.labels.items(), strict=True):
-        file = folder / f"{row.id}-{name}.png"
+        file = folder / f"{prefix}{row.id}-{name}.png"
         image = Image.fromarray(label)
         image.putpalette(palette.colours.tobytes())
         image.save(file, "PNG", optimize=True)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,13 @@ from numpy.typing import NDArray
 
 from fcn.config import Config
 from fcn.datasets.facts import Target
-from fcn.datasets.labels import VOID, palette
 from fcn.datasets.samples import Samples
 from fcn.errors import InputError, StageFailure
 from fcn.figures import choice, results, score_maps, segmentations
 from fcn.figures.answers import Answers
 from fcn.figures.choice import Choice
-from fcn.figures.drawing import Palette
 from fcn.figures.gallery import Gallery
-from fcn.figures.groups import Group, groups, leading
+from fcn.figures.groups import Group, groups, leading, target_of
 from fcn.files import existing, whole_folder, write_json
 from fcn.lifeline import Lifeline, lifeline
 from fcn.scoring.histogram import histogram
@@ -36,44 +35,41 @@ def run(config: Config, name: str | None) -> None:
     if name is not None:
         raise InputError(f"figures takes no name, found {name!r}; write `python -m fcn figures`")
     places = Places(config)
-    files = {run: places.histogram(run, _target(config, run)) for run in config.runs}
+    files = {run: places.histogram(run, target_of(config, run)) for run in config.runs}
     scored = [run for run, file in files.items() if file.exists() and places.net(run).exists()]
     if not scored:
         existing(next(iter(files.values())))
     hists = {run: np.load(files[run]) for run in scored}
     found = groups(config, scored)
     with lifeline() as line, whole_folder(places.figures) as folder:
-        by_list = {group.val.list: _answers(config, group, scored, line) for group in found}
-        gallery = Gallery(folder, profile=config.profile, palette=_palette(next(iter(by_list.values()))))
-        of_run = {run: by_list[config.runs[run].val.list].facts for run in scored}
+        by_place = {group.place: _answers(config, group, line) for group in found}
+        palettes = {group.truth: by_place[group.place].palette for group in found}
+        gallery = Gallery(folder, profile=config.profile, palettes=palettes)
+        of_run = {run: by_place[group.place].facts for group in found for run in group.runs}
         mean_iu = {run: _mean_iu(hists[run], of_run[run]) for run in scored}
-        results.mean_iu(gallery, mean_iu, background=_background(config, hists, of_run), config=config)
-        chosen: dict[str, Choice] = {}
+        results.mean_iu(gallery, mean_iu, background=_background(found, hists, of_run), config=config)
+        chosen: dict[tuple[str, str], Choice] = {}
         for group in found:
-            answers = by_list[group.val.list]
-            if group.val.list not in chosen:
-                chosen[group.val.list] = _choice(group, answers, mean_iu)
-            _segmentations(gallery, group, answers, chosen[group.val.list], layers=group in leading(found))
+            answers = by_place[group.place]
+            if group.place not in chosen:
+                chosen[group.place] = _choice(group, answers, mean_iu)
+            _segmentations(gallery, group, answers, chosen[group.place], layers=group in leading(found))
         if (mapped := _of_vgg16(config, found)) is not None:
-            _score_maps(gallery, mapped, by_list[mapped.val.list], hists)
+            _score_maps(gallery, mapped, by_place[mapped.place], hists)
         history = {run: rows for run in scored if (rows := _history(places.history(run)))}
         if history:
-            results.losses(gallery, history)
+            results.losses(gallery, history, config=config)
             _curves(folder / "curves", history)
         for group in leading(found):
             results.classes(gallery, group, hists)
-        results.confusion(gallery, hists, winner=results.best(mean_iu))
+        classes = {run: facts.classes for run, facts in of_run.items()}
+        results.confusion(gallery, hists, classes=classes, winner=results.best(mean_iu))
         write_json(folder / "index.json", gallery.index)
     print(f"{len(gallery.figures)} figures in {places.figures}", file=sys.stderr)
 
 
-def _target(config: Config, run: str) -> str:
-    """What the first head of a run's net labels."""
-    return next(iter(config.net(run).heads))
-
-
-def _answers(config: Config, group: Group, scored: Sequence[str], line: Lifeline) -> Answers:
-    """What all nets answer to the pictures of a group's list."""
+def _answers(config: Config, group: Group, line: Lifeline) -> Answers:
+    """What nets answer to the pictures of a group's list, for its target."""
     places = Places(config)
     ids = existing(places.split(group.val.list)).read_text(encoding="utf-8").split()
 
@@ -83,17 +79,12 @@ def _answers(config: Config, group: Group, scored: Sequence[str], line: Lifeline
             raise StageFailure(message, exit_code=line.exit_code)
 
     return Answers(
-        {run: places.net(run) for run in scored},
+        {run: places.net(run) for run in config.runs},
         Samples(existing(places.dataset(group.val.dataset)), ids),
-        target=_target(config, group.runs[0]),
+        target=group.target,
         device=chosen_device(),
         go_on=go_on,
     )
-
-
-def _palette(answers: Answers) -> Palette:
-    """The classes as the dataset's own dataset.json has them."""
-    return Palette(names=answers.facts.classes, colours=palette(answers.facts.palette), void=VOID)
 
 
 def _history(file: Path) -> list[tuple[float, float]]:
@@ -114,14 +105,14 @@ def _mean_iu(hist: NDArray[np.int64], facts: Target) -> float:
     return 100 * metrics(hist, over=facts.average).mean_iu
 
 
-def _background(config: Config, hists: results.Histograms, facts: Mapping[str, Target]) -> dict[str, float]:
-    """The mean IU of answering background everywhere, by val list, where there is a background."""
-    found = {}
-    for run, hist in hists.items():
-        answer = facts[run].background
-        if answer is not None:
-            found[config.runs[run].val.list] = _mean_iu(constant_answer(hist, answer=answer), facts[run])
-    return found
+def _background(found: Sequence[Group], hists: results.Histograms, facts: Mapping[str, Target]) -> list[float]:
+    """The mean IU of answering background everywhere, for each list and target that has a background."""
+    by_place = {}
+    for group in found:
+        run = group.runs[0]
+        if (answer := facts[run].background) is not None:
+            by_place[group.place] = _mean_iu(constant_answer(hists[run], answer=answer), facts[run])
+    return list(by_place.values())
 
 
 def _choice(group: Group, answers: Answers, mean_iu: Mapping[str, float]) -> Choice:
@@ -165,7 +156,7 @@ def _segmentations(gallery: Gallery, group: Group, answers: Answers, chosen: Cho
         for item in chosen.images
     ]
     gallery.add(
-        segmentations.segmentations(rows, palette=gallery.palette, gain=chosen.gain),
+        segmentations.segmentations(rows, palette=answers.palette, gain=chosen.gain),
         key=f"segmentations-{group.key}",
         section="segmentations",
         title=group.title,
@@ -178,7 +169,7 @@ def _segmentations(gallery: Gallery, group: Group, answers: Answers, chosen: Cho
 
 def _score_maps(gallery: Gallery, group: Group, answers: Answers, hists: results.Histograms) -> None:
     """Two classes in the eyes of a group's nets."""
-    names = gallery.palette.names
+    names = answers.palette.names
     pixels = [int(count) for count in hists[group.runs[-1]].sum(1)]
     shares: dict[int, dict[str, float]] = {
         index: {} for index in choice.classes_to_map(pixels, names=names, background=answers.facts.background)
@@ -203,7 +194,7 @@ def _score_maps(gallery: Gallery, group: Group, answers: Answers, hists: results
     ]
     shown = " and ".join(names[index] for index in where)
     gallery.add(
-        score_maps.score_maps(rows, palette=gallery.palette),
+        score_maps.score_maps(rows, palette=answers.palette),
         key="score-maps",
         section="score maps",
         title=shown.capitalize(),
@@ -220,5 +211,5 @@ def _of_vgg16(config: Config, found: Sequence[Group]) -> Group | None:
         mine = [run for run in group.runs if config.net(run).backbone.architecture == "vgg16"]
         if mine:
             labels = {run: group.labels[run] for run in (mine if group.chain else mine[:1])}
-            return Group(key=group.key, title=group.title, val=group.val, chain=group.chain, labels=labels)
+            return replace(group, labels=labels)
     return None
