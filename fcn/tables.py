@@ -130,12 +130,11 @@ def score_grid(rows: Sequence[Json], *, note: str = "") -> Grid:
 def score_note(rows: Sequence[Json], timing: Mapping[str, Json]) -> str:
     """What the scores are of, to be put below them."""
     where, timed = on_lists(rows), timing.values()
+    some = any(row["numbers"]["background_mean_iu"] is not None for row in rows)
+    background = " “all background” is the mean IU of answering background everywhere." if some else ""
     on = f"On {where[0]}. " if len(where) == 1 else ""
     sides = ", ".join(dict.fromkeys(f"{net['side_px']}x{net['side_px']} px" for net in timed))
-    return on + (
-        "Percent. “all background” is the mean IU of answering background everywhere. Forward time: one image of "
-        f"{sides} on {devices(timing)}."
-    )
+    return f"{on}Percent.{background} Forward time: one image of {sides} on {devices(timing)}."
 
 
 def devices(timing: Mapping[str, Json]) -> str:

@@ -34,7 +34,7 @@ In percent, on {images} images at full resolution; void pixels don't count.
 {departures}
 
 ## Limits
-It knows its classes and calls everything else one of them, mostly background. It was scored on pictures like those that
+It knows its classes and calls everything else one of them{mostly}. It was scored on pictures like those that
 it was trained on, and on nothing else; its numbers say nothing of other cameras, places or people, and decisions about
 people should not rest on it. Large pictures need memory in proportion.
 
@@ -76,6 +76,7 @@ def card(config: Config, score: Mapping[str, Any], *, departures: Sequence[Mappi
         init=run.init,
         val=f"`{run.val.list}` ({run.val.dataset})",
         images=score["images"],
+        mostly="" if numbers.get("background_mean_iu") is None else ", mostly background",
         scores="\n".join(f"| {METRICS[x]} | {rounded(numbers[x]):.1f} |" for x in _SCORES if numbers.get(x)),
         departures="\n".join(named) or "None.",
         origins=" ".join(_ORIGINS.get(kind, "") for kind in kinds),

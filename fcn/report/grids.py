@@ -59,11 +59,12 @@ def _shape(net: Net, *, at_once: bool) -> list[str]:
 def _classes(classes: Mapping[str, Json]) -> Grid:
     by_run = {run: {key: value for of in found.values() for key, value in of.items()} for run, found in classes.items()}
     names = dict.fromkeys(name for found in by_run.values() for name in found)
+    lacking = any(len(found) < len(names) for found in by_run.values())
     return Grid(
         title="IU by class",
         head=["class", *classes],
         lines=[[name, *(percent(found.get(name, {}).get("iu")) for found in by_run.values())] for name in names],
-        note="Percent; “-” where a class is in no truth and no answer.",
+        note=f"Percent; “-” where a class is in no truth and no answer{', or none of the dataset’s' * lacking}.",
     )
 
 

@@ -24,10 +24,11 @@ def words(material: Material) -> str:
     scored = {row["run"]: row for row in material.scores["scores"] if row["numbers"]["mean_iu"] is not None}
     mean_iu = {run: row["numbers"]["mean_iu"] for run, row in scored.items()}
     best = scored[max(mean_iu, key=lambda run: mean_iu[run])]
+    constant = best["numbers"]["background_mean_iu"]
+    background = "" if constant is None else f"; answering background everywhere has {constant:.1f}"
     parts = [
         f"{len(scored)} of {len(material.config.runs)} runs are trained and scored. The best, {best['run']}, has a "
-        f"mean IU of {mean_iu[best['run']]:.1f} on {best['images']} images of {best['val']}; answering background "
-        f"everywhere has {best['numbers']['background_mean_iu']:.1f}."
+        f"mean IU of {mean_iu[best['run']]:.1f} on {best['images']} images of {best['val']}{background}."
     ]
     for switch in material.figures["switches"]:
         if switch["gain"]:
