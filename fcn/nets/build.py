@@ -1,8 +1,10 @@
 """What a network starts from, and the network that a trained run's checkpoint holds."""
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from fcn.config import misfit
 from fcn.errors import InputError
@@ -12,6 +14,7 @@ from fcn.nets.fcn import FCN
 from fcn.nets.surgery import transplant
 from fcn.shape import Net
 
+_AGAIN = "make or fetch it again"
 _SHAPE_FIELDS = ("architecture", "width", "fc", "input_px")
 
 
@@ -52,12 +55,17 @@ def start(net: FCN, checkpoint: Checkpoint, *, where: str) -> HandOver:
 
 
 def trained(checkpoint: Checkpoint) -> FCN:
-    """The network that a trained run's checkpoint holds, ready to predict."""
-    assert checkpoint.net is not None
+    """The network that a trained run's checkpoint holds, ready to predict.
+
+    Raises InputError where it holds none, or other tensors than its net has.
+    """
+    where = f"the checkpoint of {checkpoint.provenance.get('run') or checkpoint.provenance.get('weights', 'a net')}"
+    if checkpoint.net is None:
+        raise InputError(f"{where} holds a classifier, not a net; those that were trained are in data/<profile>/nets/")
+    _check_whole(checkpoint.state, checkpoint.net, where=where)
     with torch.random.fork_rng(devices=[]):  # its random start is overwritten: leave the caller's generator alone
         net = FCN(checkpoint.net)
-    missing = transplant(net, checkpoint.state)
-    assert not missing, missing
+    transplant(net, checkpoint.state)
     return net.eval()
 
 
@@ -73,9 +81,32 @@ def _check_fit(checkpoint: Checkpoint, net: Net, *, where: str) -> None:
                 f"{where} has a backbone with {field} {found}, the run wants {wanted}; "
                 "start from weights of the run's own backbone"
             )
+    if lacking := [name for name in net.inputs if name not in checkpoint.preprocessing]:
+        raise InputError(f"{where} has no preprocessing for {', '.join(lacking)}, which the run's net takes")
     if checkpoint.net is None:
         return
     # A foreign file of weights doesn't tell what its skips were scaled by: that is the run's to say.
     problem = misfit(net, checkpoint.net, scaled="run" in checkpoint.provenance)
     if problem is not None:
         raise InputError(f"{where} {problem}")
+    _check_whole(checkpoint.state, checkpoint.net, where=where)
+
+
+def _check_whole(state: Mapping[str, Tensor], net: Net, *, where: str) -> None:
+    """Raise InputError unless `state` has the tensors of `net`, no other, in their shapes."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        own = FCN(net).state_dict()
+    if lacking := own.keys() - state.keys():
+        raise InputError(f"{where} lacks {_some(lacking)}, which its own net has; {_AGAIN}")
+    if added := state.keys() - own.keys():
+        raise InputError(f"{where} holds {_some(added)}, which its own net has not; {_AGAIN}")
+    for name, tensor in state.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(
+                f"{where} holds {name} with shape {tuple(tensor.shape)}, its own net wants {tuple(own[name].shape)}; "
+                f"{_AGAIN}"
+            )
+
+
+def _some(names: Set[str]) -> str:
+    return min(names) if len(names) == 1 else f"{min(names)} and {len(names) - 1} more"

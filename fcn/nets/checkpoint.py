@@ -22,6 +22,7 @@ from fcn.shape import Backbone, Net
 
 _FORMAT = "fcn checkpoint"
 _VERSION = 2
+_AGAIN = "make or fetch it again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint; no code in it is run.
 
-    Raises InputError for another kind of file, another version of the format, and a truncated or damaged file.
+    Raises InputError for another kind of file, another version of the format, a truncated or damaged file, and a
+    description that doesn't fit its net. Whether the tensors do is seen where the net is built, in fcn.nets.build.
     """
     content = torch_file.read(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
@@ -108,20 +110,24 @@ def load(path: Path) -> Checkpoint:
             f"{path} is a file of torch.save, but not a checkpoint of this project; "
             "a state dict is read by a weights entry of kind state_dict"
         )
-    if content.get("version") == 1:
-        content = version_1.converted(content, path, digest=digest)
-    if content.get("version") != _VERSION:
+    if content.get("version") not in (1, _VERSION):
         raise InputError(
             f"{path} has version {content.get('version')} of the checkpoint format, this code reads 1 and {_VERSION}; "
             "make it again with `dvc repro`, or use the code that wrote it"
         )
+    if not _is_state(content.get("state")):
+        raise InputError(f"{path} has no tensors by name as its `state`; {_AGAIN}")
+    if content["version"] == 1:
+        content = version_1.converted(content, path, digest=digest)
     try:
         about = _ABOUT.validate_json(content["about"])
     except (KeyError, ValidationError):
         raise InputError(f"{path} doesn't say what its tensors are for; make it again with `dvc repro`") from None
     state: dict[str, Tensor] = content["state"]
     if digest(state) != about.digest:
-        raise InputError(f"{path} is damaged: its tensors are not those that were written; make or fetch it again")
+        raise InputError(f"{path} is damaged: its tensors are not those that were written; {_AGAIN}")
+    if about.net is not None:
+        _check_description(about, about.net, path=path)
     return Checkpoint(
         backbone=about.backbone,
         net=about.net,
@@ -130,6 +136,29 @@ def load(path: Path) -> Checkpoint:
         state=state,
         provenance=about.provenance,
     )
+
+
+def _is_state(value: object) -> bool:
+    """Whether these are tensors by name, with values that can be hashed."""
+    return isinstance(value, dict) and all(
+        isinstance(name, str)
+        and isinstance(tensor, Tensor)
+        and (tensor.layout, tensor.device.type, tensor.is_quantized) == (torch.strided, "cpu", False)
+        for name, tensor in value.items()
+    )
+
+
+def _check_description(about: _About, net: Net, *, path: Path) -> None:
+    """Each of the net's inputs has its preprocessing, and the heads that have named classes have as many."""
+    if set(about.preprocessing) != set(net.inputs):
+        found = ", ".join(about.preprocessing) or "no input"
+        raise InputError(f"{path} has preprocessing for {found}, its net takes {', '.join(net.inputs)}; {_AGAIN}")
+    for name, target in about.targets.items():
+        if len(target.classes) != net.heads.get(name):
+            raise InputError(
+                f"{path} names {len(target.classes)} classes for {name!r}, its net has "
+                f"{net.heads.get(name, 'no such head')}; {_AGAIN}"
+            )
 
 
 def _sorted(value: Any, *, of: str = "") -> Any:

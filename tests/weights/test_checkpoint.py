@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -167,6 +168,48 @@ def test_a_description_that_lacks_something_is_refused(tmp_path: Path, version: 
     torch.save({"format": "fcn checkpoint", "version": version, "about": about, "state": {}}, tmp_path / "net.pt")
     with pytest.raises(InputError, match="doesn't say what its tensors are for"):
         checkpoint.load(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    "state", [None, [], "x", [torch.zeros(1)], {"a": 1}, {1: torch.zeros(1)}, {"a": torch.eye(2).to_sparse()}]
+)
+def test_a_file_without_tensors_by_name_is_refused(tmp_path: Path, version: int, state: object) -> None:
+    """No `state`, or one of another kind, gives one sentence in both formats."""
+    content = {"format": "fcn checkpoint", "version": version, "about": "{}", "state": state}
+    torch.save(content, tmp_path / "net.pt")
+    with pytest.raises(InputError, match=r"net\.pt has no tensors by name as its `state`; make or fetch it again$"):
+        checkpoint.load(tmp_path / "net.pt")
+    del content["state"]
+    torch.save(content, tmp_path / "net.pt")
+    with pytest.raises(InputError, match=r"net\.pt has no tensors by name as its `state`"):
+        checkpoint.load(tmp_path / "net.pt")
+
+
+SEMANTIC = Target(classes=("sky", "tree"), background=None, average="seen")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"preprocessing": {}}, r"has preprocessing for no input, its net takes rgb; make"),
+        ({"preprocessing": {"depth": preset("caffe")}}, r"has preprocessing for depth, its net takes rgb; make"),
+        ({"targets": {"semantic": SEMANTIC}}, r"names 2 classes for 'semantic', its net has 3; make"),
+        ({"targets": {"depth": SEMANTIC}}, r"names 2 classes for 'depth', its net has no such head; make"),
+    ],
+)
+def test_a_description_that_contradicts_its_net_is_refused(
+    tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
+    """Inputs without preprocessing, and classes that the heads don't have, are named when the file is read."""
+    path = saved(tmp_path / "net.pt", dataclasses.replace(NET, **change))
+    with pytest.raises(InputError, match=rf"net\.pt {sentence}"):
+        checkpoint.load(path)
+
+
+def test_classes_may_have_no_names(tmp_path: Path) -> None:
+    """Foreign files name none of their classes: such a checkpoint is read."""
+    assert checkpoint.load(saved(tmp_path / "net.pt", dataclasses.replace(NET, targets={}))).targets == {}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which stands for a full disk")

@@ -1,0 +1,93 @@
+"""A checkpoint's tensors are those of its own net, or it is refused: as a parent, and to predict with."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from fcn.errors import InputError
+from fcn.nets.build import start, trained
+from fcn.nets.checkpoint import Checkpoint
+from fcn.nets.fcn import FCN
+from fcn.nets.preprocessing import preset
+from fcn.shape import Backbone
+from tests.nets.shapes import shape
+
+BACKBONE = Backbone(architecture="vgg16", width=1 / 32, fc=4, input_px=64, dropout=0.5)
+PARENT, CHILD = shape(BACKBONE, 32, classes=3), shape(BACKBONE, 16, classes=3)
+BIAS = "heads.semantic.score_fr.bias"
+
+
+def made() -> Checkpoint:
+    return Checkpoint(
+        backbone=BACKBONE,
+        net=PARENT,
+        targets={},
+        preprocessing={"rgb": preset("sample")},
+        state=FCN(PARENT).state_dict(),
+        provenance={"run": "a-run"},
+    )
+
+
+def lacking(state: dict[str, Tensor]) -> None:
+    del state[BIAS]
+
+
+def lacking_two(state: dict[str, Tensor]) -> None:
+    del state[BIAS], state["trunk.fc7.bias"]
+
+
+def adding(state: dict[str, Tensor]) -> None:
+    state["heads.semantic.score_pool4.bias"] = torch.zeros(3)
+
+
+def reshaping(state: dict[str, Tensor]) -> None:
+    state["trunk.fc7.weight"] = state["trunk.fc7.weight"].flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lacking, rf"lacks {BIAS}, which its own net has; make or fetch it again$"),
+        (lacking_two, rf"lacks {BIAS} and 1 more, which its own net has; make or fetch it again$"),
+        (adding, r"holds heads\.semantic\.score_pool4\.bias, which its own net has not; make or fetch it again$"),
+        (reshaping, r"holds trunk\.fc7\.weight with shape \(4, 4\), its own net wants \(4, 4, 1, 1\); make"),
+    ],
+)
+def test_tensors_that_are_not_the_net_s_are_refused(damage: Callable[[dict[str, Tensor]], None], sentence: str) -> None:
+    """A tensor too few, too many or of another shape is named; a net that was to start from it stays as it was."""
+    checkpoint = made()
+    damage(checkpoint.state)
+    with pytest.raises(InputError, match=f"^the checkpoint of a-run {sentence}"):
+        trained(checkpoint)
+    net = FCN(CHILD)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with pytest.raises(InputError, match=f"^nets/a-run.pt {sentence}"):
+        start(net, checkpoint, where="nets/a-run.pt")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_looking_leaves_torch_s_generator_alone() -> None:
+    """What is drawn after a start doesn't depend on what was looked at before it."""
+    checkpoint, net = made(), FCN(CHILD)
+    before = torch.get_rng_state()
+    start(net, checkpoint, where="it")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_classifier_is_no_net() -> None:
+    """Weights that no run has trained predict nothing, and are named."""
+    with pytest.raises(InputError, match=r"^the checkpoint of vgg16-sample holds a classifier, not a net; those that"):
+        trained(replace(made(), net=None, provenance={"weights": "vgg16-sample"}))
+
+
+@pytest.mark.parametrize("net", [PARENT, None])
+def test_an_input_without_preprocessing_is_refused(net: object) -> None:
+    """A net starts neither from a net nor from a classifier that doesn't say how its input is prepared."""
+    checkpoint = made()
+    if net is None:
+        checkpoint = replace(checkpoint, net=None, state={})
+    with pytest.raises(InputError, match=r"^it has no preprocessing for rgb, which the run's net takes$"):
+        start(FCN(CHILD), replace(checkpoint, preprocessing={}), where="it")
