@@ -1,12 +1,12 @@
 """What DVC says of the profile: what is stale, missing or changed here, and entries of dvc.lock without a stage."""
 
 import json
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fcn.commands.checks import lock_entries
 from fcn.commands.checks.dvc_locks import REPOSITORY, is_held
 from fcn.commands.checks.finding import Finding, python, some
 from fcn.config import Config
@@ -81,25 +81,24 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
 def forgotten(pipeline: Path) -> list[str]:
     """The entries of dvc.lock whose stages dvc.yaml hasn't any more, such as those of runs that were renamed."""
     answer, lock = python("-m", "dvc", "stage", "list", "--name-only", str(pipeline)), pipeline.with_suffix(".lock")
-    if answer.returncode or not lock.exists():
+    if answer.returncode:
         return []
     stages = {line.rpartition(":")[2] for line in answer.stdout.split()}
-    entries = re.findall(r"^  (\S+):$", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    return [name for name in entries if name not in stages]
+    return [name for name in lock_entries.names(lock) if name not in stages]
 
 
 def mend(config: Config) -> list[str]:
-    """Take the forgotten entries out of dvc.lock, whose other bytes stay, and return their names."""
+    """Take the forgotten entries out of dvc.lock, whose other bytes stay, and return their names.
+
+    Raises InputError, and changes nothing, where that isn't possible.
+    """
     lock = Path(config.params).with_name("dvc.lock")
     names = forgotten(lock.with_suffix(".yaml"))
     if not names:
         return []
     try:
         with exclusive(REPOSITORY):
-            text = lock.read_text(encoding="utf-8")
-            for name in names:
-                text = re.sub(rf"^  {re.escape(name)}:\n(?:   .*\n)*", "", text, flags=re.MULTILINE)
-            write_text(lock, re.sub(r"^stages:\n\Z", "stages: {}\n", text, flags=re.MULTILINE))
+            write_text(lock, lock_entries.without(lock, names))
     except BlockingIOError:
         message = f"a dvc is at work here and holds the lock, so {lock} stays: ask again when it is done"
         raise StageFailure(message) from None
