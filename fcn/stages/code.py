@@ -71,7 +71,7 @@ def described(config: Config, stage: str, item: str | None) -> dict[str, Any]:
 
         return {"settings": pin(item), "modules": {}}  # its hash says what it is, whatever code fetches it
     roots, settings = _ROOTS[stage](config, item or "")
-    without = NEVER_THE_RESULT if stage != "archives" else (*NEVER_THE_RESULT, *_FETCHING)
+    without = NEVER_THE_RESULT if stage != "archives" else (*NEVER_THE_RESULT, *FETCHING)
     try:
         modules = closure(roots, folder=_FOLDER, without=without, by_member=_BY_MEMBER)
     except ValueError as error:
@@ -110,7 +110,7 @@ def _set_aside(path: Path, target: Path) -> Path:
 
 _COMPUTING = ("classifiers", "train", "evaluate", "timing", "figures")
 # A download is known by its hash, and the generator has no use for how it came.
-_FETCHING = ("fcn.datasets.download", "fcn.datasets.pinned", "fcn.datasets.room", "fcn.paper.downloads")
+FETCHING = ("fcn.datasets.download", "fcn.datasets.pinned", "fcn.datasets.room", "fcn.paper.downloads")
 
 _Described = tuple[list[str], Any]
 

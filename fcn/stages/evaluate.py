@@ -31,7 +31,7 @@ def run(config: Config, name: str | None) -> None:
     if name is None:
         raise InputError(f"evaluate needs a run's name; there are {', '.join(config.runs)}")
     settings, places = config.run(name), Places(config)
-    ids = existing(places.split(settings.val.list)).read_text(encoding="utf-8").split()
+    ids = existing(places.list_file(settings.val.list)).read_text(encoding="utf-8").split()
     samples = Samples(existing(places.dataset(settings.val.dataset)), ids)
     saved = checkpoint.load(existing(places.net(name)))
     _check_classes(saved, samples, name=name, dataset=settings.val.dataset)

@@ -71,7 +71,7 @@ def run(config: Config, name: str | None) -> None:
 def _answers(config: Config, group: Group, line: Lifeline) -> Answers:
     """What nets answer to the pictures of a group's list, for its target."""
     places = Places(config)
-    ids = existing(places.split(group.val.list)).read_text(encoding="utf-8").split()
+    ids = existing(places.list_file(group.val.list)).read_text(encoding="utf-8").split()
 
     def go_on() -> None:
         if line.cut.is_set():

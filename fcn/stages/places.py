@@ -65,7 +65,7 @@ class Places:
         """One `<list>.txt` an image list, an id a line."""
         return self.data / "splits"
 
-    def split(self, name: str) -> Path:
+    def list_file(self, name: str) -> Path:
         """The ids of one image list."""
         return self.splits / f"{name}.txt"
 

@@ -52,7 +52,7 @@ def run(config: Config, name: str | None) -> None:
     settings, recipe, places = config.run(name), config.recipe(name), Places(config)
     origin = existing(places.init(settings.init))
     dataset = existing(places.dataset(settings.train.dataset))
-    samples = Samples(dataset, _ids(existing(places.split(settings.train.list))))
+    samples = Samples(dataset, _ids(existing(places.list_file(settings.train.list))))
     settings_hash = _settings_hash(config, name, origin=origin, dataset=dataset)
     folder = places.resume(name, settings_hash)
     with lifeline() as line, _only_one(folder, line):
@@ -147,7 +147,7 @@ def _settings_hash(config: Config, name: str, *, origin: Path, dataset: Path) ->
         "threads": config.threads,
         "origin": sha256(origin),
         "dataset": facts.read(dataset).sha256,
-        "list": sha256(Places(config).split(config.run(name).train.list)),
+        "list": sha256(Places(config).list_file(config.run(name).train.list)),
     }
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 

@@ -62,8 +62,8 @@ def add_rooms(folder: Path) -> None:
 
 def add_pictures(places: Places) -> None:
     """Five pictures of 64 px in blocks of the three classes."""
-    ids = places.split("voc2012-val-minus-sbd-train").read_text().split()[:5]
-    places.split("rooms-val").write_text("".join(f"{image_id}\n" for image_id in ids))
+    ids = places.list_file("voc2012-val-minus-sbd-train").read_text().split()[:5]
+    places.list_file("rooms-val").write_text("".join(f"{image_id}\n" for image_id in ids))
     folder, random = places.dataset("rooms"), np.random.default_rng(0)
     for name in ("rgb", "semantic"):
         (folder / name).mkdir(parents=True)
