@@ -182,6 +182,23 @@ def test_a_net_of_another_class_count_is_refused(
     assert not (project / "data/tiny/nets").exists()
 
 
+def test_a_net_of_other_classes_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finer net takes no score layers over that were trained on as many, but other classes: the first is named."""
+    monkeypatch.chdir(project)
+    tiny.write(project, tiny.params(iterations=2))
+    assert main(["train", tiny.COARSE]) == 0
+    capsys.readouterr()
+    file = project / "data/tiny/datasets/sbd/dataset.json"
+    file.write_text(
+        file.read_text().replace('"aeroplane"', '"?"').replace('"bicycle"', '"aeroplane"').replace('"?"', '"bicycle"')
+    )
+    said = sentence(here(capsys, "train", tiny.FINER), 2)
+    assert "its class 1 of 'semantic' is 'aeroplane', here it is 'bicycle'; start from weights/NAME instead" in said
+    assert not (project / f"data/tiny/nets/{tiny.FINER}.pt").exists()
+
+
 def test_a_damaged_net_is_refused(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
