@@ -63,10 +63,10 @@ lock:
 # A Python that can make environments; the oldest supported one first, because the lock was made with it.
 define find_python
 for python in python3.11 python3.12 python3.13 python3.14 python3 python none; do \
-  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11, 4))' 2>/dev/null && break; \
 done; \
 if [ "$$python" = none ]; then \
-  echo "error: no Python that fits; found: $$(python3 --version 2>&1). Needed is 3.11 or newer with its venv module" >&2; \
+  echo "error: no Python that fits; found: $$(python3 --version 2>&1). Needed is 3.11.4 or newer with its venv module" >&2; \
   echo "(Debian and Ubuntu: apt install python3-venv), on PATH as python3.11 ... python3" >&2; \
   exit 1; \
 fi
