@@ -53,6 +53,9 @@ class Config:
         for name in self.classifiers:
             if name in self.weights:
                 raise InputError(f"classifiers.{name}: weights has an entry of this name too; rename one of the two")
+        for name, net in self.nets.items():
+            if net.inputs != ("rgb",):
+                raise InputError(f"nets.{name}.inputs: {list(net.inputs)}; the trunks that there are take [rgb]")
         for name, run in self.runs.items():
             self._check_run(name, run)
 

@@ -52,10 +52,8 @@ class Net:
             raise ValueError(f"taps are {list(self.taps)}; [] makes a net of stride 32, [16] of 16, [16, 8] of 8")
         if extra := [tap for tap in self.scales if tap not in self.taps]:
             raise ValueError(f"scales has an entry for {extra[0]}, which is not among the taps {list(self.taps)}")
-        if not self.heads:
-            raise ValueError("heads: a net has at least one, such as {semantic: 21}")
-        if self.inputs != ("rgb",):
-            raise ValueError(f"inputs are {list(self.inputs)}; the trunks that there are take [rgb]")
+        if not self.heads or not self.inputs:
+            raise ValueError("heads and inputs: a net has at least one of each, such as {semantic: 21} and [rgb]")
 
     @property
     def stride(self) -> Literal[32, 16, 8]:

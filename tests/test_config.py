@@ -115,7 +115,12 @@ def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
             "nets.fcn16s-vgg16: taps are [8]; [] makes a net of stride 32, [16] of 16, [16, 8] of",
         ),
         ("nets.fcn16s-vgg16.scales", {8: 0.1}, "scales has an entry for 8, which is not among the taps [16]"),
-        ("nets.fcn16s-vgg16.heads", {}, "heads: a net has at least one, such as {semantic: 21}"),
+        ("nets.fcn16s-vgg16.heads", {}, "heads and inputs: a net has at least one of each"),
+        (
+            "nets.fcn16s-vgg16.inputs",
+            ["rgb", "depth"],
+            "nets.fcn16s-vgg16.inputs: ['rgb', 'depth']; the trunks that there",
+        ),
         ("nets.fcn32s-vgg16.pad", "none", "nets.fcn32s-vgg16.pad: Input should be 100 or 'same'"),
         ("recipes.coarse.mirror", "perhaps", "recipes.coarse.mirror: Input should be a valid boolean"),
         (f"runs.{COARSE}.init", "../vgg16", "runs.voc-fcn32s-vgg16.init: String should match pattern"),
