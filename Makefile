@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: reproduce ui worker test check lock
 reproduce: $(INSTALLED)
 	$(BIN)/dvc repro
-	@sed -n '/^# /,/^Percent/p' data/sample/tables/scores.md
+	@sed -n '/^# /,/Percent[.]/p' data/sample/tables/scores.md
 	@echo; echo "The whole story, departures included: data/sample/report/report.html"
 	@echo "In MLflow, as the papers' tables:      make ui"
 
