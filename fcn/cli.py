@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from fcn import commands, stages
 from fcn.config import Config, load
@@ -25,6 +25,7 @@ _NOT_STAGES = {"device", "observer", "places"}
 _NOT_COMMANDS = {"pictures"}
 # A training counts over all its starts, by itself; the last two are made of what the others took.
 _WITHOUT_COST = {"code", "train", "report", "publish"}
+_INTERRUPTED = "interrupted; the same command goes on from here"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -55,7 +56,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     for name in command_names():
         command = every.add_parser(name, parents=[common], help=_summary(commands, name))
         if name == chosen:
-            importlib.import_module(f"fcn.commands.{name}").add_arguments(command)
+            _imported(f"fcn.commands.{name}").add_arguments(command)
     for name in stage_names():
         stage = every.add_parser(name, parents=[common], help=_summary(stages, name))
         stage.add_argument("name", nargs="?", help="which archive, dataset, net or run, for stages that have several")
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before torch is imported, which reads them once
             os.environ[variable] = str(config.threads)
         if options.command in command_names():
-            importlib.import_module(f"fcn.commands.{options.command}").run(config, options)
+            _imported(f"fcn.commands.{options.command}").run(config, options)
         else:
             _run_stage(config, options.command, name=options.name)
     except InputError as error:
@@ -95,16 +96,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return _say(StageFailure(message), 1, traceback=options.traceback)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print(_INTERRUPTED, file=sys.stderr)
         return 128 + signal.SIGINT
     return 0
+
+
+def _imported(module: str) -> ModuleType:
+    """A stage or a command. While it is imported there is nothing to save: an interrupt ends the process at once.
+
+    Raised in the middle of numpy's or torch's own imports it can be swallowed there, and leaves them half made.
+    """
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        print(_INTERRUPTED, file=sys.stderr, flush=True)
+        os._exit(128 + number)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as for `command &`
+        signal.signal(signal.SIGINT, leave)
+    try:
+        return importlib.import_module(module)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run_stage(config: Config, stage: str, *, name: str | None) -> None:
     """Run it, and write down what it took."""
     began = time.monotonic()
     code.check(config, stage, name)
-    importlib.import_module(f"fcn.stages.{stage}").run(config, name)
+    _imported(f"fcn.stages.{stage}").run(config, name)
     if stage not in _WITHOUT_COST:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         cost = {"seconds": round(time.monotonic() - began, 1), "peak_memory_bytes": peak}
