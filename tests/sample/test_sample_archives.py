@@ -81,7 +81,7 @@ def test_the_same_arguments_give_the_same_bytes_in_another_process(folder: Path,
         "import sys, time\n"
         "from pathlib import Path\n"
         "time.time = lambda: 1.0e9\n"
-        "from fcn.config import Scenes\n"
+        "from fcn.entries import Scenes\n"
         "from fcn.datasets.sample import write_sbd_archive, write_voc_archive\n"
         f"scenes = {SCENES!r}\n"
         f"write_voc_archive(Path(sys.argv[1]) / 'voc.tar', seed={SEED}, scenes=scenes)\n"
@@ -256,7 +256,7 @@ def test_a_full_disk_leaves_an_older_archive_alone(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from fcn.config import Scenes\n"
+        "from fcn.entries import Scenes\n"
         "from fcn.datasets.sample import write_voc_archive\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "try:\n"
