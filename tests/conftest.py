@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from fcn.files import exclusive
 from tests.training import tiny, tracing, workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked gpu where there is no CUDA device."""
+    """Slow files come first, so that no process is left with one at the end; gpu is skipped without a CUDA device."""
+    slow = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: item.path not in slow)  # stable: a file's tests stay together
     marked = [item for item in items if "gpu" in item.keywords]
     if not marked:
         return
@@ -58,6 +61,20 @@ def shared() -> Path:
     return folder
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of the processes which run tests side by side fills, and all of them read."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, done = root / name, root / f"{name}.done"
+    with exclusive(root / f"{name}.lock", patience_seconds=1200.0):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def run_fcn() -> RunFcn:
     """Call `python -m fcn ARGUMENTS` in a folder, as DVC does, and return what came of it."""
@@ -73,29 +90,34 @@ def run_fcn() -> RunFcn:
 @pytest.fixture(scope="session")
 def tiny_project(tmp_path_factory: pytest.TempPathFactory, run_fcn: RunFcn) -> Path:
     """A project folder of the tiny profile with all that comes before training; to be copied, not written to."""
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny.write(folder, tiny.params())
-    tiny.build(folder, run_fcn)
-    return folder
+
+    def make(folder: Path) -> None:
+        tiny.write(folder, tiny.params())
+        tiny.build(folder, run_fcn)
+
+    return once(tmp_path_factory, "tiny", make)
 
 
 @pytest.fixture(scope="session")
 def workspace_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git and DVC project of the tiny profile in which `dvc repro` has done all that comes before training."""
-    folder = workspace.make(tmp_path_factory.mktemp("before") / "project")
-    watch = tracing.watch(folder.parent / "watch")
-    workspace.repro(folder, "splits", *(f"classifiers@{name}" for name in tiny.params()["classifiers"]), **watch)
-    return folder
+
+    def make(folder: Path) -> None:
+        project, watch = workspace.make(folder / "project"), tracing.watch(folder / "watch")
+        workspace.repro(project, "splits", *(f"classifiers@{name}" for name in tiny.params()["classifiers"]), **watch)
+
+    return once(tmp_path_factory, "before", make) / "project"
 
 
 @pytest.fixture(scope="session")
 def workspace_done(tmp_path_factory: pytest.TempPathFactory, workspace_before: Path) -> Path:
     """The same after a whole `dvc repro`; what its stages touched is noted in `watch` beside it."""
-    parent = tmp_path_factory.mktemp("done")
-    for name in ("project", "watch"):
-        shutil.copytree(workspace_before.parent / name, parent / name, symlinks=True)
-    workspace.repro(parent / "project", **tracing.watched(parent / "watch"))
-    return parent / "project"
+
+    def make(folder: Path) -> None:
+        shutil.copytree(workspace_before.parent, folder, symlinks=True, dirs_exist_ok=True)
+        workspace.repro(folder / "project", **tracing.watched(folder / "watch"))
+
+    return once(tmp_path_factory, "done", make) / "project"
 
 
 @pytest.fixture(scope="session")

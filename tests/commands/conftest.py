@@ -9,14 +9,12 @@ import pytest
 from fcn.cli import main
 from tests.commands import healthy
 from tests.commands.healthy import Doctor
-from tests.conftest import RunFcn
+from tests.conftest import RunFcn, once
 
 
 @pytest.fixture(scope="session")
 def healthy_once(tmp_path_factory: pytest.TempPathFactory, repository: Path, run_fcn: RunFcn) -> Path:
-    root = tmp_path_factory.mktemp("healthy")
-    healthy.make(root, repository, run_fcn)
-    return root
+    return once(tmp_path_factory, "healthy", lambda folder: healthy.make(folder, repository, run_fcn))
 
 
 @pytest.fixture

@@ -5,18 +5,21 @@ from pathlib import Path
 import pytest
 
 from fcn.cli import main
+from tests.conftest import once
 from tests.report.project import inside, make
 
 
 @pytest.fixture(name="project", scope="session")
 def _project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small sample profile, from archives to the report; tests only read it."""
-    folder = tmp_path_factory.mktemp("report")
-    make(folder)
-    with inside(folder):
-        assert main(["figures"]) == 0
-        assert main(["report"]) == 0
-    return folder
+
+    def whole(folder: Path) -> None:
+        make(folder)
+        with inside(folder):
+            assert main(["figures"]) == 0
+            assert main(["report"]) == 0
+
+    return once(tmp_path_factory, "report", whole)
 
 
 @pytest.fixture(name="data", scope="session")

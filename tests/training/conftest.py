@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import once
 from tests.training import processes, tiny
 
 
@@ -19,11 +20,14 @@ def project(tmp_path: Path, tiny_project: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_project: Path, run_fcn: tiny.RunFcn) -> dict[str, bytes]:
     """The coarse run's net and history, by the file's suffix, from one `python -m fcn train` that was left alone."""
-    folder = shutil.copytree(tiny_project, tmp_path_factory.mktemp("undisturbed") / "project")
-    ended = run_fcn(["train", tiny.COARSE], folder)
-    assert ended.returncode == 0, ended.stderr
-    assert not list(folder.glob(".resume/*/*")), "resume states of a finished training are removed"
-    return outcome(folder)
+
+    def make(folder: Path) -> None:
+        shutil.copytree(tiny_project, folder, dirs_exist_ok=True)
+        ended = run_fcn(["train", tiny.COARSE], folder)
+        assert ended.returncode == 0, ended.stderr
+        assert not list(folder.glob(".resume/*/*")), "resume states of a finished training are removed"
+
+    return outcome(once(tmp_path_factory, "undisturbed", make))
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
