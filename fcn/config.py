@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,25 @@ class Config:
 
     `threads` is the number of CPU threads that every stage computes with. It is a setting, not a property of the
     machine, because sums that are split otherwise end in other last digits. `backbones` is where params.yaml writes
-    them down once; nets, weights and classifiers hold copies.
+    them down once; nets, weights and classifiers hold copies. A section that has nothing in it may be left out where
+    it has a default here; of those that the graph walks, dvc.yaml says so too, under `vars`.
     """
 
     profile: Name
     root: str
     params: str
     threads: Count
-    archives: dict[Name, Archive]
+    archives: dict[Name, Archive] = field(default_factory=dict)
     datasets: dict[Name, Dataset]
     lists: dict[Name, ImageList]
-    disjoint: list[tuple[Name, Name]]
-    backbones: dict[Name, Backbone]
-    classifiers: dict[Name, Classifier]
-    weights: dict[Name, Weights]
+    disjoint: list[tuple[Name, Name]] = field(default_factory=list)
+    backbones: dict[Name, Backbone] = field(default_factory=dict)
+    classifiers: dict[Name, Classifier] = field(default_factory=dict)
+    weights: dict[Name, Weights] = field(default_factory=dict)
     nets: dict[Name, Net]
     recipes: dict[Name, Recipe]
     runs: dict[Name, Run]
-    departures: dict[str, str]
+    departures: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, dataset in self.datasets.items():

@@ -1,4 +1,4 @@
-"""What a run does otherwise than the papers, each with a name and a reason."""
+"""What a run does otherwise than the papers, each with a name and a reason; a run may follow none of them."""
 
 import math
 from dataclasses import dataclass
@@ -73,14 +73,21 @@ def _ask_for_reasons(config: Config, missing: dict[str, tuple[str, _Difference]]
         f"{name} (published {item.published}, {run_name} has {item.ours})" for name, (run_name, item) in missing.items()
     )
     lines = ", ".join(f"`{name}: why`" for name in missing)
-    return f"{config.params}: departures from the papers without a reason: {shown}; write {lines} under `departures:`"
+    return (
+        f"{config.params}: departures from the papers without a reason: {shown}; write {lines} under `departures:`, "
+        "or take out the `regime` of runs that follow no paper"
+    )
 
 
 def _differences(config: Config, name: str) -> list[_Difference]:
-    run, experiment = config.run(name), _experiment(config, name)
-    found = [*_network(config, name), *_list("val-list", config, run.val, experiment.val)]
+    run = config.run(name)
+    if run.regime == "none":
+        return []
+    experiment = _experiment(config, name)
+    found = [*_network(config, name), *_list("val-list", config, run.val, experiment.val if experiment else None)]
     if config.recipe(name).iterations > 0:
-        found += _list("train-list", config, run.train, experiment.train) + _settings(config, name)
+        found += _list("train-list", config, run.train, experiment.train if experiment else None)
+        found += _settings(config, name)
     elif _is_whole_net(_first_weights(config, name)[1]):
         return found  # the authors' own net, scored as it is: its training is theirs
     return [*found, *_start(config, name), *_length(config, name)]
@@ -169,6 +176,7 @@ def _settings(config: Config, name: str) -> list[_Difference]:
         *_compared("momentum", published.momentum, ours.momentum),
         *_compared("rate", published.rate, ours.rate),
         *_compared("bias-rate", published.bias_rate, ours.bias_rate),
+        *(_compared("score-bias-rate", of_score, ours.bias_rate) if (of_score := published.score_bias_rate) else []),
         *_compared("bias-decay", published.bias_decays, False),  # fcn/training/optimizer.py: biases never decay
         *_compared("decay", published.decay, ours.decay),
         *_compared("loss", published.loss, ours.loss),
@@ -195,6 +203,8 @@ def _words(name: str, value: object) -> str:
     """A setting as people read it: `none` for off, `not stated` for a rate that nobody published."""
     if value is None:
         return "not stated" if name == "rate" else "none"
+    if name in ("warmup", "drop"):  # torch has v = m v + g, w = w - r v, Caffe v = m v + r g, w = w - v
+        return f"{value}; earlier gradients in the momentum count at the new rate, in Caffe at their own"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):  # what the maps of the skips are multiplied by
@@ -202,7 +212,9 @@ def _words(name: str, value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _list(name: str, config: Config, ref: ListRef, published: PublishedList) -> list[_Difference]:
+def _list(name: str, config: Config, ref: ListRef, published: PublishedList | None) -> list[_Difference]:
+    if published is None:  # a dataset that the regime doesn't know
+        return []
     ours, generated = config.lists[ref.list], config.generated(ref.dataset)
     found = (config.dataset(ref.dataset).format, ours.list, ours.published, ours.expect)
     if not generated and found == (published.dataset, published.list, published.published, published.images):
@@ -211,8 +223,9 @@ def _list(name: str, config: Config, ref: ListRef, published: PublishedList) -> 
     return [_Difference(name=name, published=f"{published.name}, {published.images} images", ours=shown)]
 
 
-def _experiment(config: Config, name: str) -> Experiment:
+def _experiment(config: Config, name: str) -> Experiment | None:
     run = config.run(name)
+    assert run.regime != "none"
     return protocol.experiment(
         run.regime, dataset=config.dataset(run.train.dataset).format, images=config.lists[run.train.list].expect
     )
@@ -224,6 +237,8 @@ def _length(config: Config, name: str) -> list[_Difference]:
     ours = config.recipe(name).iterations
     if published.value is not None:
         return _compared("iterations", published, ours)
+    if experiment is None:
+        return []
     if experiment.epochs_at_least is None:
         return [_Difference(name="iterations", published=experiment.duration, ours=str(ours))]
     epochs = experiment.epochs_at_least.value

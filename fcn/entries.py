@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from fcn.shape import STRICT, Backbone, Count, Name, Positive
 
+Preset = Literal["imagenet", "inception", "caffe", "sample"]  # fcn/nets/preprocessing.py has what they are
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0)]
 
@@ -81,9 +82,16 @@ class Classifier:
     """A classifier that is trained here on the sample's crops; without `training` a start from scratch."""
 
     backbone: Backbone
-    preprocessing: Name
+    preprocessing: Preset
     training: ClassifierTraining | None = None
     seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if self.training is not None and self.preprocessing != "sample":
+            raise ValueError(
+                f"preprocessing is {self.preprocessing!r}, but the sample's crops are prepared by 'sample'; "
+                "write preprocessing: sample"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -96,7 +104,7 @@ class Weights:
     backbone: Backbone
     kind: Name
     from_: Annotated[str, Field(validation_alias="from")]
-    preprocessing: Name
+    preprocessing: Preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -143,10 +151,11 @@ class Run:
 
     `init` is the path of what it starts from, below the profile's data folder and without suffix:
     `weights/NAME`, of a weights entry or a classifier, or, for the staged hand-over, `nets/RUN`.
-    `regime` says whose settings it is compared with; it changes nothing in the training.
+    `regime` says whose settings and numbers it is compared with, `none` that it follows no paper; it changes nothing
+    in the training.
     """
 
-    regime: Literal["cvpr", "pami"]
+    regime: Literal["cvpr", "pami", "none"] = "none"
     train: ListRef
     val: ListRef
     net: Name

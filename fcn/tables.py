@@ -161,8 +161,9 @@ def paper_table(
 
     `rows` are our scores, `structures` of the networks by architecture, `departing` the names of departures by run.
     """
-    ours = {row["run"]: row for row in rows if row["images"]}
-    made = [_paper_row(row, ours, structures) for row in table.rows]
+    ours = {row["run"]: row for row in rows if row["images"] and config.run(row["run"]).regime != "none"}
+    known = {run: {**row["numbers"], "percent": _percent_of_whole(config, run, ours)} for run, row in ours.items()}
+    made = [_paper_row(row, known, structures) for row in table.rows]
     used = sorted({row["run"] for row in made if row["run"] is not None})
     names = sorted({name for run in used for name in departing[run]})
     remarks = [f"Printed: {table.dataset}, {table.split}.", table.note]
@@ -188,9 +189,22 @@ def paper_table(
     }
 
 
+def _percent_of_whole(config: Config, name: str, ours: Mapping[str, Json]) -> float | None:
+    """The mean IU of a net whose score layers alone were trained, in percent of the same net's, trained whole."""
+    run = config.run(name)
+    if config.recipe(name).trained == "all":
+        return None
+    for other, row in ours.items():
+        theirs = config.run(other)
+        same = all(getattr(run, field) == getattr(theirs, field) for field in ("train", "val", "net", "init"))
+        if same and config.recipe(other).trained == "all" and (whole := row["numbers"]["mean_iu"]):
+            return _times(100 / whole, ours[name]["numbers"]["mean_iu"])
+    return None
+
+
 def _paper_row(row: Row, ours: Mapping[str, Json], structures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     run = next((name for name in row.runs if name in ours), None)
-    known = {**(ours[run]["numbers"] if run is not None else {}), **structures.get(row.architecture, {})}
+    known = {**(ours[run] if run is not None else {}), **structures.get(row.architecture, {})}
     cells = {}
     for metric, printed in row.cells.items():
         number = known.get(metric)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fcn.datasets.labels import palette
+from fcn.errors import InputError
 from fcn.files import read_json
 
 Colour = tuple[int, int, int]
@@ -47,6 +48,22 @@ class Facts:
     def as_json(self) -> dict[str, Any]:
         """As it stands in the file."""
         return asdict(self)
+
+
+def of_heads(heads: Mapping[str, int], known: Mapping[str, Target], *, dataset: str, where: str) -> dict[str, Target]:
+    """What a net's heads tell apart, as the dataset names it; `heads` are numbers of classes by target.
+
+    Raises InputError for a head that the dataset has no labels for, or another number of classes.
+    """
+    for target, classes in heads.items():
+        if target not in known:
+            raise InputError(f"{where} has a head {target!r}, but the labels of {dataset} are: {', '.join(known)}")
+        if (count := len(known[target].classes)) != classes:
+            raise InputError(
+                f"{where} has {classes} classes for {target!r}, but {dataset} has {count}; "
+                f"write heads: {{{target}: {count}}}"
+            )
+    return {target: known[target] for target in heads}
 
 
 def read(folder: Path) -> Facts:

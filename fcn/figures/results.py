@@ -68,7 +68,7 @@ def _printed(name: str, run: Run) -> tuple[float | None, str]:
         ((key.startswith(run.regime), -row.runs.index(name), key), cell.value, f"{table.paper}, {table.number}")
         for key, table in every().items()
         for row in table.rows
-        if key.startswith(("cvpr_table", "pami_table")) and name in row.runs
+        if run.regime != "none" and key.startswith(("cvpr_table", "pami_table")) and name in row.runs
         if (cell := row.cells.get("mean_iu")) is not None and cell.confirmed
     ]
     return max(found)[1:] if found else (None, "")

@@ -76,12 +76,16 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The published settings of one network. The names are those of fcn/entries.py wherever it has the setting."""
+    """The published settings of one network. The names are those of fcn/entries.py wherever it has the setting.
+
+    `score_bias_rate` is that of the score layer's bias, where it is another than the other biases'.
+    """
 
     images_per_step: Fact[int]
     momentum: Fact[float]
     rate: Fact[float | None]
     bias_rate: Fact[float]
+    score_bias_rate: Fact[float] | None = None
     bias_decays: Fact[bool]
     decay: Fact[float]
     loss: Fact[str]
@@ -152,7 +156,7 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
             dropout=Fact(value=0.4, source="the classifier's own paper; not stated for the FCN", confirmed=False),
             carried_by=(),
             preprocessing="caffe",
-            torchvision_differs="torchvision's: batches normalised, 3x3 for 5x5 convolutions",
+            torchvision_differs="torchvision's: batches normalised (statistics frozen), 3x3 for 5x5 convolutions",
             source=CVPR_41,
         ),
     }
@@ -192,13 +196,15 @@ PAMI = replace(
     jitter=Fact(value=0, source=RELEASE),
 )
 
-# The release's one AlexNet keeps the conference paper's batch and momentum, and doubles no bias.
+# The release's one AlexNet keeps the conference paper's batch and momentum, and doubles no bias but the score layer's,
+# which alone doesn't decay.
 PAMI_ALEXNET = replace(
     PAMI,
     images_per_step=Fact(value=20, source=f"{RELEASE}, voc-fcn-alexnet: 1 image, accumulated 20 times"),
     momentum=Fact(value=0.9, source=f"{RELEASE}, voc-fcn-alexnet"),
     rate=Fact(value=1e-4, source=f"{RELEASE}, voc-fcn-alexnet"),
     bias_rate=Fact(value=1.0, source=f"{RELEASE}, voc-fcn-alexnet"),
+    score_bias_rate=Fact(value=2.0, source=f"{RELEASE}, voc-fcn-alexnet"),
     bias_decays=Fact(value=True, source=f"{RELEASE}, voc-fcn-alexnet"),
     loss=Fact(value="mean", source=f"{RELEASE}, voc-fcn-alexnet"),
 )
@@ -240,13 +246,7 @@ def recipe(regime: str, *, architecture: str, stride: int, at_once: bool, traine
     )
 
 
-def experiment(regime: str, *, dataset: str, images: int | None) -> Experiment:
+def experiment(regime: str, *, dataset: str, images: int | None) -> Experiment | None:
     """The regime's experiment that trains on this dataset; where several do, the one with this many images."""
-    of_regime = EXPERIMENTS[regime]
-    for candidate in of_regime:
-        if candidate.train.dataset == dataset and images == candidate.train.images:
-            return candidate
-    for candidate in of_regime:
-        if candidate.train.dataset == dataset:
-            return candidate
-    return of_regime[-1]
+    found = [item for item in EXPERIMENTS[regime] if item.train.dataset == dataset]
+    return next((item for item in found if item.train.images == images), found[0] if found else None)

@@ -16,7 +16,6 @@ from fcn.nets.preprocessing import preset
 from fcn.stages.places import Places
 from fcn.training import classifier
 
-_SAMPLE_PREPROCESSING = "sample"
 _LINES = 5  # of progress, where there is no terminal
 
 
@@ -29,11 +28,6 @@ def run(config: Config, name: str | None) -> None:
     state: dict[str, Tensor] = {}
     told = "no weights: every tensor starts at random"
     if entry.training is not None:
-        if entry.preprocessing != _SAMPLE_PREPROCESSING:
-            raise InputError(
-                f"classifiers.{name}: preprocessing is {entry.preprocessing!r}, but the sample's crops are prepared "
-                f"by {_SAMPLE_PREPROCESSING!r}; write preprocessing: {_SAMPLE_PREPROCESSING}"
-            )
         with _shown(name) as progress:
             state, accuracy = classifier.train(
                 entry.backbone,

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import fcn
+from fcn import departures
 from fcn.code_digest import closure
 from fcn.config import Config
+from fcn.datasets import facts, formats
 from fcn.errors import InputError, StageFailure
 from fcn.files import read_json, whole_folder, write_json
 from fcn.shape import Backbone
@@ -39,6 +41,7 @@ def run(config: Config, name: str | None) -> None:
     """Write code/<stage>[@<name>].json for every stage of the graph but this one."""
     if name is not None:
         raise InputError(f"code takes no name, found {name!r}; write `python -m fcn code`")
+    _check(config)
     places = Places(config)
     for path in _unlisted(config):
         target = _set_aside(path, places.removed / path.relative_to(places.data))
@@ -46,6 +49,18 @@ def run(config: Config, name: str | None) -> None:
     with whole_folder(places.data / "code") as part:
         for stage, item in stages(config):
             write_json(part / f"{address(stage, item)}.json", described(config, stage, item))
+
+
+def _check(config: Config) -> None:
+    """Say what is wrong before anything is downloaded or trained: a missing reason, heads that the labels don't fit.
+
+    Raises InputError.
+    """
+    departures.check(config)
+    for name, run in config.runs.items():
+        for ref in (run.train, run.val):
+            known = formats.load(config.dataset(ref.dataset).format).TARGETS
+            facts.of_heads(config.nets[run.net].heads, known, dataset=ref.dataset, where=f"runs.{name}.net")
 
 
 def stages(config: Config) -> Iterator[tuple[str, str | None]]:

@@ -58,7 +58,9 @@ def run(config: Config, name: str | None) -> None:
     with lifeline() as line, _only_one(folder, line):
         torch.manual_seed(settings.seed)
         net = FCN(config.net(name))
-        targets = _targets(net, samples, dataset=settings.train.dataset, where=f"runs.{name}.net")
+        targets = facts.of_heads(
+            net.net.heads, samples.facts.targets, dataset=settings.train.dataset, where=f"runs.{name}.net"
+        )
         start_from = checkpoint.load(origin)
         handed = start(net, start_from, where=str(origin))
         _check_names(start_from, targets, dataset=settings.train.dataset, where=str(origin))
@@ -106,23 +108,6 @@ def run(config: Config, name: str | None) -> None:
 
 def _ids(split: Path) -> list[str]:
     return split.read_text(encoding="utf-8").split()
-
-
-def _targets(net: FCN, samples: Samples, *, dataset: str, where: str) -> dict[str, Target]:
-    """What the net's heads tell apart, as the dataset names it.
-
-    Raises InputError for a head that the dataset has no labels for, or another number of classes.
-    """
-    known = samples.facts.targets
-    for target, classes in net.net.heads.items():
-        if target not in known:
-            raise InputError(f"{where} has a head {target!r}, but the labels of {dataset} are: {', '.join(known)}")
-        if len(known[target].classes) != classes:
-            raise InputError(
-                f"{where} has {classes} classes for {target!r}, but {dataset} has {len(known[target].classes)}; "
-                f"write heads: {{{target}: {len(known[target].classes)}}}"
-            )
-    return {target: known[target] for target in net.net.heads}
 
 
 def _check_names(start_from: Checkpoint, targets: Mapping[str, Target], *, dataset: str, where: str) -> None:

@@ -86,7 +86,7 @@ def test_the_paper_profile_departs_only_where_it_must() -> None:
             unstated = run.regime == "cvpr" and run.train.list == "sbd-train"
             assert found == {"precision"} | ({"iterations"} if unstated else set()), name
         else:
-            assert found <= {"precision", "architecture", "input", "weights", "bias-decay"}, name
+            assert found <= {"precision", "architecture", "input", "weights", "bias-decay", "score-bias-rate"}, name
 
 
 def test_the_paper_profile_has_the_published_recipes() -> None:
@@ -202,6 +202,15 @@ def test_a_longer_training_than_175_epochs_is_the_papers() -> None:
 def test_either_printed_decay_is_the_papers() -> None:
     """The CVPR paper allows a decay of 5e-4 or 2e-4; the release has only the first."""
     assert "decay" not in _names(_paper({"recipes.cvpr-32s.decay": 2e-4}), "voc-fcn32s-vgg16-cvpr")
+
+
+def test_a_dataset_that_no_regime_knows_has_no_published_list() -> None:
+    """A run on another dataset than the regime's is held to no list and to no length of theirs."""
+    run = "voc-fcn32s-vgg16-cvpr"
+    other = {"lists.sbd-train.expect": 5, "lists.seg11valid.expect": 5, "datasets.sbd.format": "another"}
+    reasons = {f"{REASONS}.val-list": "a test", f"{REASONS}.train-list": "a test"}
+    assert _names(_paper({**other, **reasons}), run) == {"precision"}
+    assert {"train-list", "val-list"} < _names(_paper({**other, **reasons, "datasets.sbd.format": "sbd"}), run)
 
 
 def test_a_reason_that_no_run_needs_is_refused() -> None:

@@ -95,6 +95,28 @@ def test_every_printed_table_is_filled_in_four_formats(folder: Path) -> None:
             assert (marked in text) != confirmed, base
 
 
+def test_the_score_layer_alone_is_a_share_of_the_whole(folder: Path) -> None:
+    """PAMI's 73 % has ours beside: the mean IU of the score layer trained alone over that of the whole net."""
+    assert main(["tables"]) == 0
+    rows = json.loads((folder / "data/sample/tables/pami_text.json").read_text())["rows"]
+    (cell,) = [row["cells"]["percent"] for row in rows if "percent" in row["cells"]]
+    assert cell["paper"] == 73
+    assert cell["ours"] == pytest.approx(100 * 0.43 / 0.44)
+
+
+def test_a_run_that_follows_no_paper_is_compared_with_none(folder: Path) -> None:
+    """Without a regime a run needs no reasons, and fills no row of a printed table, whatever its name."""
+    values = yaml.safe_load((folder / "params.yaml").read_text())
+    for run in values["runs"].values():
+        del run["regime"]
+    (folder / "params.yaml").write_text(yaml.safe_dump({**values, "departures": {}}, sort_keys=False))
+    assert main(["tables"]) == 0
+    for key in every():
+        filled = json.loads((folder / f"data/sample/tables/{key}.json").read_text())
+        assert not any(row["run"] for row in filled["rows"])
+    assert "## Departures from the papers\n\nNone." in (folder / "data/sample/tables/scores.md").read_text()
+
+
 def test_rows_without_a_run_say_so(folder: Path) -> None:
     """A row whose run was not scored reads `not run`; one that no run of ours could fill reads `-`."""
     assert main(["tables"]) == 0

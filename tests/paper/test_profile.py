@@ -4,10 +4,13 @@ import shutil
 import sys
 from pathlib import Path
 from subprocess import run
+from typing import get_args
 
+import pytest
 import yaml
 
 from fcn.config import load
+from fcn.entries import Preset
 from fcn.nets.preprocessing import preset
 from fcn.paper import protocol
 from fcn.paper.downloads import DOWNLOADS
@@ -22,10 +25,10 @@ def test_every_download_is_pinned() -> None:
     assert set(PAPER.archives) <= set(DOWNLOADS)
 
 
-def test_every_preprocessing_is_known() -> None:
-    """Each weights entry names a preprocessing that there is."""
-    for entry in PAPER.weights.values():
-        assert preset(entry.preprocessing).name == entry.preprocessing
+@pytest.mark.parametrize("name", get_args(Preset))
+def test_every_preprocessing_is_known(name: str) -> None:
+    """Each name that params.yaml may give to a preprocessing is one that there is."""
+    assert preset(name).name == name
 
 
 def test_the_lists_have_the_published_counts() -> None:

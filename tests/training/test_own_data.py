@@ -1,0 +1,69 @@
+"""Own pictures in VOC's layout, no paper followed: the shortest params.yaml that trains, and what is said at once."""
+
+from pathlib import Path
+
+import pytest
+
+from fcn.cli import main
+from tests.data import tiny
+
+FIRST = """\
+profile: mine
+root: .
+params: params.yaml
+threads: 1
+datasets: {mine: {format: voc, from: pictures}}
+lists: {train: {dataset: mine, list: train}, val: {dataset: mine, list: val}}
+backbones: {vgg16: &vgg16 {architecture: vgg16, width: 0.0625, fc: 8, input_px: 32, dropout: 0.5}}
+classifiers: {from-nothing: {backbone: *vgg16, preprocessing: sample}}
+nets: {fcn8s: {backbone: *vgg16, inputs: [rgb], heads: {semantic: 21}, taps: [16, 8], pad: same, upsampling: fixed}}
+recipes: {short: {trained: all, batch: 1, accumulation: 1, momentum: 0.9, rate: 0.01, bias_rate: 2, decay: 5.0e-4, loss: mean, iterations: 4, precision: float32}}
+runs: {first: {train: &train {dataset: mine, list: train}, val: {<<: *train, list: val}, net: fcn8s, init: weights/from-nothing, recipe: short}}
+"""  # noqa: E501
+STAGES = ("code", "datasets mine", "splits", "classifiers from-nothing", "train first", "evaluate first")
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with six pictures of a person's own; we are in it."""
+    for name, content in tiny.voc(prefix="").items():
+        path = tmp_path / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (tmp_path / "params.yaml").write_text(FIRST, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Eleven lines train and score a net on own pictures, without a reason given for anything."""
+    assert len(FIRST.splitlines()) < 15
+    for stage in (*STAGES, "timing fcn8s", "tables"):
+        assert main(stage.split()) == 0, capsys.readouterr().err
+    assert "| first |" in (folder / "data/mine/tables/scores.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("semantic: 21", "semantic: 3", "runs.first.net has 3 classes for 'semantic', but mine has 21; write heads: {"),
+        ("semantic: 21", "depth: 21", "runs.first.net has a head 'depth', but the labels of mine are: semantic"),
+        (
+            "net: fcn8s,",
+            "net: fcn8s, regime: cvpr,",
+            "departures from the papers without a reason: input (published 224",
+        ),
+        ("format: voc", "format: vok", "dataset format 'vok' is unknown; there are sbd, voc"),
+        ("preprocessing: sample", "preprocessing: simple", "classifiers.from-nothing.preprocessing: Input should be"),
+        ("loss: mean", "loss: meen", "recipes.short.loss: 'meen' is unknown; there are mean, sum"),
+        ("architecture: vgg16", "architecture: vgg", "architecture of a backbone: 'vgg' is unknown; there are alexnet"),
+    ],
+)
+def test_what_params_alone_can_tell_is_said_first(
+    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    """Heads that the labels don't fit, missing reasons and unknown names end the first stage, before any work."""
+    (folder / "params.yaml").write_text(FIRST.replace(old, new), encoding="utf-8")
+    assert main(["code"]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(folder.glob("data/**/*.json"))
