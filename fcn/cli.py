@@ -6,7 +6,6 @@ import errno
 import importlib
 import os
 import pkgutil
-import resource
 import signal
 import sys
 import time
@@ -18,6 +17,7 @@ from fcn import commands, stages
 from fcn.config import Config, load
 from fcn.errors import InputError, StageFailure
 from fcn.files import write_json, written
+from fcn.machine import out_of_memory, peak_memory_bytes
 from fcn.stages import code
 from fcn.stages.places import Places
 
@@ -86,8 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error, 2, traceback=options.traceback)
     except StageFailure as error:
         return _say(error, error.exit_code, traceback=options.traceback)
-    except OSError as error:
-        if error.errno not in (*_NO_SPACE, errno.EACCES, errno.EROFS):
+    except (MemoryError, RuntimeError, OSError) as error:
+        if out_of_memory(error):
+            return _say(StageFailure(_no_memory(options.command, error)), 1, traceback=options.traceback)
+        if not isinstance(error, OSError) or error.errno not in (*_NO_SPACE, errno.EACCES, errno.EROFS):
             raise
         where = f" ({error.filename})" if error.filename else ""
         advice = "free some space" if error.errno in _NO_SPACE else "check who may write there"
@@ -126,12 +128,22 @@ def _run_stage(config: Config, stage: str, *, name: str | None) -> None:
     code.check(config, stage, name)
     _imported(f"fcn.stages.{stage}").run(config, name)
     if stage not in _WITHOUT_COST:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        cost = {"seconds": round(time.monotonic() - began, 1), "peak_memory_bytes": peak}
+        cost = {"seconds": round(time.monotonic() - began, 1), "peak_memory_bytes": peak_memory_bytes()}
         result = Places(config).result(stage, name)
         if result is not None:
             cost |= written(result)
         write_json(Places(config).stage_cost(stage, name), cost)
+
+
+def _no_memory(command: str, error: Exception) -> str:
+    """Out of memory, outside of a pass whose gradients were wanted: fcn/training/loop.py has a better advice there."""
+    found = (str(error).splitlines() or ["an object didn't fit"])[0][:200]
+    lower = (
+        "lower the recipe's batch or crop, set precision: bfloat16, or take a narrower backbone"
+        if command == "train"
+        else "FCN_DEVICE=cpu takes the machine's memory instead of the GPU's, `threads` and FCN_WORKERS lower that"
+    )
+    return f"out of memory ({found}); end what else runs here, or {lower}; then run the same command again"
 
 
 def _say(error: Exception, code: int, *, traceback: bool) -> int:

@@ -1,6 +1,5 @@
 """Walks the stages of a plan as Prefect tasks, side by side as far as they and the machine allow."""
 
-import os
 import queue
 from collections import Counter
 from functools import partial
@@ -15,6 +14,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from fcn.config import load
+from fcn.machine import cores
 from flows import dag, exchange
 from flows.children import ChildFailed, Children, dvc, environment
 from flows.dag import Stage
@@ -142,4 +142,4 @@ def _tell(ended: "queue.SimpleQueue[str]", address: str, _: PrefectFuture[Any]) 
 
 def cores_allow(profile: str) -> int:
     """How many stages the CPU's cores hold side by side at the profile's threads."""
-    return max(1, (os.cpu_count() or 1) // load(dag.params(profile)).threads)
+    return max(1, cores() // load(dag.params(profile)).threads)

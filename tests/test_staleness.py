@@ -59,6 +59,11 @@ def removed_run(values: dict[str, Any]) -> None:
     del values["departures"]["upsampling"]  # which no other run departs in
 
 
+def another_regime(values: dict[str, Any]) -> None:
+    values["runs"][FINER]["regime"] = "pami"
+    values["departures"] |= {"momentum": "it is a test", "loss": "it is a test"}
+
+
 def renamed_recipe(values: dict[str, Any]) -> None:
     values["recipes"] = {"coarse": values["recipes"]["coarse"], "finer-again": values["recipes"]["finer"]}
     values["runs"][FINER]["recipe"] = "finer-again"
@@ -121,7 +126,7 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
     "where a run is scored": (
         params(lambda values: values["runs"][FINER].update(val=VAL)), {f"evaluate@{FINER}"} | PAGES,
     ),
-    "whom a run is compared with": (params(lambda values: values["runs"][FINER].update(regime="pami")), PAGES),
+    "whom a run is compared with": (params(another_regime), PAGES),
     "a new run": (params(new_run), {"train@voc-fcn16s-again", "evaluate@voc-fcn16s-again"} | PAGES),
     "a removed run": (params(removed_run), PAGES),
     "a run's seed": (params(lambda values: values["runs"][FINER].update(seed=1)), {f"train@{FINER}"} | PAGES),

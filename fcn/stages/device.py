@@ -6,6 +6,7 @@ import platform
 import torch
 
 from fcn.errors import InputError
+from fcn.machine import cores
 
 _MOST_WORKERS = 8
 
@@ -26,7 +27,7 @@ def loader_processes(device: torch.device) -> int:
     """FCN_WORKERS, or some beside a GPU, or none."""
     text = os.environ.get("FCN_WORKERS", "")
     if not text:
-        return min(_MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 0
+        return min(_MOST_WORKERS, cores()) if device.type == "cuda" else 0
     if not text.isdigit():
         raise InputError(f"FCN_WORKERS is {text!r}; it is the number of loader processes, 0 or more")
     return int(text)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-import resource
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from fcn.entries import Recipe
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive, existing, sha256, whole_file, write_json, written
 from fcn.lifeline import Lifeline, lifeline
+from fcn.machine import peak_memory_bytes
 from fcn.nets import checkpoint
 from fcn.nets.build import HandOver, start
 from fcn.nets.checkpoint import Checkpoint
@@ -183,7 +183,7 @@ def _layers(tensors: list[str]) -> str:
 
 def _cost(progress: Progress, where: torch.device) -> Mapping[str, Any]:
     gpu = where.type == "cuda"
-    peak = torch.cuda.max_memory_allocated(where) if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = torch.cuda.max_memory_allocated(where) if gpu else peak_memory_bytes()
     return {
         "seconds": round(progress.seconds, 1),
         "peak_memory_bytes": peak,

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from fcn.entries import Recipe
 from fcn.errors import StageFailure
+from fcn.machine import out_of_memory
 from fcn.nets.fcn import FCN
 from fcn.training import losses, watchdog
 from fcn.training.batches import Batch, Batches
@@ -99,10 +100,13 @@ def train(
                     split=progress.split,
                 )
                 break
-            except torch.OutOfMemoryError:
-                progress.split = _finer_split(progress.split, recipe)
-                torch.cuda.empty_cache()
-                observer.warn(f"out of memory: from here on every pass is cut into {progress.split}")
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+            # Outside of the handler: as long as the error lives, its frames hold what the failed pass had allocated.
+            progress.split = _finer_split(progress.split, recipe)
+            torch.cuda.empty_cache()
+            observer.warn(f"out of memory: from here on every pass is cut into {progress.split}")
         if recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip)
         optimizer.step()

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from fcn.cli import main
 from fcn.errors import StageFailure
 from fcn.nets.fcn import FCN
 from fcn.training import resume
 from fcn.training.loop import Interrupted, train
 from fcn.training.resume import Progress
-from tests.training import pictures
+from tests.training import pictures, tiny
 from tests.training.observing import Notes
 
 CPU = torch.device("cpu")
@@ -21,11 +22,13 @@ CPU = torch.device("cpu")
 class Small(FCN):
     """A net on a machine with memory for `room` images at a time."""
 
-    room = 1
+    room, really = 1, False
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """As the net, or out of memory."""
         if self.training and len(inputs["rgb"]) > self.room:
+            if self.really:
+                torch.empty(1 << 60, dtype=torch.uint8)
             raise torch.OutOfMemoryError(f"no room for {len(inputs['rgb'])} images")
         return super().forward(inputs)
 
@@ -59,6 +62,31 @@ def test_pieces_keep_the_batch(tmp_path: Path, room: int, pieces: int) -> None:
     assert f"out of memory: from here on every pass is cut into {pieces}" in notes.warnings
     for name, tensor in net.state_dict().items():
         torch.testing.assert_close(tensor, roomy.state_dict()[name], rtol=1e-3, atol=1e-5)
+
+
+def test_a_stage_without_room_says_what_to_lower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where torch gets no memory outside of a pass's gradients, the command ends with a sentence and exit code 1."""
+    backbone = {"architecture": "vgg16", "width": 1e5, "fc": 8, "input_px": 32, "dropout": 0.5}
+    values = tiny.params() | {"runs": {}, "departures": {}}
+    values["nets"] = {"huge": {**values["nets"]["fcn32s-vgg16"], "backbone": backbone}}
+    tiny.write(tmp_path, values)
+    monkeypatch.chdir(tmp_path)
+    assert main(["timing", "huge"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: out of memory ([enforce fail at alloc_cpu.cpp")
+    assert "FCN_DEVICE=cpu takes the machine's memory instead of the GPU's" in said
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_cpu_runs_out_as_a_gpu_does(tmp_path: Path, room: int) -> None:
+    """The error of the CPU's allocator cuts a pass into pieces as that of a GPU does."""
+    net = small(room)
+    assert isinstance(net, Small)
+    net.really = True
+    _, progress, _ = trained(net, tmp_path, on_oom="accumulate")
+    assert progress.split == 4 // room
 
 
 def test_the_pieces_survive_a_stop(tmp_path: Path) -> None:

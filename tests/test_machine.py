@@ -1,0 +1,52 @@
+"""What a process has of its machine is what its container leaves it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fcn.machine import cores, out_of_memory, peak_memory_bytes
+
+HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "expected"),
+    [
+        ({}, None, HERE),
+        ({"cpu.max": "max 100000"}, "0::/", HERE),
+        ({"cpu.max": "100000 100000"}, "0::/", 1),
+        ({"cpu.max": "20000 100000"}, "0::/", 1),
+        ({"cpu.max": "9900000 100000"}, "0::/", min(99, HERE)),
+        ({"a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000"}, "0::/a/b", 1),
+        ({"other/cpu.max": "50000 100000"}, "0::/a/b", HERE),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, "4:cpu:/docker/1", 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, "4:cpu:/docker/1", HERE),
+    ],
+)
+def test_a_container_has_its_own_cores(tmp_path: Path, files: dict[str, str], own: str | None, expected: int) -> None:
+    """The affinity and every control group's quota bound the cores, which are one at least."""
+    for name, text in files.items():
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(text + "\n")
+    if own is not None:
+        (tmp_path / "own").write_text(own + "\n")
+    assert cores(groups=tmp_path / "groups", own=tmp_path / "own") == expected
+
+
+def test_the_peak_is_in_bytes() -> None:
+    """A process with numpy loaded holds more than 20 MB, and less than 100 GB."""
+    assert 20e6 < peak_memory_bytes() < 1e11
+
+
+def test_what_memory_ran_out_of_is_known_by_its_words() -> None:
+    """Numpy's error, a GPU's, a loader's and the system's say it; another error doesn't, nor does a wrong value."""
+    with pytest.raises(MemoryError) as caught:
+        np.empty(1 << 58, np.uint8)
+    assert out_of_memory(caught.value)
+    for text in ("CUDA out of memory. Tried", "DataLoader worker: out of shared memory", "CUBLAS_STATUS_ALLOC_FAILED"):
+        assert out_of_memory(RuntimeError(text))
+    assert out_of_memory(OSError(12, "Cannot allocate memory"))
+    assert not out_of_memory(RuntimeError("shapes differ"))
+    assert not out_of_memory(ValueError("out of memory"))
