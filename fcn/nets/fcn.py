@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fcn.nets import backbones
 from fcn.nets.geometry import IMAGE, Geometry, crop_offset
 from fcn.nets.trunk import Trunk
-from fcn.nets.upsampling import Upsampling
+from fcn.nets.upsampling import Upsampling, precise, without_autocast
 from fcn.shape import Net
 
 
@@ -39,7 +39,14 @@ class Head(nn.Module):
         self.offsets[1] = crop_offset(grid, IMAGE)
 
     def coarse_scores(self, maps: Mapping[int, Tensor]) -> Tensor:
-        """The trunk's maps by stride -> N K h w: the scores on the grid of the net's stride."""
+        """The trunk's maps by stride -> N K h w: the scores on the grid of the net's stride.
+
+        In float32 or better: what a bfloat16 has of digits is too little to tell classes apart by.
+        """
+        with without_autocast(maps[32].device.type):
+            return self._summed({stride: precise(maps[stride]) for stride in (32, *self.taps)})
+
+    def _summed(self, maps: Mapping[int, Tensor]) -> Tensor:
         scores: Tensor = self.score_fr(maps[32])
         for tap in self.taps:
             name = _skip_name(tap)

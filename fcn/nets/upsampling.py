@@ -35,8 +35,14 @@ def _matrix(
     return full[offset : offset + size].to(device=device, dtype=dtype)
 
 
-def _without_autocast(device: str) -> AbstractContextManager[None]:
+def without_autocast(device: str) -> AbstractContextManager[None]:
+    """Layers compute as precisely as what they are given, whatever autocast says around them."""
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
+def precise(tensor: Tensor) -> Tensor:
+    """float32, or the float64 that it is."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 class Upsampling(nn.Module):
@@ -69,8 +75,8 @@ class Upsampling(nn.Module):
 
     def forward(self, scores: Tensor, *, offset: int, size: tuple[int, int]) -> Tensor:
         """N C h w -> N C size; rows and columns from `offset` on. In float32 or better, whatever autocast says."""
-        with _without_autocast(scores.device.type):
-            scores = scores if scores.dtype == torch.float64 else scores.float()
+        with without_autocast(scores.device.type):
+            scores = precise(scores)
             if self.weight is not None:
                 full = nn.functional.conv_transpose2d(scores, self.weight, stride=self.factor)
                 reach = (full.shape[2] - offset, full.shape[3] - offset)

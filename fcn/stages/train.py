@@ -197,6 +197,7 @@ def _environment(where: torch.device, settings_hash: str) -> dict[str, object]:
         "device": device.name(where),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "tf32": torch.backends.cudnn.allow_tf32,
         "python": platform.python_version(),
         "settings": settings_hash,
     }

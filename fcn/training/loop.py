@@ -192,7 +192,7 @@ def _pieces(tensors: Mapping[str, Tensor], split: int) -> list[dict[str, Tensor]
 
 
 def autocast(device: torch.device, precision: str) -> "torch.autocast | nullcontext[None]":
-    """bfloat16 where the recipe says so; master weights, scores and loss stay float32."""
+    """The trunk in bfloat16 where the recipe says so; master weights, scores and loss stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 

@@ -244,3 +244,15 @@ def test_inputs_are_taken_by_their_names() -> None:
         assert torch.equal(found["semantic"], scores(net, image))
     with pytest.raises(KeyError, match="rgb"):
         net({"depth": image})
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+def test_scores_are_float32_under_autocast(stride: Stride) -> None:
+    """A trunk in bfloat16 has its maps scored and summed in float32, to the bit as without autocast."""
+    net = scored(fcn(stride=stride, pad="same", scaled=stride != 32, upsampling="all"))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        maps = net.trunk(photo(64, 64))
+        found = net.head("semantic").coarse_scores(maps)
+    assert maps[32].dtype == torch.bfloat16
+    assert found.dtype == torch.float32
+    assert torch.equal(found, net.head("semantic").coarse_scores({key: item.float() for key, item in maps.items()}))
