@@ -1,4 +1,4 @@
-"""What a process has of its machine: cores and memory."""
+"""What a process has of its machine: cores, memory, and how many others want them."""
 
 import math
 import os
@@ -32,6 +32,11 @@ def _quota_v1(folder: Path) -> float:
         return math.inf
     quota, period = (int(file.read_text()) for file in files)
     return quota / period if quota > 0 else math.inf
+
+
+def load_average() -> float:
+    """How many processes of the machine wanted a core in the last minute, on average."""
+    return round(os.getloadavg()[0], 1)
 
 
 def peak_memory_bytes() -> int:

@@ -134,12 +134,15 @@ def score_note(rows: Sequence[Json], timing: Mapping[str, Json]) -> str:
     background = " “all background” is the mean IU of answering background everywhere." if some else ""
     on = f"On {where[0]}. " if len(where) == 1 else ""
     sides = ", ".join(dict.fromkeys(f"{net['side_px']}x{net['side_px']} px" for net in timed))
-    return f"{on}Percent.{background} Forward time: one image of {sides} on {devices(timing)}."
+    unsteady = [name for name, net in timing.items() if not net.get("steady", True)]
+    busy = f" The machine was busy while {', '.join(unsteady)} was timed: a quiet one is quicker." if unsteady else ""
+    return f"{on}Percent.{background} Forward time: one image of {sides} on {devices(timing)}.{busy}"
 
 
 def devices(timing: Mapping[str, Json]) -> str:
-    """Where nets were timed."""
-    return ", ".join(dict.fromkeys(net["device"] for net in timing.values()))
+    """Where nets were timed, and how precisely they computed."""
+    found = ([net["device"], *([net["precision"]] if "precision" in net else [])] for net in timing.values())
+    return ", ".join(dict.fromkeys(" in ".join(words) for words in found))
 
 
 def on_lists(rows: Sequence[Json]) -> list[str]:

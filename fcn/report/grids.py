@@ -107,13 +107,16 @@ def _cost(cost: Json) -> list[str]:
 
 def _runs(material: Material) -> Grid:
     timing, runs = material.timing, material.config.runs
+    # Its own threads are among those that want a core.
+    busy = [name for name, cost in material.cost.items() if cost.get("load_average", 0) > 1.5 * cost.get("cores", 1)]
     forward = {name: f"{1000 * timing[runs[name].net]['seconds_per_image']:.1f}" for name in material.cost}
     return Grid(
         title="Time and memory of each run",
         head=["run", *_COST, "a forward pass (ms)"],
         lines=[[name, *_cost(cost), forward[name]] for name, cost in material.cost.items()],
         note="Its training. Peak memory: of the GPU where the device is one, else of the whole process. Forward pass: "
-        "mean of its trials, one image of the size that is said below the scores.",
+        "mean of its trials, one image of the size that is said below the scores."
+        + (f" The machine was busy with other things during {', '.join(busy)}." if busy else ""),
     )
 
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from fcn.errors import InputError
 from fcn.files import write_json, write_text
 from fcn.lifeline import Lifeline
+from fcn.machine import load_average
 from fcn.nets.fcn import FCN
 from fcn.training import resume
 from fcn.training.resume import Progress
@@ -36,6 +37,7 @@ class Observer:
     bar: "tqdm[Never]" = field(init=False)
     saved_at: float = field(default_factory=time.monotonic)
     told_at: float = field(default_factory=time.monotonic)
+    loads: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.save_seconds = _save_seconds()
@@ -60,6 +62,7 @@ class Observer:
 
     def report(self, row: dict[str, float]) -> None:
         """Write the row down and show it."""
+        self.loads.append(load_average())
         with self.history_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         self.bar.n = int(row["iteration"])

@@ -7,8 +7,9 @@ import torch
 from fcn.config import Config
 from fcn.errors import InputError
 from fcn.files import write_json
+from fcn.machine import cores, load_average
 from fcn.nets.fcn import FCN
-from fcn.scoring.timing import SIDE_PX, seconds_per_image, summary
+from fcn.scoring.timing import SIDE_PX, precision, seconds_per_image, steadiest, steady, summary
 from fcn.stages.device import chosen_device
 from fcn.stages.places import Places
 
@@ -22,12 +23,18 @@ def run(config: Config, name: str | None) -> None:
         raise InputError(f"timing needs a net's name, found {name!r}; there are {', '.join(config.nets)}")
     device = chosen_device()
     net = FCN(config.nets[name])
-    measured = summary(seconds_per_image(net, device=device))
+    load = load_average()  # before this process adds to it
+    trials, rounds = steadiest(lambda: seconds_per_image(net, device=device))
     about = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "precision": precision(device),
+        "load_average": load,
+        "cores": cores(),
+        "rounds": rounds,
+        "steady": steady(trials),
         "side_px": SIDE_PX,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
     }
-    write_json(Places(config).timing(name), {**about, **measured})
+    write_json(Places(config).timing(name), {**about, **summary(trials)})

@@ -4,8 +4,9 @@ import hashlib
 import json
 import platform
 import shutil
+import statistics
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from fcn.entries import Recipe
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive, existing, sha256, whole_file, write_json, written
 from fcn.lifeline import Lifeline, lifeline
-from fcn.machine import peak_memory_bytes
+from fcn.machine import cores, load_average, peak_memory_bytes
 from fcn.nets import checkpoint
 from fcn.nets.build import HandOver, start
 from fcn.nets.checkpoint import Checkpoint
@@ -102,7 +103,8 @@ def run(config: Config, name: str | None) -> None:
             part.write_text("".join(json.dumps(row) + "\n" for row in progress.history), encoding="utf-8")
         with whole_file(places.net(name)) as part:
             checkpoint.save(finished, part)
-        write_json(places.cost(name), {**_cost(progress, where), **written(places.net(name)), **environment})
+        cost = _cost(progress, where, loads=observer.loads)
+        write_json(places.cost(name), {**cost, **written(places.net(name)), **environment})
         shutil.rmtree(folder, ignore_errors=True)  # while the lock is held: who waits for it begins a folder of its own
 
 
@@ -181,13 +183,16 @@ def _layers(tensors: list[str]) -> str:
     return ", ".join(sorted({tensor.rpartition(".")[0] for tensor in tensors})) or "none"
 
 
-def _cost(progress: Progress, where: torch.device) -> Mapping[str, Any]:
+def _cost(progress: Progress, where: torch.device, *, loads: Sequence[float]) -> Mapping[str, Any]:
+    """What it took. `loads` are how busy the machine was since the last start: more than its cores, and it waited."""
     gpu = where.type == "cuda"
     peak = torch.cuda.max_memory_allocated(where) if gpu else peak_memory_bytes()
     return {
         "seconds": round(progress.seconds, 1),
         "peak_memory_bytes": peak,
         "pieces_per_pass": progress.split,
+        "load_average": statistics.median(loads or [load_average()]),
+        "cores": cores(),
     }
 
 

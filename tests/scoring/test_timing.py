@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from fcn.nets.fcn import FCN
-from fcn.scoring.timing import seconds_per_image, summary
+from fcn.scoring.timing import ROUNDS, WARM_UP, seconds_per_image, steadiest, steady, summary
 from fcn.shape import Backbone
 from tests.nets.shapes import Stride, scores, shape
 
@@ -55,6 +55,23 @@ def test_the_summary_is_that_of_its_trials() -> None:
     assert summary([0.5]) == {"seconds_per_image": 0.5, "median": 0.5, "deviation": 0.0, "trials": 1}
 
 
+def test_a_busy_machine_is_asked_again() -> None:
+    """Trials are repeated until a round is steady, a few times at most, and the quickest round is kept."""
+    unsteady, slow, quiet = [1.0, 3.0, 1.0], [9.0, 9.0, 1.0], [0.5, 0.5, 0.51]
+    assert steadiest(iter([quiet, slow]).__next__) == (quiet, 1)
+    assert steadiest(iter([unsteady, slow, quiet]).__next__) == (quiet, 3)
+    assert steadiest(iter([slow, unsteady, slow, slow, slow, quiet]).__next__) == (unsteady, ROUNDS)
+    assert [steady(seconds) for seconds in (unsteady, slow, quiet, [1.0])] == [False, False, True, True]
+
+
+def test_a_trial_is_a_whole_prediction() -> None:
+    """What is timed ends in a class for every pixel: trunk, score layers, upsampling and the choice of a class."""
+    net, answers = fcn(8), []
+    net.register_forward_hook(lambda _net, _inputs, found: answers.append(found["semantic"].shape))
+    seconds_per_image(net, device=CPU, side_px=40, trials=2)
+    assert answers == [(1, 3, 40, 40)] * (WARM_UP + 2)
+
+
 def test_the_stage_times_a_net_of_the_profile(tmp_path: Path, run_fcn: RunFcn) -> None:
     """`timing NET` writes the net's forward time, its parameters and the machine, of a net that nothing trained."""
     backbone = {"architecture": "vgg16", "width": 1 / 64, "fc": 4, "input_px": 224, "dropout": 0.0}
@@ -70,6 +87,9 @@ def test_the_stage_times_a_net_of_the_profile(tmp_path: Path, run_fcn: RunFcn) -
     assert found["parameters"] == sum(parameter.numel() for parameter in made.parameters())
     assert (found["side_px"], found["trials"], found["threads"]) == (500, 20, 1)
     assert found["seconds_per_image"] > 0
+    assert (found["precision"], found["steady"]) == ("float32", found["deviation"] <= 0.05 * found["seconds_per_image"])
+    assert 1 <= found["rounds"] <= ROUNDS
+    assert found["load_average"] >= 0
     ended = run_fcn(["timing", "smal"], tmp_path)
     assert ended.returncode == 2
     assert "timing needs a net's name, found 'smal'; there are small" in ended.stderr
