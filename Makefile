@@ -1,8 +1,6 @@
 # `make reproduce` and `make test` are all that a fresh machine needs; each makes .venv first.
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
-PEER := $(VENV)/.installed-peer
 
 # `python` in dvc.yaml is this environment's, and no tool calls home.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -12,8 +10,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: reproduce ui worker test check lock
-reproduce: $(INSTALLED)
+.PHONY: reproduce ui worker test check lock environment peer
+reproduce: environment
+	@$(BIN)/python -m fcn mend
 	$(BIN)/dvc repro
 	@sed -n '/^# /,/Percent[.]/p' data/sample/tables/scores.md
 	@echo; echo "The whole story, departures included: data/sample/report/report.html"
@@ -21,34 +20,49 @@ reproduce: $(INSTALLED)
 
 # MLflow over the papers' tables, filled first where its database is gone. `make ui PORT=5001` where 5000 is taken.
 PORT ?= 5000
-ui: $(INSTALLED)
+ui: environment
 	@test -e mlflow.db || MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT) --workers 1
 
 # Prefect's server, pools, deployments and workers here, until Ctrl-C. `make worker PORT=4201` where 4200 is taken.
 worker: PORT = 4200
-worker: $(INSTALLED)
+worker: environment
 	@exec $(BIN)/python -m flows.site --port $(PORT)
 
-test: check $(PEER)
+test: check peer
 	$(BIN)/python -m pytest --cov=fcn --cov-report=term:skip-covered
 
-check: $(INSTALLED)
+check: environment
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-$(INSTALLED): requirements.lock
-	@$(find_python); "$$python" -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.lock
-	$(BIN)/python -m pip check
-	@touch $@
+# .venv/.installed is the requirements.lock that make has installed there, and empty until it has. Another one is installed
+# over it, for something may be at work in the environment; into one that make didn't make, never.
+environment:
+	@cmp -s requirements.lock $(VENV)/.installed || { $(install); }
+
+define install
+set -e; \
+if [ -e $(VENV) ] && { [ -L $(VENV) ] || [ ! -f $(VENV)/.installed ]; }; then \
+  echo "error: make didn't make the environment $(VENV), and doesn't know that it has what requirements.lock says: move it away," >&2; \
+  echo "or, in it, pip install -r requirements.lock && cp requirements.lock $(VENV)/.installed" >&2; \
+  exit 1; \
+fi; \
+if ! $(BIN)/python -c "" 2>/dev/null; then \
+  $(find_python); rm -rf $(VENV); mkdir $(VENV); : > $(VENV)/.installed; "$$python" -m venv $(VENV); \
+fi; \
+$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.lock; \
+$(BIN)/python -m pip check; \
+cp requirements.lock $(VENV)/.installed
+endef
 
 # Its own requirements are of 2019 and would not install; tests/ import the little of it that they compare with.
-$(PEER): requirements-peer.lock $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --progress-bar off --no-deps -r requirements-peer.lock
-	@touch $@
+peer: environment
+	@cmp -s requirements-peer.lock $(VENV)/.installed-peer || { \
+	  $(BIN)/python -m pip install --quiet --progress-bar off --no-deps -r requirements-peer.lock && \
+	  cp requirements-peer.lock $(VENV)/.installed-peer; }
 
 # The newest versions that pyproject.toml allows, as they install together; HELD are moved by hand, once all tests passed.
 HELD := torch==2.14.1 torchvision==0.29.1 'dvc[s3,ssh]==3.67.1' prefect==3.8.8 mlflow==3.17.2

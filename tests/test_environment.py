@@ -1,0 +1,63 @@
+"""What `make` does with an environment that is there: nothing that a run in it, or its owner, could suffer from."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+LOCK = "no-such-package-anywhere==1\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder, with a space in its path, of the Makefile, a lock that can't be installed, and an environment."""
+    folder = tmp_path / "a b"
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/python").symlink_to(sys.executable)
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "requirements.lock").write_text(LOCK)
+    return folder
+
+
+def environment(checkout: Path) -> "subprocess.CompletedProcess[str]":
+    """`make environment` without a network; the environment's python has to be there afterwards."""
+    offline = {**os.environ, "PIP_NO_INDEX": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
+    command = ["make", "environment"]
+    ended = subprocess.run(command, cwd=checkout, env=offline, capture_output=True, text=True, check=False)
+    assert (checkout / ".venv/bin/python").exists(), ended.stderr
+    return ended
+
+
+def test_what_make_installed_is_known_by_its_content(checkout: Path) -> None:
+    """A requirements.lock that is only newer is no other one: nothing is done."""
+    (checkout / ".venv/.installed").write_text(LOCK)
+    os.utime(checkout / ".venv/.installed", (0, 0))
+    assert environment(checkout).returncode == 0
+
+
+@pytest.mark.parametrize("installed", ["", "another==1\n"])
+def test_another_lock_goes_into_the_same_environment(checkout: Path, installed: str) -> None:
+    """What make made, or began, stays as it is until the lock is in it: a failed installation is tried again."""
+    (checkout / ".venv/.installed").write_text(installed)
+    ended = environment(checkout)
+    assert ended.returncode != 0
+    assert "no-such-package-anywhere" in ended.stderr
+    assert (checkout / ".venv/.installed").read_text() == installed
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_make_did_not_make_is_named(checkout: Path, linked: bool) -> None:
+    """An environment of somebody else, there or behind a link, is left alone, with a sentence that says what to do."""
+    if linked:
+        (checkout / ".venv/.installed").touch()
+        (checkout / ".venv").rename(checkout / "shared")
+        (checkout / ".venv").symlink_to("shared")
+    ended = environment(checkout)
+    assert ended.returncode != 0
+    assert "error: make didn't make the environment .venv" in ended.stderr
+    assert "no-such-package" not in ended.stderr
