@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from fcn.commands.mend import mend
 from fcn.errors import InputError, StageFailure
 from flows import command_line, elsewhere
 from flows.artifacts import show_results
@@ -25,6 +26,8 @@ def run_name() -> str:
 def bring_up_to_date(options: RunOptions) -> State[Any]:
     """What all flows do; what went wrong is the message of their state, without a traceback in the log."""
     try:
+        for sentence in mend():
+            get_run_logger().warning("%s", sentence)
         if options.train_on:
             elsewhere.reproduce(options.train_on, options)
         elif options.exchange:

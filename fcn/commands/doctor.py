@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
+from fcn.commands import mend
 from fcn.commands.checks import (
     dvc_graph,
     dvc_locks,
@@ -41,7 +42,9 @@ _MARKS = {"ok": "ok     ", "warning": "WARNING", "broken": "BROKEN ", "skipped":
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `doctor` takes."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
-    parser.add_argument("--mend", action="store_true", help="first take out of dvc.lock what dvc.yaml hasn't any more")
+    parser.add_argument(
+        "--mend", action="store_true", help="first `fcn mend`, and take out of dvc.lock what dvc.yaml hasn't any more"
+    )
 
 
 def run(config: Config, options: argparse.Namespace) -> None:
@@ -51,6 +54,8 @@ def run(config: Config, options: argparse.Namespace) -> None:
     MLFLOW_TRACKING_URI and FCN_DEVICE.
     """
     if options.mend:
+        for sentence in mend.mend():
+            print(sentence, file=sys.stderr)
         print(f"taken out of dvc.lock: {', '.join(dvc_graph.mend(config)) or 'nothing'}", file=sys.stderr)
     findings: list[Finding] = []
     for name, check in _CHECKS:

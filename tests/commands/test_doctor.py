@@ -43,7 +43,7 @@ def test_people_get_lines(tree: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["doctor"]) == 1
     said = capsys.readouterr()
     assert "BROKEN  dvc rwlock" in said.out
-    assert "-> end any dvc that runs here" in said.out
+    assert "-> `python -m fcn mend` removes it" in said.out
     assert "checks found something broken: dvc rwlock" in said.err
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fcn.commands.checks import lock_entries
-from fcn.commands.checks.dvc_locks import REPOSITORY, is_held
+from fcn.commands.checks.dvc_locks import is_held
 from fcn.commands.checks.finding import Finding, python, some
+from fcn.commands.mend import REPOSITORY
 from fcn.config import Config
 from fcn.errors import StageFailure
 from fcn.files import exclusive, write_text
