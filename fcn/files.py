@@ -27,21 +27,31 @@ def whole_file(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")  # an orphan may be writing the same file
     try:
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
+        _flush(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
+def _flush(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling folder; on success it takes the final name, and an older one goes."""
+    """Yield a temporary sibling folder; on success it is flushed and takes the final name, and an older one goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     part.chmod(0o755)
     try:
         yield part
+        for inside in [*part.rglob("*"), part]:
+            _flush(inside)
         if path.exists():
             shutil.rmtree(path)
         part.replace(path)
