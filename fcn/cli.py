@@ -76,8 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser(arguments[0] if arguments else None).parse_args(arguments)
     try:
         config = load(options.params)
-        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before torch is imported, which reads them once
-            os.environ[variable] = str(config.threads)
+        # Before torch is imported, which reads them once. Threads that wait for others on a core that somebody else
+        # uses would otherwise spin there, and a training take many times as long.
+        os.environ |= {"OMP_NUM_THREADS": str(config.threads), "MKL_NUM_THREADS": str(config.threads)}
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if options.command in command_names():
             _imported(f"fcn.commands.{options.command}").run(config, options)
         else:
