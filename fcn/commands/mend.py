@@ -68,8 +68,10 @@ def is_torn(lock: bytes) -> bool:
     except yaml.YAMLError:
         return True
     stages = content.get("stages") if isinstance(content, dict) else None
-    # What is cut can be valid YAML, but rarely ends with a line's end, as DVC ends the file.
-    whole = isinstance(stages, dict) and all(isinstance(entry, dict) and "cmd" in entry for entry in stages.values())
+    # What is cut can be valid YAML, and seldom ends with a line, as DVC ends the file. DVC restores what it then lacks.
+    whole = isinstance(stages, dict) and all(
+        isinstance(it, dict) and {"cmd", "outs"} <= set(it) for it in stages.values()
+    )
     return not (whole and lock.endswith(b"\n"))
 
 

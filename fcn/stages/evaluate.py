@@ -1,5 +1,6 @@
 """Stage: score one run on its val list, every image whole and at its own size."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -32,6 +33,7 @@ def run(config: Config, name: str | None) -> None:
         raise InputError(f"evaluate needs a run's name; there are {', '.join(config.runs)}")
     settings, places = config.run(name), Places(config)
     ids = existing(places.list_file(settings.val.list)).read_text(encoding="utf-8").split()
+    shutil.rmtree(places.finished(name), ignore_errors=True)  # DVC has the net, or would not have come to score it
     samples = Samples(existing(places.dataset(settings.val.dataset)), ids)
     saved = checkpoint.load(existing(places.net(name)))
     _check_classes(saved, samples, name=name, dataset=settings.val.dataset)

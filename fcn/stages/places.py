@@ -26,6 +26,10 @@ class Places:
         """Where an interrupted training finds itself again; outside of DVC for the same reason."""
         return Path(".resume") / self.config.profile / f"{run}-{settings_hash}"
 
+    def finished(self, run: str) -> Path:
+        """What a training has made, until it is scored: DVC has it by then."""
+        return Path(".resume") / self.config.profile / "finished" / run
+
     def code(self, stage: str, name: str | None) -> Path:
         """The digest of what a stage can run, under the name that DVC has for the stage."""
         return self.data / "code" / f"{address(stage, name)}.json"

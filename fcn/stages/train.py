@@ -20,7 +20,7 @@ from fcn.datasets.facts import Target
 from fcn.datasets.samples import Samples
 from fcn.entries import Recipe
 from fcn.errors import InputError, StageFailure
-from fcn.files import exclusive, existing, sha256, whole_file, write_json, written
+from fcn.files import exclusive, existing, link_or_copy, sha256, whole_file, whole_folder, write_json, written
 from fcn.lifeline import Lifeline, lifeline
 from fcn.machine import cores, load_average, peak_memory_bytes
 from fcn.nets import checkpoint
@@ -57,6 +57,9 @@ def run(config: Config, name: str | None) -> None:
     settings_hash = _settings_hash(config, name, origin=origin, dataset=dataset)
     folder = places.resume(name, settings_hash)
     with lifeline() as line, _only_one(folder, line):
+        if _put_back(config, name, settings_hash):
+            shutil.rmtree(folder, ignore_errors=True)
+            return
         torch.manual_seed(settings.seed)
         net = FCN(config.net(name))
         targets = facts.of_heads(
@@ -105,7 +108,34 @@ def run(config: Config, name: str | None) -> None:
             checkpoint.save(finished, part)
         cost = _cost(progress, where, loads=observer.loads)
         write_json(places.cost(name), {**cost, **written(places.net(name)), **environment})
+        with whole_folder(places.finished(name)) as part:
+            for path in _results(places, name):
+                link_or_copy(path, part / f"{settings_hash}{path.suffix}")
         shutil.rmtree(folder, ignore_errors=True)  # while the lock is held: who waits for it begins a folder of its own
+
+
+def _results(places: Places, name: str) -> list[Path]:
+    return [places.history(name), places.cost(name), places.net(name)]
+
+
+def _put_back(config: Config, name: str, settings_hash: str) -> bool:
+    """Have the results of a training that ended, but that DVC then failed to take, as where its cache's disk is full.
+
+    DVC removes a stage's results before it runs it again, and dvc.lock names those that it has.
+    """
+    places = Places(config)
+    kept = {path: places.finished(name) / f"{settings_hash}{path.suffix}" for path in _results(places, name)}
+    net, lock = places.net(name), Path(config.params).with_name("dvc.lock")
+    if net.exists() or not all(path.exists() for path in kept.values()):
+        return False
+    with kept[net].open("rb") as file:
+        if lock.exists() and hashlib.file_digest(file, "md5").hexdigest() in lock.read_text(encoding="utf-8"):
+            return False
+    for path, source in kept.items():
+        with whole_file(path) as part:
+            link_or_copy(source, part)
+    print(f"{name}: trained already, but DVC could not take it then: put back as it was", file=sys.stderr)
+    return True
 
 
 def _ids(split: Path) -> list[str]:
