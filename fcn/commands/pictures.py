@@ -1,13 +1,19 @@
 """Pictures as people have them: files, folders and URLs in, RGB arrays out."""
 
+import hashlib
 import io
-from collections.abc import Iterator, Sequence
+import os
+import re
+import sys
+import threading
+import unicodedata
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import numpy as np
-import requests
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -15,96 +21,174 @@ from fcn.datasets.modes import rgb
 from fcn.errors import InputError, StageFailure
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-_TIMEOUT_SECONDS = 30
+# Those alone: of others, EPS for one, Pillow starts programs that are handed the file.
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+_RESULT = re.compile(r"\.fcn\d*-", re.IGNORECASE)  # in every result's name, and in no picture's
+_LONGEST_NAME = 160  # bytes of 255: a result's ending, and that of the file while it is written, come behind
+_HOST = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d*)?")
+_SILENCE_SECONDS = 30
+_PATIENCE_SECONDS = 120.0
 _MOST_BYTES = 200_000_000
 _MOST_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """Where a picture is, and the stem of what is made of it."""
+    """Where a picture is, how that is told, and what its results' names begin with.
+
+    Results are called NAME.fcn-KIND, with the picture's whole name; where that is taken already, .fcn2-KIND and so on.
+    No picture may have such a name, so that no result is ever taken for a picture, or takes the place of one.
+    """
 
     where: str
-    stem: str
+    shown: str
+    result: Path
 
 
 def find(given: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """Every picture that was named: files and URLs as they are, of folders all with a picture's suffix, in order.
 
-    And what is wrong with the rest: paths that aren't there, and folders without pictures.
+    And what is wrong with the rest: paths that aren't there, folders without pictures, and results of predict. Those in
+    a folder are passed over, and so is what is hidden.
     """
-    found: list[Picture] = []
+    named: list[tuple[str, Path]] = []
     wrong: list[str] = []
     for where in given:
-        if _is_url(where):
-            found.append(Picture(where=where, stem=Path(unquote(urlsplit(where).path)).stem or "picture"))
-            continue
-        path = Path(where)
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
-            if not files:
-                wrong.append(f"{path} holds no pictures; looked for {', '.join(sorted(_SUFFIXES))}")
-            for file in files:
-                found.append(Picture(where=str(file), stem="-".join(file.relative_to(path).with_suffix("").parts)))
-        elif path.exists():
-            found.append(Picture(where=where, stem=path.stem))
-        else:
-            wrong.append(f"{path}: no such file or folder")
-    return list(_with_own_stems(found)), wrong
-
-
-def _with_own_stems(found: Sequence[Picture]) -> Iterator[Picture]:
-    """Number the stems that occur twice, so that no result overwrites another."""
+        try:
+            named += _named(where)
+        except InputError as error:
+            wrong.append(str(error))
+        except OSError as error:
+            wrong.append(f"{shown(where)}: {error.strerror}")
     seen: dict[str, int] = {}
-    for picture in found:
-        seen[picture.stem] = seen.get(picture.stem, 0) + 1
-        count = seen[picture.stem]
-        yield picture if count == 1 else Picture(where=picture.where, stem=f"{picture.stem}-{count}")
+    found = []
+    for where, name in named:
+        short = _short(name)
+        key = unicodedata.normalize("NFC", str(short)).casefold()  # as some file systems compare names
+        seen[key] = seen.get(key, 0) + 1
+        number = seen[key] if seen[key] > 1 else ""
+        found.append(Picture(where=where, shown=shown(where), result=short.with_name(f"{short.name}.fcn{number}")))
+    return found, wrong
 
 
-def read(picture: Picture) -> NDArray[np.uint8]:
+def _named(where: str) -> list[tuple[str, Path]]:
+    """The pictures in one place, each with its name, or below a folder its path from there."""
+    if _is_url(where):
+        return [(where, Path(_url_name(where)))]
+    path = Path(where)
+    if path.is_dir():
+        inside = [name for name in _names_in(path) if not _RESULT.search(str(name))]
+        if not inside:
+            raise InputError(f"{shown(where)} holds no pictures; looked for {', '.join(sorted(_SUFFIXES))}")
+        return [(str(path / name), name) for name in inside]
+    if not path.is_file():
+        raise InputError(f"{shown(where)}: no such file or folder")
+    if _RESULT.search(path.name):
+        raise InputError(f"{shown(where)} has the name of a result of predict; rename it, if it is a picture of yours")
+    return [(where, Path(path.name))]
+
+
+def shown(where: str | Path) -> str:
+    """A place as it is told and written down: a URL without user, password and query, odd bytes of a name escaped."""
+    text = os.fsencode(where).decode("utf-8", "backslashreplace")
+    if not _is_url(text):
+        return text
+    scheme, _, rest = text.partition("://")
+    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    host = host.rpartition("@")[2]
+    return f"{scheme}://{host}{slash}{path}" if _HOST.fullmatch(host) else f"{scheme}://... (no valid address)"
+
+
+def read(picture: Picture, *, patience_seconds: float = _PATIENCE_SECONDS) -> NDArray[np.uint8]:
     """H W 3 uint8 RGB: turned as its EXIF says, transparency on white, grey, palette and CMYK converted.
 
-    Raises InputError for what is no picture, StageFailure for a URL that can't be fetched.
+    Raises InputError for what is no picture, StageFailure for a URL that can't be fetched in time.
     """
-    source = io.BytesIO(_fetched(picture.where)) if _is_url(picture.where) else Path(picture.where)
+    source: Path | io.BytesIO = Path(picture.where)
+    if _is_url(picture.where):
+        source = io.BytesIO(_fetched(picture, patience_seconds=patience_seconds))
     try:
-        with Image.open(source) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours
+            image = Image.open(source, formats=_FORMATS)
+        with image:
             if image.width * image.height > _MOST_PIXELS:
                 size = f"{image.width} x {image.height}"
-                raise InputError(f"{picture.where} has {size} px; {_MOST_PIXELS:,} are allowed: shrink it first")
+                raise InputError(f"{picture.shown} has {size} px; {_MOST_PIXELS:,} are allowed: shrink it first")
+            if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's second picture is a preview
+                print(f"{picture.shown} holds several pictures; the first is taken", file=sys.stderr)
             return rgb(image)
     except UnidentifiedImageError:
-        raise InputError(f"{picture.where} is not a picture that Pillow knows ({_start(source)})") from None
-    except (SyntaxError, OSError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{picture.where} can't be read as a picture: {error}") from None
+        kinds = ", ".join(_FORMATS)
+        raise InputError(f"{picture.shown} is not a picture of a known kind ({kinds}); {_start(source)}") from None
+    except InputError:
+        raise
+    except Exception as error:  # damaged bytes break Pillow in many ways
+        raise InputError(f"{picture.shown} can't be read as a picture: {error}") from None
 
 
 def _is_url(where: str) -> bool:
-    return where.startswith(("http://", "https://"))
+    return where.lower().startswith(("http://", "https://"))
 
 
-def _fetched(url: str) -> bytes:
+def _names_in(folder: Path) -> list[Path]:
+    """The pictures below `folder`, relative to it, but for what is hidden, macOS's ._ files among it."""
+    inside = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    visible = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
+    return [path for path in visible if (folder / path).is_file()]
+
+
+def _url_name(url: str) -> str:
+    """The last part of the path, with what file systems know and predict's own results don't."""
+    path = re.split(r"[?#]", url, maxsplit=1)[0].partition("://")[2].partition("/")[2]
+    name = re.sub(r"[^\w.-]", "_", PurePosixPath(unquote(path)).name).lstrip(".")
+    return _RESULT.sub("_", name) or "picture"
+
+
+def _short(name: Path) -> Path:
+    """The name, or of a very long one the beginning and a hash."""
+    whole = os.fsencode(name.name)
+    if len(whole) <= _LONGEST_NAME:
+        return name
+    return name.with_name(f"{name.name[:30]}~{hashlib.sha256(whole).hexdigest()[:12]}")
+
+
+def _fetched(picture: Picture, *, patience_seconds: float) -> bytes:
+    """What the URL gives. A thread fetches it: at any step a server can hold up whoever waits for its next byte."""
+    answer: list[bytes | str] = []
+    thread = threading.Thread(target=lambda: answer.append(_answer(picture.where)), daemon=True)
+    thread.start()
+    thread.join(patience_seconds)
+    found = answer[0] if answer else f"it isn't whole after {patience_seconds:.0f} seconds"
+    if isinstance(found, str):
+        raise StageFailure(f"{picture.shown} can't be fetched: {found}")
+    if len(found) > _MOST_BYTES:
+        raise InputError(f"{picture.shown} is larger than {_MOST_BYTES:,} bytes; download it, and shrink it first")
+    return found
+
+
+def _answer(url: str) -> bytes | str:
+    """The bytes as sent, or why there are none, in words that don't repeat the URL and what may be secret in it."""
+    import requests  # only now: it takes a tenth of a second
+
     try:
-        with requests.get(url, timeout=_TIMEOUT_SECONDS, stream=True) as answer:
-            answer.raise_for_status()
-            content = bytearray()
-            for block in answer.iter_content(1 << 20):
-                content += block
-                if len(content) > _MOST_BYTES:
-                    raise InputError(f"{url} is larger than {_MOST_BYTES:,} bytes; download it, and shrink it first")
-            return bytes(content)
-    except requests.RequestException as error:
-        raise StageFailure(f"{url} can't be fetched: {error}") from None
+        sent = requests.get(url, timeout=_SILENCE_SECONDS, stream=True, headers={"Accept-Encoding": "identity"})
+        with sent:
+            if not sent.ok:
+                return f"the server answers {sent.status_code}"
+            content: bytes = sent.raw.read(_MOST_BYTES + 1, decode_content=False)
+            return content
+    except Exception as error:  # of requests, of urllib3, of the codec of host names
+        cause: BaseException = error
+        while (inner := cause.__cause__ or cause.__context__) is not None:
+            cause = inner
+        return getattr(cause, "strerror", None) or type(error).__name__
 
 
 def _start(source: Path | io.BytesIO) -> str:
-    content = source.getvalue()[:16] if isinstance(source, io.BytesIO) else _first_bytes(source)
+    if isinstance(source, io.BytesIO):
+        content = source.getvalue()[:16]
+    else:
+        with source.open("rb") as file:
+            content = file.read(16)
     return f"it starts with {content!r}" if content else "it is empty"
-
-
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(16)

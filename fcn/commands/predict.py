@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Config, options: argparse.Namespace) -> None:
-    """Write, for every picture, STEM.png (palette), STEM-overlay.png and STEM.json (class shares).
+    """Write, for every picture, NAME.fcn-label.png (palette), NAME.fcn-overlay.png and NAME.fcn-shares.json.
 
-    What can't be read or isn't there is said and passed over; the exit code is then 2.
+    What can't be read or isn't there is said and passed over; the exit code is then 2. The same command gives the same
+    files again, and writes over no picture (fcn.commands.pictures.Picture).
     """
     if options.max_side is not None and options.max_side < 32:
         raise InputError(f"--max-side is {options.max_side}; 32 px is the least that makes sense")
+    if options.out.exists() and not options.out.is_dir():
+        raise InputError(f"--out {options.out} is a file; name a folder for the results")
     found, failed = pictures.find(options.pictures)
     for problem in failed:
         print(f"error: {problem}", file=sys.stderr)
@@ -49,6 +53,7 @@ def run(config: Config, options: argparse.Namespace) -> None:
     if not found:
         raise InputError("there is no picture to segment; give files, folders or URLs")
     predictor = _Predictor(net)
+    print(f"{net}: {_origin(predictor.provenance, config)}", file=sys.stderr)
     for picture in tqdm(found, desc="predict", unit="picture", disable=not sys.stderr.isatty() or len(found) == 1):
         try:
             image = pictures.read(picture)
@@ -58,20 +63,21 @@ def run(config: Config, options: argparse.Namespace) -> None:
             tqdm.write(f"error: {error}", file=sys.stderr)
             continue
         for label, suffix, target in zip(answers, predictor.suffixes, predictor.targets, strict=True):
-            path = options.out / f"{picture.stem}{suffix}.png"
-            _write(path, image=image, label=label, target=target, where=picture.where)
-            tqdm.write(f"{picture.where}: {_shares_text(label, target)} -> {path}")
+            begin = options.out / picture.result
+            _write(begin, suffix, image=image, label=label, target=target, where=picture.shown)
+            told = f"{pictures.shown(begin)}-label{suffix}.png"
+            tqdm.write(f"{picture.shown}: {_shares_text(label, target)} -> {told}")
     if asked > len(failed):
         for suffix, target in zip(predictor.suffixes, predictor.targets, strict=True):
-            _write_legend(options.out / f"legend{suffix}.png", target)
+            _write_legend(options.out / f"classes.fcn-legend{suffix}.png", target)
     if failed:
         rest = f"; the others' results are in {options.out}" if asked > len(failed) else ""
         raise InputError(f"{len(failed)} of {asked} could not be segmented{rest}")
 
 
 def _net_file(net: str, config: Config) -> Path:
-    if net.endswith(".pt"):
-        path = Path(net)
+    path = Path(net)
+    if path.suffix == ".pt" or len(path.parts) > 1:
         if not path.is_file():
             raise InputError(f"{path}: no such checkpoint; give a run's name, or the path of a .pt file")
         return path
@@ -79,10 +85,22 @@ def _net_file(net: str, config: Config) -> Path:
     return existing(Places(config).net(net))
 
 
+def _origin(provenance: Mapping[str, str], config: Config) -> str:
+    """What a net learned from, as far as its file and params.yaml tell."""
+    if "run" not in provenance:
+        return f"weights {provenance.get('weights', 'of unknown origin')}, not trained here"
+    run, profile = provenance["run"], provenance.get("profile", "unknown")
+    if profile != config.profile or run not in config.runs:
+        return f"run {run} of profile {profile}"
+    learned = config.run(run).train
+    generated = "; generated pictures: on photos its answers mean nothing" if config.generated(learned.dataset) else ""
+    return f"run {run} of profile {profile}, trained on {learned.list} of {learned.dataset}{generated}"
+
+
 class _Predictor:
     """A network with its preprocessing: RGB picture in, class indices out, for each of its targets.
 
-    The first target's files have the picture's name, another's `suffixes` put its own behind.
+    Another target than the first has its name, one of `suffixes`, behind the kind of its results.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +116,7 @@ class _Predictor:
         if saved.net.inputs != ("rgb",):
             raise InputError(f"{path} takes {', '.join(saved.net.inputs)}; predict has pictures alone, for nets on rgb")
         self._torch, self._device, self._preprocessing = torch, chosen_device(), saved.preprocessing["rgb"]
-        self._net = trained(saved).on(self._device)
+        self._net, self.provenance = trained(saved).on(self._device), saved.provenance
         self.targets = [saved.targets.get(name) or _nameless(classes) for name, classes in saved.net.heads.items()]
         self.suffixes = ["", *(f"-{name}" for name in list(saved.net.heads)[1:])]
 
@@ -127,18 +145,20 @@ def _nameless(classes: int) -> Target:
     return Target(classes=tuple(f"class {index}" for index in range(classes)), background=0, average="seen")
 
 
-def _write(path: Path, *, image: NDArray[np.uint8], label: NDArray[np.uint8], target: Target, where: str) -> None:
+def _write(
+    begin: Path, suffix: str, *, image: NDArray[np.uint8], label: NDArray[np.uint8], target: Target, where: str
+) -> None:
     """The label as a palette PNG, an overlay in which the background is darkened, and the classes' shares."""
-    with whole_file(path) as part:
+    with whole_file(begin.with_name(f"{begin.name}-label{suffix}.png")) as part:
         labels.write(label, path=part, colours=target.palette)
     colours = np.array(target.palette, np.float64)
     mixed = (1 - _OVERLAY) * image + _OVERLAY * colours[label]
     if target.background is not None:
         mixed = np.where((label == target.background)[:, :, None], 0.85 * image.astype(np.float64), mixed)
-    with whole_file(path.with_name(f"{path.stem}-overlay.png")) as part:
+    with whole_file(begin.with_name(f"{begin.name}-overlay{suffix}.png")) as part:
         Image.fromarray(mixed.astype(np.uint8)).save(part, format="PNG")
     content = {"picture": where, "width": image.shape[1], "height": image.shape[0], "shares": _shares(label, target)}
-    write_json(path.with_suffix(".json"), content)
+    write_json(begin.with_name(f"{begin.name}-shares{suffix}.json"), content)
 
 
 def _shares(label: NDArray[np.uint8], target: Target) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import io
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,13 @@ from fcn.errors import InputError, StageFailure
 
 
 def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return pictures.read(Picture(where=str(path), stem=path.stem))
+    return pictures.read(_named(path))
+
+
+def _named(where: str | Path) -> Picture:
+    ((picture,), wrong) = pictures.find([str(where)])
+    assert not wrong
+    return picture
 
 
 def test_grey_palette_cmyk_and_sixteen_bits_become_rgb(tmp_path: Path) -> None:
@@ -65,28 +71,70 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         assert name in str(caught.value)
 
 
-def test_folders_are_walked_and_nothing_overwrites_anything(tmp_path: Path) -> None:
-    """Pictures of a folder come in order; equal stems are numbered; a folder without any, and a typo, are named."""
-    for name in ("b.png", "a.jpg", "deep/a.png", "notes.txt"):
+def test_a_folder_s_pictures_come_in_order(tmp_path: Path) -> None:
+    """Hidden files, folders and predict's results are passed over; a folder without pictures, and a typo, are named."""
+    for name in ("b.PNG", "a.jpg", "deep/a.png", "notes.txt", "._a.jpg", ".cache/c.png", "a.jpg.fcn-label.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found, wrong = pictures.find([str(tmp_path), str(tmp_path / "deep" / "a.png")])
-    assert ([picture.stem for picture in found], wrong) == (["a", "b", "deep-a", "a-2"], [])
-    (tmp_path / "none").mkdir()
-    found, wrong = pictures.find([str(tmp_path / "none"), str(tmp_path / "b.png"), str(tmp_path / "typo.jpg")])
-    assert [picture.stem for picture in found] == ["b"]
+    for name in ("folder.png", "none"):
+        (tmp_path / name).mkdir()
+    found, wrong = pictures.find([str(tmp_path), str(tmp_path / "deep" / "a.png"), str(tmp_path / "deep")])
+    results = ["a.jpg.fcn", "b.PNG.fcn", "deep/a.png.fcn", "a.png.fcn", "a.png.fcn2"]
+    assert ([str(picture.result) for picture in found], wrong) == (results, [])
+    found, wrong = pictures.find([str(tmp_path / "none"), str(tmp_path / "b.PNG"), str(tmp_path / "typo.jpg")])
+    assert [picture.where for picture in found] == [str(tmp_path / "b.PNG")]
     assert "holds no pictures" in wrong[0]
     assert "no such file or folder" in wrong[1]
 
 
+@pytest.mark.parametrize(
+    ("url", "told", "result"),
+    [
+        ("https://me:marked@host.org:8/a/dog.jpg?token=marked#marked", "https://host.org:8/a/dog.jpg", "dog.jpg.fcn"),
+        ("http://[::1]:80/%2e%2e/%00d%2Fx.jpg", "http://[::1]:80/%2e%2e/%00d%2Fx.jpg", "x.jpg.fcn"),
+        ("http://me:mar/ked@host.org/x.jpg", "http://... (no valid address)", "x.jpg.fcn"),
+        ("HTTP://host.org", "HTTP://host.org", "picture.fcn"),
+        ("http://host.org/..", "http://host.org/..", "picture.fcn"),
+        ("http://host.org/a.fcn-label.png", "http://host.org/a.fcn-label.png", "a_label.png.fcn"),
+    ],
+)
+def test_an_address_is_told_without_what_is_secret_in_it(url: str, told: str, result: str) -> None:
+    """User, password, query and fragment are left out, and a result's name has the last part of the path alone."""
+    picture = _named(url)
+    assert (picture.shown, str(picture.result)) == (told, result)
+
+
+def test_of_several_pictures_the_first_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An animation's first picture is read, and it is said that there are more."""
+    first, second = (Image.new("RGB", (4, 3), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
+    assert _read(tmp_path / "moving.gif")[0, 0].tolist() == [255, 0, 0]
+    assert "moving.gif holds several pictures; the first is taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["12000 9000", "100000 100000"])
+def test_a_picture_that_unfolds_is_refused_by_its_size(tmp_path: Path, size: str) -> None:
+    """A small file that says it has very many pixels is refused before room is made for them."""
+    (tmp_path / "bomb.ppm").write_text(f"P6\n{size}\n255\n", encoding="ascii")
+    with pytest.raises(InputError, match=r"bomb\.ppm (has 12000 x 9000 px; 100,000,000 are|can't be read .* bomb)"):
+        _read(tmp_path / "bomb.ppm")
+
+
 class _Pictures(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/photo.png" else 404)
+        if self.path.startswith("/moved"):
+            self.send_response(302)
+            self.send_header("Location", "/photo.png")
+            self.end_headers()
+            return
+        self.send_response(404 if self.path.startswith("/none") else 200)
         self.end_headers()
         if self.path == "/photo.png":
             photo = io.BytesIO()
             Image.new("RGB", (6, 4), "blue").save(photo, format="PNG")
             self.wfile.write(photo.getvalue())
+        if self.path == "/drip.png":
+            self.server.dripping.wait(60)  # type: ignore[attr-defined]  # of the fixture's own
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Quiet."""
@@ -94,18 +142,27 @@ class _Pictures(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    """A local server with one photo."""
-    with HTTPServer(("127.0.0.1", 0), _Pictures) as served:
+    """A local server with one photo, under two addresses, and one that never ends."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Pictures) as served:
+        served.dripping = threading.Event()  # type: ignore[attr-defined]
         thread = threading.Thread(target=served.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{served.server_port}"
+        served.dripping.set()  # type: ignore[attr-defined]
         served.shutdown()
 
 
-def test_a_url_is_fetched(server: str) -> None:
-    """A picture may be named by its URL; one that isn't there is a StageFailure with the answer."""
-    ((picture,), _) = pictures.find([f"{server}/photo.png"])
-    assert picture.stem == "photo"
-    assert pictures.read(picture)[0, 0].tolist() == [0, 0, 255]
-    with pytest.raises(StageFailure, match="404"):
-        pictures.read(Picture(where=f"{server}/none.png", stem="none"))
+@pytest.mark.parametrize("name", ["photo.png", "moved.png"])
+def test_a_url_is_fetched(server: str, name: str) -> None:
+    """A picture may be named by its URL, and redirects are followed."""
+    assert pictures.read(_named(f"{server}/{name}"))[0, 0].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("none.png?key=marked", "the server answers 404"), ("drip.png", "whole after")]
+)
+def test_a_url_that_gives_no_picture_is_named(server: str, name: str, words: str) -> None:
+    """What isn't there, and what doesn't come to an end, is a StageFailure with the reason and without the query."""
+    with pytest.raises(StageFailure, match=words) as caught:
+        pictures.read(_named(f"{server}/{name}"), patience_seconds=0.5)
+    assert "marked" not in str(caught.value)

@@ -1,13 +1,17 @@
-"""`predict` on pictures of every shape, and on what is none."""
+"""`predict` on pictures of every shape and name, and on what is none: in process, with a net made in a moment."""
 
+import dataclasses
 import json
-import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from fcn.cli import main
 from fcn.datasets import labels
 from fcn.datasets.facts import Target
 from fcn.nets import checkpoint
@@ -15,124 +19,190 @@ from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import preset
 from fcn.shape import Backbone, Net
-from tests.conftest import RunFcn
+from tests.training import tiny
 from tests.training.tiny import FINER
 
-NOISE = np.random.default_rng(7)
+Predict = Callable[..., tuple[int, str, str]]
+NET = f"data/tiny/nets/{FINER}.pt"
+SEMANTIC = Target(
+    classes=("sky", "tree", "road"), background=None, average="seen", palette=((0, 0, 0), (9, 8, 7), (1, 2, 3))
+)
 
 
-def _photo(path: Path, width: int, height: int) -> Path:
-    Image.fromarray(NOISE.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
-    return path
-
-
-def test_any_size_gives_a_label_of_that_size(workspace_done: Path, tmp_path: Path, run_fcn: RunFcn) -> None:
-    """Of a folder, each picture's palette PNG, overlay and class shares appear, in its size, and one legend."""
-    (tmp_path / "in").mkdir()
-    sizes = {"thin": (33, 250), "dot": (1, 1), "wide": (320, 70)}
-    for name, (width, height) in sizes.items():
-        _photo(tmp_path / f"in/{name}.png", width, height)
-    facts = json.loads((workspace_done / "data/tiny/datasets/voc2012/dataset.json").read_text(encoding="utf-8"))
-    classes_of = facts["targets"]["semantic"]["classes"]
-    ended = run_fcn(["predict", FINER, tmp_path / "in", "--out", tmp_path / "out"], workspace_done)
-    assert ended.returncode == 0, ended.stderr
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"legend.png"} | {
-        name + suffix for name in sizes for suffix in (".png", "-overlay.png", ".json")
-    }
-    for name, (width, height) in sizes.items():
-        with (
-            Image.open(tmp_path / f"out/{name}.png") as label,
-            Image.open(tmp_path / f"out/{name}-overlay.png") as over,
-        ):
-            assert label.mode == "P"
-            assert label.getpalette() == labels.palette().ravel().tolist()
-            assert label.size == over.size == (width, height)
-            classes = np.bincount(np.asarray(label).ravel(), minlength=len(classes_of)) / (width * height)
-        content = json.loads((tmp_path / f"out/{name}.json").read_text(encoding="utf-8"))
-        assert (content["width"], content["height"]) == (width, height)
-        shares = {classes_of[index]: share for index, share in enumerate(classes) if share}
-        assert content["shares"] == pytest.approx(shares, abs=5e-5)
-
-
-def test_what_is_no_picture_costs_only_itself(workspace_done: Path, tmp_path: Path, run_fcn: RunFcn) -> None:
-    """A text file and a typo are named, the exit code is 2, and the picture between them is segmented."""
-    text = tmp_path / "text.jpg"
-    text.write_text("not a picture", encoding="utf-8")
-    good = _photo(tmp_path / "good.png", 40, 30)
-    ended = run_fcn(["predict", FINER, text, good, tmp_path / "typo.png", "--out", tmp_path / "out"], workspace_done)
-    assert ended.returncode == 2
-    assert "text.jpg is not a picture that Pillow knows (it starts with b'not a picture')" in ended.stderr
-    assert "typo.png: no such file or folder" in ended.stderr
-    assert "error: 2 of 3 could not be segmented" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert (tmp_path / "out/good.png").exists()
-
-
-def test_a_wrong_net_is_named(workspace_done: Path, tmp_path: Path, run_fcn: RunFcn) -> None:
-    """An unknown run, a file that isn't there, and weights that aren't a trained net: each is said, nothing written."""
-    good = _photo(tmp_path / "good.png", 40, 30)
-    weights = next((workspace_done / "data/tiny/weights").glob("*.pt"))
-    for net, said in (("voc-fcn9s", FINER), ("none.pt", "no such checkpoint"), (weights, "not a trained run")):
-        ended = run_fcn(["predict", net, good, "--out", tmp_path / "out"], workspace_done)
-        assert ended.returncode == 2, ended.stderr
-        assert said in ended.stderr
-        assert "Traceback" not in ended.stderr
-    assert not (tmp_path / "out").exists()
-
-
-def test_large_pictures_can_be_shrunk_for_the_network(workspace_done: Path, tmp_path: Path, run_fcn: RunFcn) -> None:
-    """With --max-side the answer has the picture's size all the same."""
-    photo = _photo(tmp_path / "large.png", 500, 300)
-    ended = run_fcn(["predict", FINER, photo, "--out", tmp_path / "out", "--max-side", "100"], workspace_done)
-    assert ended.returncode == 0, ended.stderr
-    with Image.open(tmp_path / "out/large.png") as label:
-        assert label.size == (500, 300)
-
-
-def _saved(path: Path, *, targets: dict[str, Target], inputs: tuple[str, ...] = ("rgb",)) -> Path:
-    """A net with heads of 3 and 2 classes that always answers the second, in a checkpoint with these `targets`."""
+def _made(*, inputs: tuple[str, ...] = ("rgb",)) -> Checkpoint:
+    """A net with heads of 3 and 2 classes; on the second it always answers the second class."""
     backbone = Backbone(architecture="alexnet", width=0.03125, fc=8, input_px=64, dropout=0.0)
     heads = {"semantic": 3, "surface": 2}
     net = Net(backbone=backbone, inputs=inputs, heads=heads, taps=(), pad="same", upsampling="fixed")
+    torch.manual_seed(0)
     state = FCN(net).state_dict()
-    for target in heads:
-        state[f"heads.{target}.score_fr.bias"][1] = 1.0
-    content = Checkpoint(
+    state["heads.surface.score_fr.bias"][1] = 1.0
+    torch.nn.init.normal_(state["heads.semantic.score_fr.weight"])
+    return Checkpoint(
         backbone=backbone,
         net=net,
-        targets=targets,
+        targets={"semantic": SEMANTIC},
         preprocessing=dict.fromkeys(inputs, preset("sample")),
         state=state,
-        provenance={},
+        provenance={"run": FINER, "profile": "tiny"},
     )
-    checkpoint.save(content, path)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's root with params.yaml and one trained net, which is also where the test runs."""
+    tiny.write(tmp_path, tiny.params())
+    (tmp_path / NET).parent.mkdir(parents=True)
+    checkpoint.save(_made(), tmp_path / NET)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def predict(project: Path, capsys: pytest.CaptureFixture[str]) -> Predict:
+    """Run predict there: its exit code, what it wrote to stdout, and to stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        assert Path.cwd() == project
+        capsys.readouterr()
+        code = main(["predict", *map(str, arguments)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def _photo(path: Path, width: int = 40, height: int = 30) -> Path:
+    path.parent.mkdir(exist_ok=True, parents=True)
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
     return path
 
 
-def test_classes_and_colours_are_the_checkpoint_s(tmp_path: Path, repository: Path, run_fcn: RunFcn) -> None:
-    """Of two heads the first has the picture's name; names and colours are the checkpoint's, or numbers without any."""
-    shutil.copy(repository / "params.yaml", tmp_path)
-    _photo(tmp_path / "photo.png", 40, 30)
-    colours = ((0, 0, 0), (9, 8, 7), (1, 2, 3))
-    semantic = Target(classes=("sky", "tree", "road"), background=None, average="seen", palette=colours)
-    net = _saved(tmp_path / "net.pt", targets={"semantic": semantic})
-    ended = run_fcn(["predict", net, "photo.png", "--out", "out"], tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    for name, shares in (("photo", {"tree": 1.0}), ("photo-surface", {"class 1": 1.0})):
-        assert json.loads((tmp_path / f"out/{name}.json").read_text(encoding="utf-8"))["shares"] == shares
-    with Image.open(tmp_path / "out/photo.png") as label:
-        assert label.convert("RGB").getpixel((3, 3)) == (9, 8, 7)
-    with Image.open(tmp_path / "out/photo-surface.png") as label:
-        assert label.convert("RGB").getpixel((3, 3)) == tuple(labels.palette()[1])
-    assert (tmp_path / "out/legend.png").exists()
-    assert (tmp_path / "out/legend-surface.png").exists()
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_net_that_wants_more_than_a_picture(tmp_path: Path, repository: Path, run_fcn: RunFcn) -> None:
-    """A net on depth too is refused in a sentence that names its inputs."""
-    shutil.copy(repository / "params.yaml", tmp_path)
-    _photo(tmp_path / "photo.png", 40, 30)
-    net = _saved(tmp_path / "net.pt", targets={}, inputs=("depth",))
-    ended = run_fcn(["predict", net, "photo.png", "--out", "out"], tmp_path)
-    assert ended.returncode == 2
-    assert "takes depth; predict has pictures alone" in ended.stderr
+def test_any_size_gives_a_label_of_that_size(predict: Predict) -> None:
+    """Of a folder, each picture's palette PNG, overlay and class shares appear for each target, and the legends."""
+    sizes = {"thin": (33, 250), "dot": (1, 1), "wide": (320, 70)}
+    for name, (width, height) in sizes.items():
+        _photo(Path(f"in/{name}.png"), width, height)
+    code, said, told = predict(FINER, "in", "--out", "out")
+    assert code == 0, told
+    kinds = ("label", "overlay", "shares")
+    wanted = {f"{name}.png.fcn-{kind}{of}" for name in sizes for kind in kinds for of in ("", "-surface")}
+    found = {path.with_suffix("").name for path in Path("out").iterdir()}
+    assert found == wanted | {"classes.fcn-legend", "classes.fcn-legend-surface"}
+    for name, size in sizes.items():
+        with (
+            Image.open(f"out/{name}.png.fcn-label.png") as label,
+            Image.open(f"out/{name}.png.fcn-overlay.png") as over,
+        ):
+            assert (label.mode, label.size, over.size) == ("P", size, size)
+            assert label.getpalette() == labels.palette(SEMANTIC.palette).ravel().tolist()
+            counts = np.bincount(np.asarray(label).ravel(), minlength=3)
+        content = json.loads(Path(f"out/{name}.png.fcn-shares.json").read_text(encoding="utf-8"))
+        shares = {SEMANTIC.classes[index]: count / counts.sum() for index, count in enumerate(counts) if count}
+        assert content == {
+            "picture": f"in/{name}.png",
+            "width": size[0],
+            "height": size[1],
+            "shares": content["shares"],
+        }
+        assert content["shares"] == pytest.approx(shares, abs=5e-5)
+        assert f"-> out/{name}.png.fcn-label.png" in said
+    other = json.loads(Path("out/wide.png.fcn-shares-surface.json").read_text(encoding="utf-8"))
+    assert other["shares"] == {"class 1": 1.0}, "a head whose classes the checkpoint doesn't name"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system knows neither case nor names that aren't UTF-8")
+def test_no_result_takes_the_name_of_a_picture_or_of_another_result(predict: Predict) -> None:
+    """With the results beside the pictures every picture stays, has results of its own, and has the same next time."""
+    names = ("a.jpg", "a.png", "a-2.png", "A.JPG", "dog.jpg", "dog-overlay.jpg", "legend.jpg", "sub/a.jpg", "sub-a.jpg")
+    odd = "x" * 246 + ".png"
+    for number, name in enumerate((*names, odd, "Stra\udcdfe.jpg")):
+        _photo(Path("pics") / name, 20 + number)
+    before = _contents(Path("pics"))
+    code, _, told = predict(NET, "pics", "--out", "pics")
+    assert code == 0, told
+    first = _contents(Path("pics"))
+    assert {name: first[name] for name in before} == before
+    shares = [json.loads(text) for name, text in first.items() if name.endswith("shares.json")]
+    assert {each["width"] for each in shares} == {20 + number for number in range(len(before))}
+    assert len({name.casefold() for name in first}) == len(first) - 1, "a.jpg and A.JPG alone differ by case"
+    assert predict(NET, "pics", "--out", "pics")[0] == 0
+    assert _contents(Path("pics")) == first
+
+
+def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
+    """Text, PostScript, a typo, a result and addresses are named, the exit code is 2, and the picture is segmented."""
+    Path("text.jpg").write_text("not a picture", encoding="utf-8")
+    Path("eps.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", encoding="utf-8")
+    result = _photo(Path("a.png.FCN2-label.png"))
+    addresses = (
+        "http://[::1/",
+        f"http://{'a' * 70}.example/x.jpg",
+        "HTTP://127.0.0.1:1/%00",
+        "http://u:marked@/?marked",
+    )
+    given = ("text.jpg", "eps.jpg", _photo(Path("good.png")), "typo.png", "n" * 300, result, *addresses)
+    code, said, told = predict(NET, *given, "--out", "out")
+    assert code == 2
+    assert "text.jpg is not a picture of a known kind (JPEG, PNG, BMP, GIF, TIFF, WEBP, PPM)" in told
+    assert "it starts with b'not a picture'" in told
+    assert "eps.jpg is not a picture of a known kind" in told
+    assert "typo.png: no such file or folder" in told
+    assert "has the name of a result of predict; rename it, if it is a picture of yours" in told
+    assert "http://127.0.0.1:1/%00 can't be fetched: Connection refused".lower() in told.lower()
+    assert "error: 9 of 10 could not be segmented; the others' results are in out" in told
+    assert "marked" not in said + told
+    assert Path("out/good.png.fcn-label.png").exists()
+
+
+def test_it_says_what_the_net_learned_from(predict: Predict) -> None:
+    """Run, profile and list are told, and that they were generated; a foreign file says as much as it has."""
+    photo = _photo(Path("photo.png"))
+    assert (
+        f"{FINER}.pt: run {FINER} of profile tiny, trained on sbd-train of sbd; generated pictures"
+        in predict(NET, photo)[2]
+    )
+    for provenance, words in (
+        ({"run": "other", "profile": "mine"}, "run other of profile mine\n"),
+        ({"weights": "released"}, "weights released, not trained here\n"),
+        ({}, "weights of unknown origin, not trained here\n"),
+    ):
+        checkpoint.save(dataclasses.replace(_made(), provenance=provenance), Path("net.pt"))
+        assert f"net.pt: {words}" in predict("net.pt", photo)[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("voc-fcn9s", "good.png"), FINER),
+        (("none.pt", "good.png"), "no such checkpoint"),
+        (("data/none.pth", "good.png"), "no such checkpoint"),
+        (("depth.pt", "good.png"), "takes depth; predict has pictures alone"),
+        (("weights.pt", "good.png"), "not a trained run"),
+        ((FINER, "good.png", "--max-side", "3"), "32 px is the least"),
+        ((FINER, "good.png", "--out", "good.png"), "--out good.png is a file; name a folder"),
+        ((FINER, "empty"), "there is no picture to segment"),
+    ],
+)
+def test_a_wrong_argument_is_named(predict: Predict, arguments: tuple[str, ...], said: str) -> None:
+    """A net that isn't there, one that no picture fits, and a place for no results are said, and nothing is written."""
+    _photo(Path("good.png"))
+    Path("empty").mkdir()
+    checkpoint.save(_made(inputs=("depth",)), Path("depth.pt"))
+    checkpoint.save(dataclasses.replace(_made(), net=None), Path("weights.pt"))
+    before = _contents(Path())
+    code, _, told = predict(*arguments)
+    assert (code, said in told) == (2, True), told
+    assert _contents(Path()) == before
+
+
+def test_large_pictures_can_be_shrunk_for_the_network(predict: Predict) -> None:
+    """With --max-side the answer has the picture's size all the same."""
+    assert predict(NET, _photo(Path("large.png"), 500, 300), "--max-side", "100")[0] == 0
+    with Image.open("predictions/large.png.fcn-label.png") as label:
+        assert label.size == (500, 300)
