@@ -31,7 +31,8 @@ class Target:
             colours = tuple((int(red), int(green), int(blue)) for red, green, blue in palette()[: len(self.classes)])
             object.__setattr__(self, "palette", colours)
         assert len(self.palette) == len(self.classes) <= 255
-        assert self.background is None or self.background < len(self.classes)
+        assert self.background is None or 0 <= self.background < len(self.classes)
+        assert all(0 <= value <= 255 for colour in self.palette for value in colour)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

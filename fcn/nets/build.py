@@ -94,8 +94,13 @@ def _check_fit(checkpoint: Checkpoint, net: Net, *, where: str) -> None:
 
 def _check_whole(state: Mapping[str, Tensor], net: Net, *, where: str) -> None:
     """Raise InputError unless `state` has the tensors of `net`, no other, in their shapes."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        own = FCN(net).state_dict()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            own = FCN(net).state_dict()
+    except InputError:
+        raise
+    except Exception:  # whatever torch says of sizes that are too small, too large, or no numbers of a layer
+        raise InputError(f"{where} describes a net that can't be built; {_AGAIN}") from None
     if lacking := own.keys() - state.keys():
         raise InputError(f"{where} lacks {_some(lacking)}, which its own net has; {_AGAIN}")
     if added := state.keys() - own.keys():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from fcn import files
@@ -110,22 +110,26 @@ def load(path: Path) -> Checkpoint:
             f"{path} is a file of torch.save, but not a checkpoint of this project; "
             "a state dict is read by a weights entry of kind state_dict"
         )
-    if content.get("version") not in (1, _VERSION):
+    version = content.get("version")
+    if type(version) is not int or version not in (1, _VERSION):
+        found = version if type(version) is int else "?"
         raise InputError(
-            f"{path} has version {content.get('version')} of the checkpoint format, this code reads 1 and {_VERSION}; "
+            f"{path} has version {found} of the checkpoint format, this code reads 1 and {_VERSION}; "
             "make it again with `dvc repro`, or use the code that wrote it"
         )
-    if not _is_state(content.get("state")):
+    if not _is_state(content.get("state"), bytes_there=path.stat().st_size):
         raise InputError(f"{path} has no tensors by name as its `state`; {_AGAIN}")
-    if content["version"] == 1:
-        content = version_1.converted(content, path, digest=digest)
     try:
+        if version == 1:
+            content = version_1.converted(content, digest=digest)
         about = _ABOUT.validate_json(content["about"])
-    except (KeyError, ValidationError):
+    except Exception:  # whatever JSON can be: of another shape, too deep, of numbers without end
         raise InputError(f"{path} doesn't say what its tensors are for; make it again with `dvc repro`") from None
     state: dict[str, Tensor] = content["state"]
     if digest(state) != about.digest:
         raise InputError(f"{path} is damaged: its tensors are not those that were written; {_AGAIN}")
+    if odd := next((name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())), None):
+        raise InputError(f"{path} holds NaN or infinity in {odd}; {_AGAIN}")
     if about.net is not None:
         _check_description(about, about.net, path=path)
     return Checkpoint(
@@ -138,13 +142,12 @@ def load(path: Path) -> Checkpoint:
     )
 
 
-def _is_state(value: object) -> bool:
-    """Whether these are tensors by name, with values that can be hashed."""
-    return isinstance(value, dict) and all(
-        isinstance(name, str)
-        and isinstance(tensor, Tensor)
-        and (tensor.layout, tensor.device.type, tensor.is_quantized) == (torch.strided, "cpu", False)
-        for name, tensor in value.items()
+def _is_state(value: object, *, bytes_there: int) -> bool:
+    """Whether these are tensors by name, each with numbers of its own, as they are written."""
+    return (
+        isinstance(value, dict)
+        and all(isinstance(name, str) and torch_file.is_plain(tensor) for name, tensor in value.items())
+        and sum(tensor.nbytes for tensor in value.values()) <= bytes_there
     )
 
 

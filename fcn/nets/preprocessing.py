@@ -1,5 +1,6 @@
 """From a photo to the numbers that a network was trained on: channel order, scale, mean, deviation."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         assert self.scale > 0
         assert min(self.std) > 0
+        assert all(math.isfinite(value) for value in (self.scale, *self.mean, *self.std))
 
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
         """H W 3 uint8 RGB -> 3 H W float32."""

@@ -3,6 +3,7 @@
 import errno
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,15 @@ _NUMBERS: list[Any] = [
     np.dtypes.Float32DType,
     np.dtypes.Int64DType,
 ]
+_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64}
+_MOST_UNFOLDED = 10  # times a file's size: tensors are stored as they are, but a TorchScript program's text isn't
 _NESTED = ("model_state_dict", "state_dict")
 
 
 def read(path: Path) -> object:
     """What torch.save wrote to `path`, if it is plain values and tensors.
 
-    Raises InputError for a missing or truncated file, another format, and pickled code.
+    Raises InputError for a missing, truncated or damaged file, another format, and pickled code.
     """
     start = _start(path)
     if start != _LEGACY and not start.startswith(_ZIP):
@@ -41,6 +44,8 @@ def read(path: Path) -> object:
             "is the download whole?"
         )
     try:
+        if start.startswith(_ZIP):
+            _check_zip(path)
         with warnings.catch_warnings(), safe_globals(_NUMBERS):
             warnings.simplefilter("ignore")  # torch announces what it then refuses with an error
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -55,7 +60,7 @@ def read(path: Path) -> object:
         if "TorchScript" in str(error):
             raise InputError(f"{path} is a TorchScript program, not weights; save its state_dict() instead") from None
         raise InputError(
-            f"{path} is truncated or damaged: torch can't read it to its end; copy or fetch it again"
+            f"{path} is truncated or damaged: its bytes are not those that were written; copy or fetch it again"
         ) from None
 
 
@@ -69,11 +74,33 @@ def state_dict(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} holds {_kind(found)} where a state dict is wanted: names and their tensors")
     for name, tensor in found.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            told = repr(name) if isinstance(name, str) else _kind(name)
             raise InputError(
-                f"{path} is not a state dict: {name!r} is {_kind(tensor)}, not a tensor; "
+                f"{path} is not a state dict: {told} is {_kind(tensor)}, not a tensor; "
                 f"a state dict may also lie under {' or '.join(_NESTED)}"
             )
+        if not is_plain(tensor):
+            raise InputError(f"{path} holds {name} as no plain tensor of numbers; save the network's state_dict()")
     return {name: tensor.detach() for name, tensor in found.items()}
+
+
+def is_plain(value: object) -> bool:
+    """Whether this is a tensor whose numbers all lie in memory: a small file can ask for terabytes of one zero."""
+    return (
+        isinstance(value, Tensor)
+        and type(value) in (Tensor, torch.nn.Parameter)
+        and (value.layout, value.device.type, value.dtype in _DTYPES) == (torch.strided, "cpu", True)
+        and not vars(value)
+        and value.numel() * value.itemsize <= value.untyped_storage().nbytes()
+    )
+
+
+def _check_zip(path: Path) -> None:
+    """Raise zipfile.BadZipFile unless the sums match, which torch doesn't look at, and nothing unfolds to much."""
+    with zipfile.ZipFile(path) as archive:
+        unfolded = sum(member.file_size for member in archive.infolist())
+        if unfolded > _MOST_UNFOLDED * path.stat().st_size or archive.testzip() is not None:
+            raise zipfile.BadZipFile(path)
 
 
 def _start(path: Path) -> bytes:

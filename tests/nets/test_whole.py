@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -67,6 +68,16 @@ def test_tensors_that_are_not_the_net_s_are_refused(damage: Callable[[dict[str, 
     with pytest.raises(InputError, match=f"^nets/a-run.pt {sentence}"):
         start(net, checkpoint, where="nets/a-run.pt")
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+@pytest.mark.parametrize("field", [{"fc": 10**400}, {"width": 1e300}, {"input_px": 10**9}, {"input_px": 1}])
+def test_a_net_that_can_t_be_is_refused(field: dict[str, Any]) -> None:
+    """Sizes that no memory has, or that leave nothing to convolve, give one sentence and ask for no memory."""
+    net = replace(PARENT, backbone=replace(BACKBONE, **field))
+    with pytest.raises(
+        InputError, match=r"^the checkpoint of a-run (describes a net that can't be built|holds trunk\.fc6)"
+    ):
+        trained(replace(made(), net=net, backbone=net.backbone))
 
 
 def test_looking_leaves_torch_s_generator_alone() -> None:

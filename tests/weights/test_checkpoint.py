@@ -1,6 +1,7 @@
 """The checkpoint format: what is written is what is read, the same bytes every time, and nothing else is believed."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import torch
 
 from fcn.datasets.facts import Target
 from fcn.errors import InputError
-from fcn.nets import checkpoint, torch_file
+from fcn.nets import checkpoint
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.preprocessing import preset
 from fcn.shape import Backbone, Net
@@ -125,16 +126,84 @@ def test_a_view_is_saved_without_what_it_looks_into(tmp_path: Path) -> None:
     assert saved(tmp_path / "row.pt", dataclasses.replace(NET, state={"row": row})).stat().st_size < 10_000
 
 
-def test_a_single_flipped_bit_is_noticed(tmp_path: Path) -> None:
-    """A file with one bit of one tensor flipped is refused, though torch itself would read it."""
-    state = {"a": torch.linspace(0.1, 0.9, 4096)}
-    path = saved(tmp_path / "net.pt", dataclasses.replace(NET, state=state))
-    content = bytearray(path.read_bytes())
-    content[content.index(state["a"].numpy().tobytes()) + 1000] ^= 1
-    path.write_bytes(content)
-    assert isinstance(torch_file.read(path), dict)
+def test_a_single_flipped_bit_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    """A file with a bit flipped anywhere is refused in a sentence, or, where zip files keep dates, read as it was."""
+    path = saved(tmp_path / "net.pt")
+    whole, refused = path.read_bytes(), 0
+    for position in range(0, len(whole), 7):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :])
+        try:
+            loaded = checkpoint.load(path)
+        except InputError:
+            refused += 1
+        else:
+            assert dataclasses.replace(loaded, state={}) == dataclasses.replace(NET, state={})
+            assert all(torch.equal(loaded.state[name], tensor) for name, tensor in STATE.items())
+    assert refused > len(whole) / 7 / 3
+
+
+def changed(path: Path, **content: object) -> Path:
+    """The file with other content, as somebody else might write it: its sums match."""
+    torch.save({**torch.load(path, weights_only=True), **content}, path)
+    return path
+
+
+def described(path: Path, **about: object) -> Path:
+    """The file with another description."""
+    return changed(path, about=json.dumps({**json.loads(torch.load(path, weights_only=True)["about"]), **about}))
+
+
+def test_other_tensors_than_the_description_s_are_refused(tmp_path: Path) -> None:
+    """One changed number in a file that is whole otherwise is noticed by the digest."""
+    state = {**STATE, "heads.semantic.score_fr.bias": torch.tensor([0.5, -0.5, 2e-30])}
     with pytest.raises(InputError, match=r"net\.pt is damaged: its tensors are not those that were written"):
-        checkpoint.load(path)
+        checkpoint.load(changed(saved(tmp_path / "net.pt"), state=state))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_without_end_are_refused(tmp_path: Path, number: float) -> None:
+    """Tensors with NaN or infinity predict nothing; the first is named."""
+    state = {"a": torch.ones(3), "b": torch.tensor([1, number])}
+    with pytest.raises(InputError, match=r"net\.pt holds NaN or infinity in b; make or fetch it again$"):
+        checkpoint.load(saved(tmp_path / "net.pt", dataclasses.replace(NET, state=state)))
+
+
+CAFFE, CLASSES = dataclasses.asdict(preset("caffe")), dataclasses.asdict(NET.targets["semantic"])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"version": torch.tensor([1, 2])}, "has version"),
+        ({"version": 10**400}, "has version"),
+        ({"about": 7}, "doesn't say what its tensors are for"),
+        ({"about": "[" * 100_000}, "doesn't say what its tensors are for"),
+        ({"about": "[" * 100_000, "version": 1}, "doesn't say what its tensors are for"),
+        ({"state": {"a": torch.zeros(1).expand(10**12)}}, "has no tensors by name"),
+        ({"state": dict.fromkeys("abc", torch.zeros(9999))}, "has no tensors by name"),
+        ({"state": {"a": torch.zeros(2, dtype=torch.complex64)}}, "has no tensors by name"),
+    ],
+)
+def test_a_crafted_file_gives_one_sentence(tmp_path: Path, content: dict[str, Any], sentence: str) -> None:
+    """Whatever a small file holds - terabytes of one zero, numbers and brackets without end - it is refused."""
+    with pytest.raises(InputError, match=rf"net\.pt {sentence}"):
+        checkpoint.load(changed(saved(tmp_path / "net.pt"), **content))
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"preprocessing": {"rgb": {**CAFFE, "mean": [1, 2, float("nan")]}}},
+        {"preprocessing": {"rgb": {**CAFFE, "scale": -1}}},
+        {"targets": {"semantic": {**CLASSES, "palette": [[0, 0, 300]] * 3}}},
+        {"targets": {"semantic": {**CLASSES, "background": -1}}},
+        {"backbone": {**dataclasses.asdict(VGG16), "fc": -1}},
+    ],
+)
+def test_a_description_of_what_can_t_be_is_refused(tmp_path: Path, about: dict[str, Any]) -> None:
+    """Colours, sizes and means that there are not are no description."""
+    with pytest.raises(InputError, match=r"net\.pt doesn't say what its tensors are for"):
+        checkpoint.load(described(saved(tmp_path / "net.pt"), **about))
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])

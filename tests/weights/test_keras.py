@@ -1,6 +1,7 @@
 """The Oxford VGG16 in Keras' layout: the converted classifier computes what the file's arrays compute in numpy."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -165,6 +166,37 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         file["x"] = [1]
     with pytest.raises(InputError, match=r"plain\.h5 is HDF5, but not a Keras weights file: .*\(it holds x\)"):
         keras.load(tmp_path / "plain.h5", backbone=TINY)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"shape": (3, 3, 1 << 20, 1 << 20), "dtype": "f4"}, "block1_conv1 holds other numbers than VGG16 has"),
+        ({"shape": (3, 3, 3, 2), "dtype": "S4"}, "block1_conv1 holds other numbers than VGG16 has"),
+        ({"shape": (3, 3, 0, 2), "dtype": "f4"}, "block1_conv1 holds arrays of shape 3 x 3 x 0 x 2, 2; a kernel"),
+    ],
+)
+def test_what_a_small_file_asks_for_is_not_given(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    """A kernel of terabytes that no byte was written of, one of text and an empty one are refused by their layer."""
+    path = written(tmp_path / "vgg16.h5", arrays())
+    with h5py.File(path, "a") as file:
+        del file["block1_conv1/block1_conv1_W_1:0"]
+        file["block1_conv1"].create_dataset("block1_conv1_W_1:0", **change)
+    with pytest.raises(InputError, match=sentence):
+        keras.load(path, backbone=TINY)
+
+
+def test_a_damaged_file_is_read_or_refused_in_a_sentence(tmp_path: Path) -> None:
+    """Bytes that are changed anywhere in the file's structure give an InputError, if any error."""
+    path = written(tmp_path / "vgg16.h5", arrays())
+    whole, refused = path.read_bytes(), 0
+    for position in range(0, 8000, 199):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        try:
+            keras.load(path, backbone=TINY)
+        except InputError:
+            refused += 1
+    assert refused > 5
 
 
 def test_only_vgg16_has_a_keras_file() -> None:

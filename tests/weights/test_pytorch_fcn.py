@@ -156,6 +156,14 @@ def test_a_part_of_a_net_is_refused(tmp_path: Path) -> None:
         pytorch_fcn.load(saved(tmp_path / "b.pth", state), backbone=SMALL)
 
 
+@pytest.mark.parametrize("scores", [torch.tensor(1.0), torch.zeros(1, 8, 1, 1), torch.zeros(300, 8, 1, 1)])
+def test_a_score_layer_of_no_classes_is_refused(tmp_path: Path, scores: Tensor) -> None:
+    """A score layer without classes, with one, and with more than a label can have is told by its shape."""
+    path = saved(tmp_path / "fcn.pth", {**theirs(8), "score_fr.weight": scores})
+    with pytest.raises(InputError, match=r"fcn\.pth has score_fr\.weight of shape \(.*\); K C 1 1 of 2 to 255 classes"):
+        pytorch_fcn.load(path, backbone=SMALL)
+
+
 def test_another_width_is_refused_by_tensor_and_shapes(tmp_path: Path) -> None:
     """A file of another width names the first tensor that doesn't fit, its shape and the wanted one."""
     wide = Backbone(architecture="vgg16", width=1 / 16, fc=8, input_px=224, dropout=0.5)

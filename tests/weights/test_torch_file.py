@@ -92,6 +92,15 @@ def zip_of(name: str, content: str) -> bytes:
     return buffer.getvalue()
 
 
+def folded(content: bytes) -> bytes:
+    """The same members, compressed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -105,6 +114,11 @@ def zip_of(name: str, content: str) -> bytes:
         (torch_bytes([1, 2]), "holds a list where a state dict is wanted"),
         (torch_bytes({}), "holds an empty dict where a state dict is wanted"),
         (torch_bytes({"epoch": 3, **STATE}), "is not a state dict: 'epoch' is a int, not a tensor"),
+        (torch_bytes({10**400: 3}), "is not a state dict: a int is a int, not a tensor"),
+        (torch_bytes({"a": torch.zeros(1).expand(10**12)}), "holds a as no plain tensor of numbers"),
+        (torch_bytes({"a": torch.eye(2).to_sparse()}), "holds a as no plain tensor of numbers"),
+        (torch_bytes({"a": torch.zeros(2, device="meta")}), "holds a as no plain tensor of numbers"),
+        (folded(torch_bytes({"a": torch.zeros(100_000)})), "is truncated or damaged"),
     ],
 )
 def test_a_wrong_file_gives_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:

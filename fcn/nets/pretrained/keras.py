@@ -35,6 +35,7 @@ _LAYERS = {
     "fc2": "classifier.3",
     "predictions": "classifier.6",
 }
+_MOST_VALUES = 25088 * 4096  # of fc1's kernel: a small file can say that it holds terabytes
 
 
 def preprocessing(backbone: Backbone) -> str:
@@ -104,17 +105,21 @@ def _arrays(path: Path) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float
                 for name, weights in named.items()
                 if weights
             }
-    except (OSError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # damaged bytes break h5py in many ways
         reason = " ".join(str(error).split())
         raise InputError(f"{path} can't be read as HDF5 in Keras' layout ({reason}); copy or fetch it again") from None
 
 
 def _pair(datasets: list[h5py.Dataset], *, where: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    arrays = [np.asarray(dataset[...], dtype=np.float32) for dataset in datasets]
-    if len(arrays) != 2 or arrays[0].ndim not in (2, 4) or arrays[1].ndim != 1:
-        found = ", ".join(" x ".join(map(str, array.shape)) for array in arrays)
+    if [dataset.ndim for dataset in datasets] not in ([2, 1], [4, 1]) or any(dataset.size == 0 for dataset in datasets):
+        found = ", ".join(" x ".join(map(str, dataset.shape)) for dataset in datasets)
         raise InputError(f"{where} holds arrays of shape {found}; a kernel of 2 or 4 dimensions and a bias are wanted")
-    return arrays[0], arrays[1]
+    if any(dataset.size > _MOST_VALUES or dataset.dtype.kind != "f" for dataset in datasets):
+        raise InputError(f"{where} holds other numbers than VGG16 has; is the file whole, and VGG16's?")
+    kernel, bias = (np.asarray(dataset[...], dtype=np.float32) for dataset in datasets)
+    return kernel, bias
 
 
 def _texts(names: NDArray[np.bytes_] | NDArray[np.str_]) -> list[str]:

@@ -67,6 +67,10 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
         )
     if not {"score_fr.weight", "fc6.weight"} <= set(found):
         raise InputError(f"{path} lacks score_fr.weight or fc6.weight; it is a part of an FCN, the whole is wanted")
+    if (scores := found["score_fr.weight"]).ndim != 4 or len(scores) not in range(2, 256):
+        raise InputError(
+            f"{path} has score_fr.weight of shape {tuple(scores.shape)}; K C 1 1 of 2 to 255 classes is wanted"
+        )
     state = {_our_name(key): tensor for key, tensor in found.items()}
     with torch.device("meta"):
         shapes = {
