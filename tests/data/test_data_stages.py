@@ -228,7 +228,7 @@ def value_77() -> bytes:
         (
             "cls/2009_000005.mat",
             b"not matlab",
-            "sbd.tgz: benchmark_RELEASE/dataset/cls/2009_000005.mat: not a readable .mat file",
+            "sbd.tgz: benchmark_RELEASE/dataset/cls/2009_000005.mat: no label of SBD can be read from it",
         ),
         ("cls/2009_000005.mat", value_77(), "2009_000005: the label has the value 77 in 1 pixels; allowed are 0..20"),
         ("img/2009_000005.jpg", tiny.jpeg((10, 9)), "the label has 12x9 pixels, its image"),
@@ -254,7 +254,7 @@ def test_many_bad_labels_are_counted(project: Path, stages: Callable[..., str]) 
     spoil_sbd(project, **{f"cls/{image_id}.mat": b"x" for image_id in [*tiny.SBD_TRAIN, *tiny.SBD_VAL]})
     message = stages(["datasets", "sbd-tiny"], code=2)
     assert "4 of 4 labels are refused" in message
-    assert message.count("not a readable .mat file") == 3
+    assert message.count("no label of SBD can be read from it") == 3
 
 
 def test_a_cut_archive_stops_the_stage(project: Path, stages: Callable[..., str]) -> None:

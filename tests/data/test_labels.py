@@ -1,6 +1,7 @@
 """Labels of every format, read as class indices or refused."""
 
 import io
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.io
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn.datasets import audit, labels
+from fcn.datasets import audit, labels, mat
 from fcn.datasets.formats import sbd, voc
 from fcn.errors import InputError
 from tests.data import tiny
@@ -67,11 +69,11 @@ def read_mat(folder: Path, content: bytes) -> NDArray[Any]:
     return sbd.read({"sbd": folder}, "a").labels["semantic"]
 
 
-def mat_of(**variables: object) -> bytes:
+def mat_of(compressed: bool = False, /, **variables: object) -> bytes:
     """A .mat with these variables."""
     out = io.BytesIO()
     file: Any = out  # which scipy can write to, though its stubs know paths only
-    scipy.io.savemat(file, variables)
+    scipy.io.savemat(file, variables, do_compression=compressed)
     return out.getvalue()
 
 
@@ -82,26 +84,64 @@ def test_a_mat_is_read(tmp_path: Path) -> None:
     assert np.array_equal(values, tiny.label("2008_000004", void=False))
 
 
+LABEL = np.arange(12, dtype=np.uint8).reshape(3, 4)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("number", ["u1", "i1", "u2", "i4", "u8", "f4", "f8", "?"])
+def test_a_mat_is_read_as_scipy_reads_it(number: str, compressed: bool) -> None:
+    """Every kind of number in a .mat is read as by scipy: a variable, a field, small, large, empty, after others."""
+    random = np.random.default_rng(0)
+    for shape in ((1, 1), (3, 4), (0, 0), (40, 30), (5, 6, 3)):
+        values = random.integers(0, 2, shape).astype(number)
+        struct = {"Boundaries": scipy.sparse.csc_array(LABEL), "Names": ["a", "bc"], "Segmentation": values}
+        content = mat_of(compressed, first=LABEL, S=values, GTcls=struct)
+        file: Any = io.BytesIO(content)
+        theirs = scipy.io.loadmat(file)
+        for address, expected in (("S", theirs["S"]), ("GTcls.Segmentation", theirs["GTcls"]["Segmentation"].item())):
+            found = mat.array(content, address)
+            assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+            assert np.array_equal(found, expected)
+
+
+def announced(words: bytes, size: int) -> bytes:
+    """An element of 8 bytes, after these words, with another size than it has: what flipped bits make."""
+    content = bytearray(mat_of(False, GTcls={"Segmentation": LABEL}))
+    at = content.index(words) + len(words)
+    content[at : at + 4] = size.to_bytes(4, "little")
+    return bytes(content)
+
+
+def bomb() -> bytes:
+    """A variable that is a kilobyte for each megabyte that it would take."""
+    content = zlib.compress(bytes(1 << 27), 9)
+    return MAT[:128] + (15).to_bytes(4, "little") + len(content).to_bytes(4, "little") + content
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (mat_of(GTinst={"Segmentation": np.zeros((2, 2), np.uint8)}), "no variable GTcls, found GTinst"),
         (mat_of(GTcls={"Boundaries": np.zeros((2, 2), np.uint8)}), "no field Segmentation, found Boundaries"),
-        (mat_of(GTcls=np.zeros((2, 3))), "no field Segmentation, found no struct, but float64 of shape (2, 3)"),
+        (mat_of(GTcls=np.zeros((2, 3))), "no field Segmentation, found double of shape (2, 3)"),
         (mat_of(GTcls={"Segmentation": np.zeros((2, 2, 3), np.uint8)}), "uint8 of shape (2, 2, 3); expected whole"),
         (mat_of(GTcls={"Segmentation": np.full((2, 2), 0.5)}), "float64 of shape (2, 2); expected whole"),
-        (mat_of(GTcls={"Segmentation": "dog"}), "expected whole"),
+        (mat_of(GTcls={"Segmentation": np.full((2, 2), 1j)}), "no array of real numbers"),
+        (mat_of(GTcls={"Segmentation": "dog"}), "no array of real numbers, but text of shape"),
         (mat_of(GTcls={"Segmentation": np.full((2, 2), 300, np.uint16)}), "has values 300..300"),
         (mat_of(GTcls={"Segmentation": np.full((2, 2), -1, np.int16)}), "has values -1..-1"),
-        (b"", "not a readable .mat file"),
-        (b"<html>Not found</html>", "not a readable .mat file"),
+        (b"", "its 0 bytes don't begin as a version 5 file"),
+        (b"<html>Not found</html>", "its 22 bytes don't begin as a version 5 file"),
         (MAT[: len(MAT) // 2], "no variable GTcls, found nothing"),
-        (MAT[:-1], "not a readable .mat file"),
-        (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400), "not a readable .mat file"),
+        (MAT[:-1], "damaged or cut off"),
+        (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400), "don't begin as a version 5 file"),
+        (announced(b"Segmentation\0\0\0\0\x0e\0\0\0", 0xFFFFFFFF), "4,294,967,295 should be"),
+        (announced(b"Segmentation\0\0\0\0", 9), "damaged: type 9 where a variable should be"),
+        (bomb(), "more than 67,108,864 bytes in a variable"),
     ],
 )
 def test_a_mat_without_the_label_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
-    """A .mat without GTcls.Segmentation, or none at all, is named with what was found instead."""
+    """A .mat without GTcls.Segmentation, a damaged or hostile one, is named with what was found instead."""
     with pytest.raises(InputError) as caught:
         read_mat(tmp_path, content)
     assert str(caught.value).startswith(str(tmp_path / "cls" / "a.mat"))

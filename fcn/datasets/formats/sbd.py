@@ -3,14 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from fcn.datasets import lists as list_files
-from fcn.datasets import tree
+from fcn.datasets import mat, tree
 from fcn.datasets.formats import Original, voc
 from fcn.errors import InputError
 
@@ -65,7 +63,7 @@ def ids(folders: Mapping[str, Path]) -> list[str]:
 def read(folders: Mapping[str, Path], image_id: str) -> Original:
     """The JPEG, and the class indices, 0..20 without void.
 
-    Raises InputError for a label that is no .mat, or holds no such field.
+    Raises InputError for a label that is no whole .mat, or holds no such field.
     """
     (folder,) = folders.values()
     return Original(
@@ -76,12 +74,15 @@ def read(folders: Mapping[str, Path], image_id: str) -> Original:
 
 def _label(path: Path) -> NDArray[np.uint8]:
     """H W: GTcls.Segmentation."""
-    struct = _variable(path, "GTcls")
-    fields = struct.dtype.names or ()
-    if "Segmentation" not in fields or struct.size != 1:
-        found = ", ".join(fields) or f"no struct, but {struct.dtype} of shape {struct.shape}"
-        raise InputError(f"{path}: GTcls has no field Segmentation, found {found}; an SBD label has GTcls.Segmentation")
-    label: NDArray[Any] = np.asarray(struct["Segmentation"].item())
+    try:
+        label = mat.array(path.read_bytes(), "GTcls.Segmentation")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such label; every listed image needs one") from None
+    except InputError as error:
+        raise InputError(
+            f"{path}: no label of SBD can be read from it: {error}; it should be a whole .mat file with "
+            "GTcls.Segmentation: fetch it again, or leave its image out"
+        ) from None
     if label.ndim != 2 or label.dtype.kind not in "ui" or label.size == 0:
         raise InputError(
             f"{path}: GTcls.Segmentation is {label.dtype} of shape {label.shape}; expected whole numbers, H x W"
@@ -90,20 +91,4 @@ def _label(path: Path) -> NDArray[np.uint8]:
         raise InputError(
             f"{path}: GTcls.Segmentation has values {label.min()}..{label.max()}; allowed are 0..20 and 255"
         )
-    return label.astype(np.uint8, copy=False)
-
-
-def _variable(path: Path, name: str) -> NDArray[Any]:
-    try:
-        contents = scipy.io.loadmat(path, variable_names=[name])
-        present = [] if name in contents else [found for found, _, _ in scipy.io.whosmat(path)]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such label; every listed image needs one") from None
-    except Exception as error:  # scipy raises whatever damaged bytes lead it to, so no list of types is complete
-        message = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not a readable .mat file ({message}); fetch the archive again") from None
-    if name not in contents:
-        found = ", ".join(present) or "nothing"
-        raise InputError(f"{path}: no variable {name}, found {found}; an SBD label has GTcls.Segmentation")
-    variable: NDArray[Any] = contents[name]
-    return variable
+    return np.ascontiguousarray(label, np.uint8)
