@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from fcn.datasets import modes
+from fcn.datasets.facts import Target
 from fcn.datasets.labels import VOID
 from fcn.errors import InputError
+
+_MUCH_VOID = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +33,20 @@ def size(picture: Path | NDArray[Any]) -> tuple[int, int]:
     if not isinstance(picture, Path):
         return picture.shape[0], picture.shape[1]
     try:
-        with Image.open(picture) as opened:
+        with modes.opened(picture, remedy="fetch it again, or leave it out") as opened:
+            if modes.frames(opened) > 1:
+                raise InputError(f"it has {modes.frames(opened)} frames; save the one that the label belongs to")
+            if opened.format not in ("JPEG", "MPO"):
+                return modes.rgb(opened).shape[:2]
             size = modes.size(opened)
             # At an eighth of the size a JPEG's bytes are all read, at a quarter of the cost.
-            opened.draft("L", (opened.size[0] // 8, opened.size[1] // 8))
+            opened.draft("L", (max(opened.size[0] // 8, 1), max(opened.size[1] // 8, 1)))
             opened.load()
             return size
     except FileNotFoundError:
         raise InputError(
             f"{picture}: no such image; every label needs its image: the archive or folder is not whole"
         ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{picture}: not a whole image ({error}); fetch the archive again") from None
 
 
 def check(
@@ -66,6 +70,36 @@ def check(
             f"allowed are 0..{classes - 1}, and {VOID} for void"
         )
     return pixels
+
+
+def judge(audited: Mapping[str, Audited], *, targets: Mapping[str, Target]) -> list[str]:
+    """What is probably wrong with the labels by id, in sentences.
+
+    Raises InputError for what is certainly wrong: labels of which nothing can be learned, and any answer scores 100 %.
+    """
+    doubts = []
+    for name, target in targets.items():
+        pixels = {image_id: each.pixels[name] for image_id, each in audited.items()}
+        total, whose = np.sum(list(pixels.values()), axis=0), "" if len(targets) == 1 else f"{name}: "
+        seen = [f"{index} ({title})" for index, title in enumerate(target.classes) if total[index]]
+        numbers = f"0 is {target.classes[0]}, {len(target.classes) - 1} {target.classes[-1]}, and {VOID} void"
+        if len(seen) < 2:
+            seen += [f"{VOID} (void)"] if total[VOID] else []
+            raise InputError(
+                f"{whose}all {len(pixels)} labels together hold nothing but {' and '.join(seen)}, "
+                f"from which nothing can be learned or scored: {numbers}, which never counts; write the pixels of each "
+                "object as the number of its class"
+            )
+        if target.background is not None and not total[target.background]:
+            doubts.append(f"{whose}no pixel is {target.background}, {target.classes[target.background]}: {numbers}")
+        if (share := total[VOID] / total.sum()) > _MUCH_VOID:
+            doubts.append(f"{whose}{share:.0%} of all pixels are {VOID}, void, which never counts; in VOC it is 6 %")
+        for held in [()] if target.background is None else [(), (target.background,)]:
+            alone = [key for key, each in pixels.items() if set(np.flatnonzero(each)) == {*held, VOID}]
+            if alone:
+                what = " and ".join([*(target.classes[index] for index in held), f"{VOID}, void,"])
+                doubts.append(f"{whose}{len(alone)} labels hold {what} alone, such as {alone[0]}: {numbers}")
+    return doubts
 
 
 def metric(audited: Sequence[Audited], *, classes: Mapping[str, Sequence[str]]) -> dict[str, object]:

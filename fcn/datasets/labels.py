@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from fcn.datasets import modes
 from fcn.errors import InputError
 
 VOID = 255
@@ -37,22 +39,51 @@ def write(label: NDArray[np.uint8], *, path: Path, colours: Sequence[Sequence[in
     image.save(path, "PNG", compress_level=_COMPRESS_LEVEL)
 
 
-def read(path: Path) -> NDArray[np.uint8]:
-    """The class indices of a label PNG, H W.
+def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArray[np.uint8]:
+    """The class indices of a label PNG, H W: as they stand in a file that `write` made.
 
-    Raises InputError for a file that is no such PNG; a PNG of colours instead of indices is one.
+    In a person's file, whose classes have these `colours`, a palette in another order is put right, as programs that
+    make PNGs smaller leave it. Raises InputError for a file that is no such PNG, and for what may be read in two ways.
     """
     try:
-        with Image.open(path) as image:
-            if image.mode not in ("P", "L"):
+        with modes.opened(path, formats=("PNG",), remedy="a label is a PNG: fetch or make it again") as image:
+            if image.mode not in ("P", "L", "I;16"):
                 raise InputError(
-                    f"{path}: its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "
+                    f"its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "
                     "(mode P) as in VOC's SegmentationClass: take the original file, which no picture program has saved"
                 )
-            return np.array(image, np.uint8)
+            bits = image.tile[0].args  # as Pillow calls what it decodes; it stretches fewer bits to 0..255
+            if image.mode == "L" and bits != "L":
+                raise InputError(
+                    f"a grey PNG of {str(bits)[-1]} bits: whether 1 in it is class 1, or the grey that viewers show, "
+                    "can't be told; save it with 8 bits, or with VOC's palette"
+                )
+            values = np.asarray(image)
+            if values.max() > VOID:
+                raise InputError(f"the label has the value {values.max()}; a class is 0..254, and {VOID} is void")
+            indices = values.astype(np.uint8)
+            if image.mode == "P" and colours is not None:
+                return _by_colour(indices, np.array(image.getpalette("RGB")).reshape(-1, 3), palette(colours))
+            return indices
     except FileNotFoundError:
         raise InputError(f"{path}: no such label; every listed image needs one") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a whole PNG ({error}); fetch the archive again") from None
+
+
+def _by_colour(indices: NDArray[np.uint8], found: NDArray[Any], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The classes of pixels with the palette `found`, where it isn't `colours`; of one in greys, the greys."""
+    used = np.flatnonzero(np.bincount(indices.ravel())).tolist()
+    shown = {index: tuple(found[index].tolist()) if index < len(found) else () for index in used}
+    if all(index == VOID or shown[index] == tuple(colours[index].tolist()) for index in used):
+        return indices
+    classes = {tuple(colour): index for index, colour in reversed(list(enumerate(colours.tolist())))}
+    greys = {(grey, grey, grey): grey for grey in range(256)}
+    for known in (classes, greys):
+        if all(shown[index] in known for index in used):
+            table = np.zeros(256, np.uint8)
+            table[used] = [known[shown[index]] for index in used]
+            return table[indices]
+    other = next(index for index in used if shown[index] not in classes)
+    raise InputError(
+        f"its palette has other colours than the classes: pixels of index {other} are {shown[other] or 'without one'}; "
+        "if the indices are the classes, save them as grey values, without a palette, or with VOC's"
+    )

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from fcn.datasets import facts, labels, modes
 from fcn.datasets.facts import Facts
@@ -42,14 +41,15 @@ class Samples:
     def read_input(self, image_id: str, name: str) -> NDArray[Any]:
         """H W C: RGB as everybody sees it, or the values as they were written."""
         path = self._input_file(image_id, name)
-        try:
-            if path.suffix == ".npy":
+        remedy = "run `dvc repro`, which makes it anew"
+        if path.suffix == ".npy":
+            try:
                 values: NDArray[Any] = np.load(path, allow_pickle=False)
-                return values
-            with Image.open(path) as image:
-                return np.array(image)[:, :, None] if self.facts.inputs[name] == 1 else modes.rgb(image)
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{path}: can't be read ({error}); run `dvc repro`, which makes it anew") from None
+            except (OSError, ValueError) as error:
+                raise InputError(f"{path}: can't be read ({error}); {remedy}") from None
+            return values
+        with modes.opened(path, remedy=remedy) as image:
+            return np.array(image)[:, :, None] if self.facts.inputs[name] == 1 else modes.rgb(image)
 
     def read_label(self, image_id: str, target: str) -> NDArray[np.uint8]:
         """The class indices, H W, 255 = void."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from fcn.datasets import labels, modes
 from fcn.errors import InputError
@@ -81,11 +81,8 @@ def picture(item: Any) -> NDArray[np.uint8]:
             message = f"{item[:30]!r}... is no base64; a picture in JSON is its file's bytes in base64"
             raise InputError(message) from None
     if isinstance(item, bytes | bytearray):
-        try:
-            with Image.open(io.BytesIO(item)) as image:
-                return modes.rgb(image)
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"bytes that start with {bytes(item[:8])!r} are no picture: {error}") from None
+        with modes.opened(io.BytesIO(item), name=f"the picture that starts with {bytes(item[:8])!r}") as image:
+            return modes.rgb(image)
     values = np.asarray(item)
     if values.ndim != 3 or values.shape[2] != 3 or values.dtype.kind not in "ui":
         raise InputError(f"a picture is H W 3 whole numbers 0..255, found {values.dtype} of shape {values.shape}")

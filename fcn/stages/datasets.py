@@ -31,8 +31,10 @@ def run(config: Config, name: str | None) -> None:
     with whole_folder(places.dataset(name)) as part:
         source = _opened(origin, reader, part)
         try:
-            with tqdm(total=len(reader.ids(source.folders)), desc=f"datasets {name}", disable=None) as bar:
+            ids = reader.ids(source.folders)
+            with tqdm(total=len(ids), desc=f"datasets {name}", disable=None) as bar:
                 audited = convert.convert(reader, source.folders, part, place=source.place, step=bar.update)
+            doubts = audit.judge(dict(zip(ids, audited, strict=True)), targets=reader.TARGETS)
         except InputError as error:
             raise InputError(f"dataset {name!r}: {source.named(str(error))}") from None
         if source.temporary is not None:
@@ -49,6 +51,8 @@ def run(config: Config, name: str | None) -> None:
     classes = {target: found.classes for target, found in reader.TARGETS.items()}
     metric = audit.metric(audited, classes=classes)
     write_json(places.audit(name), {**metric, "sha256": facts.sha256})  # for those who only name the data
+    for doubt in doubts:
+        print(f"datasets {name}: warning: {doubt}", file=sys.stderr)
     print(f"datasets {name}: {len(audited)} pictures, all labels with classes or void alone", file=sys.stderr)
 
 

@@ -94,9 +94,9 @@ def test_a_reader_travels_to_another_process(tmp_path: Path) -> None:
     ("file", "content", "words"),
     [
         ("rgb/a.jpg", None, "no picture 'a'"),
-        ("rgb/a.jpg", b"no picture", "can't be read"),
+        ("rgb/a.jpg", b"no picture", "run `dvc repro`"),
         ("semantic/a.png", None, "no such label"),
-        ("semantic/a.png", b"no label", "not a whole PNG"),
+        ("semantic/a.png", b"no label", "not a whole picture"),
         ("dataset.json", None, "dataset.json is missing; it is made by an earlier stage"),
     ],
 )

@@ -49,12 +49,14 @@ def png(values: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def mat(values: NDArray[np.uint8], *, variable: str = "GTcls", field: str = "Segmentation") -> bytes:
+def mat(
+    values: NDArray[np.uint8], *, variable: str = "GTcls", field: str = "Segmentation", compressed: bool = True
+) -> bytes:
     """A label as SBD has it: a struct in a .mat."""
     out = io.BytesIO()
     file: Any = out  # which scipy can write to, though its stubs know paths only
     struct = {field: values, "CategoriesPresent": np.unique(values[values > 0])}
-    scipy.io.savemat(file, {variable: struct}, do_compression=True)
+    scipy.io.savemat(file, {variable: struct}, do_compression=compressed)
     return b"MATLAB 5.0 MAT-file".ljust(116) + out.getvalue()[116:]  # without the time of day
 
 

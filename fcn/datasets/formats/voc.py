@@ -90,5 +90,9 @@ def read(folders: Mapping[str, Path], image_id: str) -> Original:
     (folder,) = folders.values()
     return Original(
         inputs={"rgb": folder / "JPEGImages" / f"{image_id}.jpg"},
-        labels={"semantic": labels.read(folder / "SegmentationClass" / f"{image_id}.png")},
+        labels={
+            "semantic": labels.read(
+                folder / "SegmentationClass" / f"{image_id}.png", colours=TARGETS["semantic"].palette
+            )
+        },
     )
