@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from fcn.datasets import room
+from fcn.datasets import room, tree
 from fcn.errors import InputError
 
 _BLOCK = 512  # bytes: a tar is made of such blocks, and ends with one of zeros
@@ -29,6 +29,7 @@ def extract(archive: Path, folder: Path, *, wanted: Callable[[list[str]], list[s
                 files.setdefault(_name(member), []).append(member)
         try:
             names = wanted(list(files))
+            tree.check_names(names)
         except InputError as error:
             raise InputError(f"{archive}: {error}") from None
         for name in names:
@@ -95,8 +96,12 @@ def _name(member: tarfile.TarInfo) -> str:
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, archive: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as out:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch(exist_ok=False)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{archive}: {_name(member)} lies where another of its files is; {_ADVICE}") from None
+    with target.open("wb") as out:
         for chunk in _chunks(tar, member, archive):
             out.write(chunk)
 

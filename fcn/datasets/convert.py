@@ -1,6 +1,7 @@
 """From a dataset's own files to the one layout that everything else reads."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,17 +26,16 @@ Place = Callable[[Path, Path], object]  # brings a picture's file from where it 
 
 
 def convert(reader: Format, folders: Folders, out: Path, *, place: Place, step: Callable[[], object]) -> list[Audited]:
-    """Write <input>/<id>.*, <target>/<id>.png and lists/<list>.txt below `out`; return what the audit of each gave.
+    """Write <input>/<id>.* and <target>/<id>.png below `out`; return what the audit of each gave.
 
-    `step` is called after each picture. Raises InputError where a listed picture has no label, or where labels or
-    pictures are refused; the message names up to three of them.
+    `step` is called after each picture. Raises InputError where labels or pictures are refused; the message names up
+    to three of them.
     """
-    ids, lists = reader.ids(folders), reader.lists(folders)
-    check_lists(lists, ids)
-    for name in (*reader.INPUTS, *reader.TARGETS, "lists"):
+    ids = reader.ids(folders)
+    if not ids:
+        raise InputError("there is no label in it")
+    for name in (*reader.INPUTS, *reader.TARGETS):
         (out / name).mkdir()
-    for name, listed in lists.items():
-        (out / "lists" / f"{name}.txt").write_text(list_files.text(listed), encoding="utf-8")
     audited: list[Audited] = []
     offenders: list[str] = []
     with ThreadPoolExecutor(2) as pool:  # PNG and JPEG are coded outside of Python's lock
@@ -50,20 +50,26 @@ def convert(reader: Format, folders: Folders, out: Path, *, place: Place, step: 
     return audited
 
 
-def check_lists(lists: Mapping[str, Sequence[str]], ids: Sequence[str]) -> None:
-    """Raise InputError for a list with ids that have no label."""
-    labelled = set(ids)
-    for name, listed in lists.items():
-        missing = [image_id for image_id in listed if image_id not in labelled]
-        if missing:
-            more = ", ..." if len(missing) > _NAMED else ""
-            raise InputError(
-                f"{len(missing)} of the {len(listed)} ids in list {name!r} have no label "
-                f"({', '.join(missing[:_NAMED])}{more}); the archive or folder is not whole: fetch it again, "
-                "or take these ids out of its list"
-            )
-    if not labelled:
-        raise InputError("there is no label in it")
+def write_lists(lists: Mapping[str, Path | Sequence[str]], *, ids: Sequence[str], out: Path) -> list[str]:
+    """Write lists/<list>.txt below `out`, and return what is wrong with some, in sentences.
+
+    No run may want these: whoever does is told again, and stopped (fcn/datasets/splits.py).
+    """
+    (out / "lists").mkdir()
+    doubts = []
+    for name, given in lists.items():
+        path = out / "lists" / f"{name}.txt"
+        try:
+            listed = list_files.read(given) if isinstance(given, Path) else given
+        except InputError as error:
+            assert isinstance(given, Path)
+            shutil.copyfile(given, path)
+            doubts.append(f"{error}; until then no run can use it")
+            continue
+        path.write_text(list_files.text(listed), encoding="utf-8")
+        if without := list_files.without_label(listed, ids=ids):
+            doubts.append(f"list {name!r}: {without}; no run can use it")
+    return doubts
 
 
 def digest(folder: Path) -> str:

@@ -1,7 +1,15 @@
 """Image lists as files: an id a line."""
 
+import codecs
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from fcn.errors import InputError
+
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_FILE = re.compile(r"(?:.*[/\\])?(?P<id>.+)\.(?:jpe?g|png|mat)", re.IGNORECASE)
+_TWO_FILES = re.compile(rf"{_FILE.pattern}\s+{_FILE.pattern.replace('<id>', '<same>')}", re.IGNORECASE)
 
 
 def text(ids: Sequence[str]) -> str:
@@ -10,10 +18,43 @@ def text(ids: Sequence[str]) -> str:
 
 
 def read(path: Path) -> list[str]:
-    """The ids in a file."""
-    return path.read_text(encoding="utf-8").split()
+    """The ids in a file, whatever editor saved it; a line may also name a picture's file, or it and its label's.
+
+    Raises InputError for a file that is no text in UTF-8, or in UTF-16 that says so.
+    """
+    content = path.read_bytes()
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
+    try:
+        lines = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {line} is not {encoding.upper()[:6]} text; save the list as UTF-8") from None
+    if any("\0" in line for line in lines):
+        raise InputError(f"{path}: it has zero bytes, as UTF-16 without its mark has; save the list as UTF-8")
+    return [_id(line.strip()) for line in lines if line.strip()]
 
 
 def read_folder(folder: Path) -> dict[str, list[str]]:
     """The lists of a folder, `<list>.txt`, by name."""
-    return {path.stem: read(path) for path in sorted(folder.glob("[!.]*.txt"))}
+    return {name: read(path) for name, path in files(folder).items()}
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """The files of the lists of a folder by name."""
+    return {path.stem: path for path in sorted(folder.glob("[!.]*.txt"))}
+
+
+def without_label(listed: Sequence[str], *, ids: Sequence[str]) -> str:
+    """How many of the ids in a list are none of those with a label, in words; nothing where all are."""
+    labelled = set(ids)
+    missing = [image_id for image_id in listed if image_id not in labelled]
+    more = ", ..." if len(missing) > 3 else ""
+    return f"{len(missing)} of its {len(listed)} ids have no label ({', '.join(missing[:3])}{more})" if missing else ""
+
+
+def _id(line: str) -> str:
+    """A line that is no file's name is an id as it stands, blanks in it too: whether it has a label is seen later."""
+    if (two := _TWO_FILES.fullmatch(line)) and two["id"] == two["same"]:
+        return two["id"]
+    one = _FILE.fullmatch(line)
+    return one["id"] if one and not two else line

@@ -102,6 +102,11 @@ def _own(name: str, entry: ImageList, dataset: Holdings) -> list[str]:
             f"lists.{name}: {len(twice)} ids stand more than once in list {entry.list!r} of {entry.dataset!r} "
             f"({_some(twice)}); each image may count once"
         )
+    if without := list_files.without_label(ids, ids=dataset.ids):
+        raise InputError(
+            f"lists.{name}: list {entry.list!r} of {entry.dataset!r}: {without}; a line is the id of a label: mend "
+            "the list, or the archive or folder, which may not be whole"
+        )
     return ids
 
 

@@ -1,10 +1,14 @@
-"""Where a dataset's own folder begins among the members of an archive."""
+"""Where a dataset's own files are among the members of an archive, or in a folder."""
 
 import re
-from collections.abc import Sequence
-from pathlib import PurePosixPath
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path, PurePosixPath
 
 from fcn.errors import InputError
+
+PICTURES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+MASKS = (".png", ".PNG")
+_LONGEST = 255  # bytes of a name, on every common disk
 
 
 def root(members: Sequence[str], *, sign: re.Pattern[str], dataset: str, layout: str) -> str:
@@ -24,3 +28,42 @@ def root(members: Sequence[str], *, sign: re.Pattern[str], dataset: str, layout:
             "give the one folder that is meant"
         )
     return roots[0]
+
+
+def by_id(
+    members: Iterable[str], folder: str, *, suffixes: Sequence[str], among: Collection[str] | None = None
+) -> dict[str, str]:
+    """The members right in `folder` with one of these suffixes, by their id; only the ids `among`, where given.
+
+    Raises InputError where two have one id. A name that begins with a dot is none: macOS adds those to archives.
+    """
+    found: dict[str, str] = {}
+    for member in members:
+        name = member.removeprefix(folder)
+        suffix = next((suffix for suffix in suffixes if name.endswith(suffix)), None)
+        if suffix is None or not member.startswith(folder) or "/" in name or name.startswith("."):
+            continue
+        image_id = name.removesuffix(suffix)
+        if among is None or image_id in among:
+            if image_id in found:
+                raise InputError(f"{found[image_id]} and {member} are both there; keep the one that is meant")
+            found[image_id] = member
+    return found
+
+
+def file(folder: Path, image_id: str, *, suffixes: Sequence[str]) -> Path:
+    """The file of an id in a folder; where there is none, the one that should be."""
+    candidates = [folder / f"{image_id}{suffix}" for suffix in suffixes]
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise InputError for a name that lists, JSON or another disk couldn't hold."""
+    for name in names:
+        called = repr(name if len(name) < 80 else f"{name[:80]}...")
+        try:
+            longest = max(len(part.encode()) for part in name.split("/"))
+        except UnicodeEncodeError:
+            raise InputError(f"the name {called} is not UTF-8; rename the file") from None
+        if longest > _LONGEST or any(ord(letter) < ord(" ") for letter in name):
+            raise InputError(f"the name {called} is longer than {_LONGEST} bytes, or has control characters; rename it")

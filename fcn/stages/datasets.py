@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fcn.config import Config
-from fcn.datasets import archive, audit, convert, formats, manifests, pinned, room
+from fcn.datasets import archive, audit, convert, formats, manifests, pinned, room, tree
 from fcn.datasets.facts import Facts
 from fcn.datasets.formats import Format
 from fcn.errors import InputError
@@ -32,9 +32,10 @@ def run(config: Config, name: str | None) -> None:
         source = _opened(origin, reader, part)
         try:
             ids = reader.ids(source.folders)
+            doubts = convert.write_lists(reader.lists(source.folders), ids=ids, out=part)
             with tqdm(total=len(ids), desc=f"datasets {name}", disable=None) as bar:
                 audited = convert.convert(reader, source.folders, part, place=source.place, step=bar.update)
-            doubts = audit.judge(dict(zip(ids, audited, strict=True)), targets=reader.TARGETS)
+            doubts += audit.judge(dict(zip(ids, audited, strict=True)), targets=reader.TARGETS)
         except InputError as error:
             raise InputError(f"dataset {name!r}: {source.named(str(error))}") from None
         if source.temporary is not None:
@@ -52,7 +53,7 @@ def run(config: Config, name: str | None) -> None:
     metric = audit.metric(audited, classes=classes)
     write_json(places.audit(name), {**metric, "sha256": facts.sha256})  # for those who only name the data
     for doubt in doubts:
-        print(f"datasets {name}: warning: {doubt}", file=sys.stderr)
+        print(f"datasets {name}: warning: {source.named(doubt)}", file=sys.stderr)
     print(f"datasets {name}: {len(audited)} pictures, all labels with classes or void alone", file=sys.stderr)
 
 
@@ -98,6 +99,7 @@ def _opened(origin: Path, reader: Format, part: Path) -> _Source:
     members = [path.relative_to(folder).as_posix() for path in files]
     try:
         root, wanted = reader.root(members), reader.wanted(members)
+        tree.check_names(wanted)
     except InputError as error:
         raise InputError(f"{origin}: {error}") from None
     size = sum((folder / member).stat().st_size for member in wanted)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fcn.config import Config
+from fcn.datasets import lists as list_files
 from fcn.datasets.samples import Samples
 from fcn.errors import InputError, StageFailure
 from fcn.files import existing, whole_file, whole_folder, write_json
@@ -32,7 +33,7 @@ def run(config: Config, name: str | None) -> None:
     if name is None:
         raise InputError(f"evaluate needs a run's name; there are {', '.join(config.runs)}")
     settings, places = config.run(name), Places(config)
-    ids = existing(places.list_file(settings.val.list)).read_text(encoding="utf-8").split()
+    ids = list_files.read(existing(places.list_file(settings.val.list)))
     shutil.rmtree(places.finished(name), ignore_errors=True)  # DVC has the net, or would not have come to score it
     samples = Samples(existing(places.dataset(settings.val.dataset)), ids)
     saved = checkpoint.load(existing(places.net(name)))

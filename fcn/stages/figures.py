@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn.config import Config
+from fcn.datasets import lists as list_files
 from fcn.datasets.facts import Target
 from fcn.datasets.samples import Samples
 from fcn.errors import InputError, StageFailure
@@ -71,7 +72,7 @@ def run(config: Config, name: str | None) -> None:
 def _answers(config: Config, group: Group, line: Lifeline) -> Answers:
     """What nets answer to the pictures of a group's list, for its target."""
     places = Places(config)
-    ids = existing(places.list_file(group.val.list)).read_text(encoding="utf-8").split()
+    ids = list_files.read(existing(places.list_file(group.val.list)))
 
     def go_on() -> None:
         if line.cut.is_set():

@@ -1,6 +1,7 @@
 """Stage: build the image lists, and prove that they are what they should be."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import fcn.paper
@@ -17,9 +18,10 @@ def run(config: Config, name: str | None) -> None:
     if name is not None:
         raise InputError(f"splits builds all lists at once; leave out {name!r}")
     places = Places(config)
-    holdings = {
-        name: _holdings(existing(places.dataset(name))) for name in {entry.dataset for entry in config.lists.values()}
-    }
+    holdings = {}
+    for dataset in sorted({entry.dataset for entry in config.lists.values()}):
+        used = {entry.list for entry in config.lists.values() if entry.dataset == dataset}
+        holdings[dataset] = _holdings(existing(places.dataset(dataset)), used)
     lists = splits.derive(config.lists, holdings=holdings, published=_published())
     splits.prove_disjoint(lists, pairs=config.disjoint)
     with whole_folder(places.splits) as part:
@@ -32,11 +34,13 @@ def run(config: Config, name: str | None) -> None:
         print(f"splits {list_name}: {len(ids)} images", file=sys.stderr)
 
 
-def _holdings(folder: Path) -> splits.Holdings:
+def _holdings(folder: Path, used: Collection[str]) -> splits.Holdings:
+    """What a dataset has; of lists that nobody uses just the names, for they may not be readable."""
     found = facts.read(folder)
+    files = list_files.files(folder / "lists")
     return splits.Holdings(
         format=found.format,
-        lists=list_files.read_folder(folder / "lists"),
+        lists={name: list_files.read(path) if name in used else [] for name, path in files.items()},
         ids=[file.stem for file in (folder / next(iter(found.targets))).glob("*.png")],
     )
 

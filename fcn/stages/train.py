@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fcn.config import Config
 from fcn.datasets import facts
+from fcn.datasets import lists as list_files
 from fcn.datasets.facts import Target
 from fcn.datasets.samples import Samples
 from fcn.entries import Recipe
@@ -53,7 +54,7 @@ def run(config: Config, name: str | None) -> None:
     settings, recipe, places = config.run(name), config.recipe(name), Places(config)
     origin = existing(places.init(settings.init))
     dataset = existing(places.dataset(settings.train.dataset))
-    samples = Samples(dataset, _ids(existing(places.list_file(settings.train.list))))
+    samples = Samples(dataset, list_files.read(existing(places.list_file(settings.train.list))))
     settings_hash = _settings_hash(config, name, origin=origin, dataset=dataset)
     folder = places.resume(name, settings_hash)
     with lifeline() as line, _only_one(folder, line):
@@ -136,10 +137,6 @@ def _put_back(config: Config, name: str, settings_hash: str) -> bool:
             link_or_copy(source, part)
     print(f"{name}: trained already, but DVC could not take it then: put back as it was", file=sys.stderr)
     return True
-
-
-def _ids(split: Path) -> list[str]:
-    return split.read_text(encoding="utf-8").split()
 
 
 def _check_names(start_from: Checkpoint, targets: Mapping[str, Target], *, dataset: str, where: str) -> None:

@@ -107,6 +107,22 @@ def test_a_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     assert "a/x.txt is in it 2 times" in refused(path, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a/" + "n" * 256, "nnn...' is longer than 255 bytes, or has control characters; rename it"),
+        ("a/caf\udce9.png", r"the name 'a/caf\udce9.png' is not UTF-8; rename the file"),
+        ("a/two\nlines.png", r"the name 'a/two\nlines.png' is longer than 255 bytes, or has control characters"),
+        ("a", "a/x.txt lies where another of its files is"),
+        ("a/x.txt/y.txt", "a/x.txt/y.txt lies where another of its files is"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    """Names that are too long, not UTF-8, of several lines, or a folder's and a file's at once are named."""
+    path = tiny.pack(tmp_path / "a.tar", {name: b""} | CONTENT if name == "a" else CONTENT | {name: b""})
+    assert words in refused(path, tmp_path / "out")
+
+
 @pytest.mark.parametrize("name", ["a.tar", "a.tgz"])
 @given(data=st.data())
 def test_a_cut_archive_is_refused(tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject) -> None:

@@ -233,7 +233,6 @@ def value_77() -> bytes:
         ("cls/2009_000005.mat", value_77(), "2009_000005: the label has the value 77 in 1 pixels; allowed are 0..20"),
         ("img/2009_000005.jpg", tiny.jpeg((10, 9)), "the label has 12x9 pixels, its image"),
         ("img/2009_000005.jpg", tiny.jpeg()[:-100], "not a whole picture"),
-        ("cls/2009_000005.mat", None, "1 of the 3 ids in list 'train' have no label (2009_000005)"),
         ("img/2009_000005.jpg", None, "img/2009_000005.jpg: no such image; every label needs its image"),
     ],
 )
@@ -247,6 +246,23 @@ def test_a_bad_label_stops_the_stage(
     assert "error: dataset 'sbd-tiny': " in message
     assert ".part" not in message
     assert tiny.tree(project / "data") == []
+
+
+def test_a_list_stops_only_those_who_use_it(project: Path, stages: Callable[..., str]) -> None:
+    """A list that can't be read, or has ids without a label, is a warning, until a run wants it."""
+    members = tiny.voc()
+    members[f"{tiny.VOC}ImageSets/Segmentation/old.txt"] = "caf\xe9\n".encode("latin-1")
+    members[f"{tiny.VOC}ImageSets/Segmentation/test.txt"] = b"2008_000001\n2008_000002\n"
+    tiny.pack(project / "voc.tar", members)
+    message = stages(STAGES[0])
+    assert "warning: voc.tar: VOCdevkit/VOC2012/ImageSets/Segmentation/old.txt: line 1 is not UTF-8 text" in message
+    assert "warning: list 'test': 2 of its 2 ids have no label (2008_000001, 2008_000002); no run can use" in message
+    mine = {"val": {"dataset": "voc-tiny", "list": "val"}}
+    tiny.params(project, datasets=LOCAL, lists=mine)
+    stages(["splits"])
+    for name, words in (("old", "lists/old.txt: line 1 is not UTF-8"), ("test", "2 of its 2 ids have no label")):
+        tiny.params(project, datasets=LOCAL, lists={**mine, "a": {"dataset": "voc-tiny", "list": name}})
+        assert words in stages(["splits"], code=2)
 
 
 def test_many_bad_labels_are_counted(project: Path, stages: Callable[..., str]) -> None:

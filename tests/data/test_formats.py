@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from fcn.datasets import formats
-from fcn.datasets.formats import Original
+from fcn.datasets import lists as list_files
+from fcn.datasets.formats import Original, voc
 from fcn.errors import InputError
 from tests.data import tiny
 
@@ -23,7 +24,7 @@ import h5py
 import numpy as np
 
 from fcn.datasets.facts import Target
-from fcn.datasets.formats import Original
+from fcn.datasets.formats import Original, voc
 from fcn.errors import InputError
 
 INPUTS = {"rgb": 3, "depth": 1}
@@ -90,13 +91,38 @@ def test_a_format_reads_pictures_as_files_and_labels_as_indices(tmp_path: Path, 
     members = {"voc": tiny.voc, "sbd": tiny.sbd}[name](prefix="")
     folders = {name: tiny.unpack(tmp_path, members)}
     found = formats.load(name)
-    assert found.lists(folders)["train"] == {"voc": tiny.VOC_TRAIN, "sbd": tiny.SBD_TRAIN}[name]
+    train = found.lists(folders)["train"]
+    assert isinstance(train, Path)
+    assert list_files.read(train) == {"voc": tiny.VOC_TRAIN, "sbd": tiny.SBD_TRAIN}[name]
     for image_id in found.ids(folders):
         original: Original = found.read(folders, image_id)
         picture = original.inputs["rgb"]
         assert isinstance(picture, Path)
         assert picture.read_bytes() == tiny.jpeg()
         assert np.array_equal(original.labels["semantic"], tiny.label(image_id, void=name == "voc"))
+
+
+@pytest.mark.parametrize("picture", ["JPEGImages/my cat.JPG", "JPEGImages/my cat.jpeg", "JPEGImages/my cat.png"])
+def test_pictures_and_names_as_people_have_them(tmp_path: Path, picture: str) -> None:
+    """A picture may be a .jpg, .jpeg or .png, in capitals too, its name have blanks, and macOS have left its own."""
+    members = {
+        "ImageSets/Segmentation/train.txt": b"my cat\n",
+        picture: tiny.jpeg(),
+        "JPEGImages/._my cat.jpg": b"",
+        "SegmentationClass/my cat.PNG": tiny.png(tiny.label("a", void=True)),
+        "SegmentationClass/._my cat.png": b"",
+    }
+    folders = {"mine": tiny.unpack(tmp_path, members)}
+    assert sorted(voc.wanted(list(members))) == sorted(name for name in members if "._" not in name)
+    assert voc.ids(folders) == ["my cat"]
+    assert voc.read(folders, "my cat").inputs["rgb"] == tmp_path / picture
+
+
+def test_two_pictures_of_one_label_are_refused() -> None:
+    """Where it can't be known which picture a label belongs to, both are named; others don't count."""
+    members = [*tiny.voc(prefix=""), "JPEGImages/2007_000001.png", "JPEGImages/2007_999999.JPG"]
+    with pytest.raises(InputError, match=r"JPEGImages/2007_000001.jpg and JPEGImages/2007_000001.png are both there"):
+        voc.wanted(members)
 
 
 @pytest.mark.parametrize("origin", ["rooms.mat", "rooms.tgz", "folder"])

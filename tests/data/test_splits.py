@@ -1,6 +1,7 @@
 """Image lists: what is derived, and what is refused."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,55 @@ def test_missing_published_ids_are_counted() -> None:
     )
     assert "(x1, x2)" in message
     assert "VOCtrainval_25-May-2011.tar" in message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "2007_000032\nmy cat\n".encode("utf-8-sig"),
+        "2007_000032\nmy cat\n".encode("utf-16"),
+        "\ufeff2007_000032\nmy cat\n".encode("utf-16-be"),
+        b"2007_000032\r\n\r\n  my cat \r\n\n",
+        b"2007_000032\rmy cat",
+        b"2007_000032.jpg\nmy cat.PNG\n",
+        b"/JPEGImages/2007_000032.jpg /SegmentationClassAug/2007_000032.png\nJPEGImages/my cat.jpg\tmasks/my cat.png\n",
+        b"JPEGImages\\2007_000032.jpeg\nimg/my cat.jpg cls/my cat.mat",
+    ],
+)
+def test_a_list_is_read_whoever_saved_it(tmp_path: Path, content: bytes) -> None:
+    """Marks of encodings, ends of lines, blanks, names of files and of pairs of files: the ids are the same."""
+    (tmp_path / "a.txt").write_bytes(content)
+    assert list_files.read(tmp_path / "a.txt") == ["2007_000032", "my cat"]
+
+
+def test_what_a_list_may_mean_is_left_as_it_is(tmp_path: Path) -> None:
+    """A line that isn't surely an id's files stays whole, so that it is named as an id without a label."""
+    lines = ["a/1.jpg b/2.png", "a b", "2007_000032  1", "caf\xe9"]
+    (tmp_path / "a.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert list_files.read(tmp_path / "a.txt") == lines
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a\ncaf\xe9\n".encode("latin-1"), r"a.txt: line 2 is not UTF-8 text; save the list as UTF-8"),
+        (b"\xff\xfea", r"a.txt: line 1 is not UTF-16 text"),
+        ("ab\n".encode("utf-16-le"), r"a.txt: it has zero bytes, as UTF-16 without its mark has"),
+    ],
+)
+def test_a_list_that_is_no_text_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+    """What can't be decoded for certain is refused, with the line and what to do."""
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        list_files.read(tmp_path / "a.txt")
+
+
+def test_ids_without_a_label_are_named() -> None:
+    """A list that a run uses, with an id that has no label, is refused."""
+    lists = {"a": ImageList(dataset="voc2012", list="val")}
+    holdings = {"voc2012": splits.Holdings(format="voc", lists=VOC.lists, ids=VOC.ids[1:-1])}
+    with pytest.raises(InputError, match=r"lists.a: list 'val' of 'voc2012': 1 of its 4 ids have no label \(p2\)"):
+        derive(lists, holdings=holdings)
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ class Format(Protocol):
         file itself.
         """
 
-    def lists(self, folders: Mapping[str, Path]) -> dict[str, list[str]]:
-        """The dataset's own image lists by name."""
+    def lists(self, folders: Mapping[str, Path]) -> Mapping[str, Path | Sequence[str]]:
+        """The dataset's own image lists by name: each its file, or the ids."""
 
     def ids(self, folders: Mapping[str, Path]) -> list[str]:
         """The images that have a label, sorted."""

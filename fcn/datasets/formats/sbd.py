@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn.datasets import lists as list_files
 from fcn.datasets import mat, tree
 from fcn.datasets.formats import Original, voc
 from fcn.errors import InputError
@@ -17,7 +16,7 @@ TARGETS = voc.TARGETS
 
 LAYOUT = "train.txt, val.txt, img/*.jpg and cls/*.mat"
 
-_LABEL = re.compile(r"(?P<root>.*/)?cls/(?P<id>[^./][^/]*)\.mat")
+_LABEL = re.compile(r"(?P<root>.*/)?cls/[^./][^/]*\.mat")
 
 
 def root(members: Sequence[str]) -> str:
@@ -40,34 +39,34 @@ def wanted(members: Sequence[str]) -> list[str]:
     missing = [name for name in names if name not in present]
     if missing:
         raise InputError(f"{', '.join(missing)} missing; an SBD tree has {LAYOUT}")
-    matches = (_LABEL.fullmatch(member) for member in inside)
-    labels = {match["id"]: match.string for match in matches if match and (match["root"] or "") == start}
-    images = [image for image_id in labels if (image := f"{start}img/{image_id}.jpg") in present]
+    labels = tree.by_id(inside, f"{start}cls/", suffixes=[".mat"])
+    images = tree.by_id(inside, f"{start}img/", suffixes=tree.PICTURES, among=labels)
     if not images:
         raise InputError(f"{start}img: no *.jpg of the labels in cls; an SBD tree has {LAYOUT}")
-    return [*names, *labels.values(), *images]
+    return [*names, *labels.values(), *images.values()]
 
 
-def lists(folders: Mapping[str, Path]) -> dict[str, list[str]]:
+def lists(folders: Mapping[str, Path]) -> Mapping[str, Path]:
     """SBD's own image lists: train and val, which are not VOC's train and val."""
     (folder,) = folders.values()
-    return {name: list_files.read(folder / f"{name}.txt") for name in ("train", "val")}
+    return {name: folder / f"{name}.txt" for name in ("train", "val")}
 
 
 def ids(folders: Mapping[str, Path]) -> list[str]:
     """The images that have a label."""
     (folder,) = folders.values()
-    return sorted(file.stem for file in (folder / "cls").glob("[!.]*.mat"))
+    names = (path.name for path in (folder / "cls").iterdir())
+    return sorted(tree.by_id(names, "", suffixes=[".mat"]))
 
 
 def read(folders: Mapping[str, Path], image_id: str) -> Original:
-    """The JPEG, and the class indices, 0..20 without void.
+    """The picture, and the class indices, 0..20 without void.
 
     Raises InputError for a label that is no whole .mat, or holds no such field.
     """
     (folder,) = folders.values()
     return Original(
-        inputs={"rgb": folder / "img" / f"{image_id}.jpg"},
+        inputs={"rgb": tree.file(folder / "img", image_id, suffixes=tree.PICTURES)},
         labels={"semantic": _label(folder / "cls" / f"{image_id}.mat")},
     )
 

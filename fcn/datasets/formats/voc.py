@@ -41,7 +41,6 @@ LAYOUT = "ImageSets/Segmentation/*.txt, JPEGImages/*.jpg and SegmentationClass/*
 
 # A name that begins with a dot is what macOS adds to an archive.
 _LIST = re.compile(r"(?P<root>.*/)?ImageSets/Segmentation/[^./][^/]*\.txt")
-_MASK = re.compile(r"(?P<root>.*/)?SegmentationClass/(?P<id>[^./][^/]*)\.png")
 
 
 def root(members: Sequence[str]) -> str:
@@ -59,40 +58,36 @@ def wanted(members: Sequence[str]) -> list[str]:
     """
     start = root(members)
     inside = [member for member in members if member.startswith(start)]
-    present = set(inside)
     names = [member for member in inside if _LIST.fullmatch(member)]
-    matches = (_MASK.fullmatch(member) for member in inside)
-    masks = {match["id"]: match.string for match in matches if match and (match["root"] or "") == start}
-    images = [image for image_id in masks if (image := f"{start}JPEGImages/{image_id}.jpg") in present]
+    masks = tree.by_id(inside, f"{start}SegmentationClass/", suffixes=tree.MASKS)
+    images = tree.by_id(inside, f"{start}JPEGImages/", suffixes=tree.PICTURES, among=masks)
     for what, found in (("SegmentationClass/*.png", masks), ("JPEGImages/*.jpg of the masks", images)):
         if not found:
             raise InputError(f"no {start}{what}; a VOC segmentation tree has {LAYOUT}")
-    return [*names, *masks.values(), *images]
+    return [*names, *masks.values(), *images.values()]
 
 
-def lists(folders: Mapping[str, Path]) -> dict[str, list[str]]:
+def lists(folders: Mapping[str, Path]) -> Mapping[str, Path]:
     """VOC's own image lists by name: train, val, trainval."""
     (folder,) = folders.values()
-    return list_files.read_folder(folder / "ImageSets" / "Segmentation")
+    return list_files.files(folder / "ImageSets" / "Segmentation")
 
 
 def ids(folders: Mapping[str, Path]) -> list[str]:
     """The images that have a label."""
     (folder,) = folders.values()
-    return sorted(file.stem for file in (folder / "SegmentationClass").glob("[!.]*.png"))
+    names = (path.name for path in (folder / "SegmentationClass").iterdir())
+    return sorted(tree.by_id(names, "", suffixes=tree.MASKS))
 
 
 def read(folders: Mapping[str, Path], image_id: str) -> Original:
-    """The JPEG, and the class indices, 0..20 and 255 for void.
+    """The picture, and the class indices, 0..20 and 255 for void.
 
     Raises InputError for a label that is no palette PNG.
     """
     (folder,) = folders.values()
+    mask = tree.file(folder / "SegmentationClass", image_id, suffixes=tree.MASKS)
     return Original(
-        inputs={"rgb": folder / "JPEGImages" / f"{image_id}.jpg"},
-        labels={
-            "semantic": labels.read(
-                folder / "SegmentationClass" / f"{image_id}.png", colours=TARGETS["semantic"].palette
-            )
-        },
+        inputs={"rgb": tree.file(folder / "JPEGImages", image_id, suffixes=tree.PICTURES)},
+        labels={"semantic": labels.read(mask, colours=TARGETS["semantic"].palette)},
     )
