@@ -1,4 +1,15 @@
-"""The two errors that are shown to people as a sentence, without a traceback."""
+"""The two errors that are shown to people as a sentence, without a traceback and without anybody's password."""
+
+import re
+
+# Greedy to the last @ of the word: passwords hold slashes and colons that should have been escaped.
+_USER = re.compile(r"(?<=://)[^\s/?#]*(?::\S*)?@")
+_QUERY = re.compile(r"(?i)([?&;][^\s=&?]*(?:token|key|secret|pass|pwd|sig|auth|cred)[^\s=&]*=)[^\s&#'\"]+")
+
+
+def without_secrets(text: str) -> str:
+    """The text with no address's user and password, and `...` for what a query's `?token=` and its like say."""
+    return _QUERY.sub(r"\1...", _USER.sub("", text))
 
 
 class InputError(ValueError):
@@ -6,6 +17,9 @@ class InputError(ValueError):
 
     The message says what was wrong, what was found, what is allowed and what to do.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 class StageFailure(RuntimeError):
@@ -15,5 +29,5 @@ class StageFailure(RuntimeError):
     """
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__(message)
+        super().__init__(without_secrets(message))
         self.exit_code = exit_code

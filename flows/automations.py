@@ -13,7 +13,7 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.settings import get_current_settings
 
-from fcn.errors import InputError
+from fcn.errors import InputError, without_secrets
 
 NAME = "Runs without a heartbeat are Crashed"
 _MISSED_HEARTBEATS = 3
@@ -75,8 +75,8 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except httpx.HTTPError as error:
-        where = get_current_settings().api.url
-        sys.exit(f"error: the Prefect server at {where} doesn't answer: {error}")
+        where = f"the Prefect server at {get_current_settings().api.url}"
+        sys.exit(without_secrets(f"error: {where} doesn't answer: {error}"))
 
 
 if __name__ == "__main__":

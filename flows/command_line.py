@@ -9,7 +9,7 @@ import httpx
 from prefect.client.schemas.objects import State
 from prefect.flows import Flow
 
-from fcn.errors import InputError, StageFailure
+from fcn.errors import InputError, StageFailure, without_secrets
 from flows import dag
 from flows.plan import SLICES, RunOptions, check
 
@@ -33,7 +33,7 @@ def start(flow: Flow[..., State[Any]]) -> None:
 
 
 def _leave(error: object) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    print(f"error: {without_secrets(str(error))}", file=sys.stderr)  # noqa: T201
     sys.exit(2 if isinstance(error, InputError) else 1)
 
 

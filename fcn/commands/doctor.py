@@ -19,7 +19,7 @@ from fcn.commands.checks import (
 )
 from fcn.commands.checks.finding import Finding
 from fcn.config import Config
-from fcn.errors import StageFailure
+from fcn.errors import StageFailure, without_secrets
 
 Check = Callable[[Config], Iterable[Finding]]
 _CHECKS: tuple[tuple[str, Check], ...] = (
@@ -59,7 +59,8 @@ def run(config: Config, options: argparse.Namespace) -> None:
         print(f"taken out of dvc.lock: {', '.join(dvc_graph.mend(config)) or 'nothing'}", file=sys.stderr)
     findings: list[Finding] = []
     for name, check in _CHECKS:
-        for finding in _looked(name, check, config, traceback=options.traceback):
+        for found in _looked(name, check, config, traceback=options.traceback):
+            finding = found._replace(message=without_secrets(found.message), cure=without_secrets(found.cure))
             findings.append(finding)
             if not options.json:
                 cure = f"\n        -> {finding.cure}" if finding.cure else ""

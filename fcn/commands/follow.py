@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from fcn.config import Config
-from fcn.errors import InputError, StageFailure
+from fcn.errors import InputError, StageFailure, without_secrets
 from fcn.publishing import tracking, trainings
 from fcn.publishing.follower import RUNNING, Follower, Trainer
 from fcn.stages import publish
@@ -61,8 +61,9 @@ def _follow(trainer: Trainer, follower: Follower, *, uri: str) -> None:
                 return
         except failures as error:
             if not warned:
-                why = f"MLflow at {uri} can't be reached ({tracking.brief(error)}); the training goes on"
-                print(f"{follower.entry.name}: warning: {why}, publish logs what is missing", file=sys.stderr)
+                why = f"MLflow at {without_secrets(uri)} can't be reached ({tracking.brief(error)})"
+                then = "the training goes on, publish logs what is missing"
+                print(f"{follower.entry.name}: warning: {why}; {then}", file=sys.stderr)
             tries, warned = tries - (state != RUNNING), True
             pause = _AGAIN_SECONDS if state == RUNNING else _TICK_SECONDS
         time.sleep(pause)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcn.errors import InputError, StageFailure
+from fcn.errors import InputError, StageFailure, without_secrets
 from fcn.files import exclusive
 from fcn.publishing import shared_view
 from fcn.publishing.experiment import Entry, Experiment
@@ -42,7 +42,7 @@ def failures() -> tuple[type[Exception], ...]:
     from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, RequestException, SQLAlchemyError
+    return MlflowException, RequestException, SQLAlchemyError, ModuleNotFoundError  # the last: a database's driver
 
 
 @contextmanager
@@ -59,8 +59,8 @@ def failing_clearly(uri: str) -> Iterator[None]:
 
 
 def brief(error: Exception) -> str:
-    """What an exception says, on one line that isn't too long."""
-    why = " ".join(str(error).split())
+    """What an exception says, on one line that isn't too long; cut after its secrets are out, not within one."""
+    why = without_secrets(" ".join(str(error).split()))
     return why if len(why) < 300 else f"{why[:300]}..."
 
 

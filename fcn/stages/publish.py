@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from fcn.config import Config
-from fcn.errors import InputError
+from fcn.errors import InputError, without_secrets
 from fcn.files import existing, read_json, whole_folder, write_json
 from fcn.publishing import (
     card,
@@ -62,10 +62,11 @@ def run(config: Config, name: str | None) -> None:
     content = {"profile": config.profile, "numbers": _numbers(config), "experiments": rows}
     write_json(Places(config).published, content)
     served = uri.startswith("http")
+    base = without_secrets(uri).rstrip("/") if served else UI
     print("In MLflow:" if served else "In MLflow, which `make ui` starts:")
     with whole_folder(Places(config).views) as folder:
         for item in experiments:
-            address = shared_view.link(uri.rstrip("/") if served else UI, done[item.name][0])
+            address = shared_view.link(base, done[item.name][0])
             page = redirects.page(item.title, address=address)
             (folder / redirects.file_name(item.name)).write_text(page, encoding="utf-8")
             print(f"  {item.name}: {address}")

@@ -109,12 +109,14 @@ def test_mlflow_over_http_is_the_same(tree: Path, doctor: Doctor, monkeypatch: p
     _, here = doctor()
     port = ledgers.free_port()
     with ledgers.server(tree, port=port) as address:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", ledgers.with_password(address))
         code, served = doctor()
     assert code == 0, served
     assert served["numbers: MLflow"] == here["numbers: MLflow"]
+    monkeypatch.setenv("PREFECT_API_URL", ledgers.with_password(f"http://127.0.0.1:{ledgers.free_port()}/api"))
     code, found = doctor()
-    assert (code, broken(found)) == (1, {"mlflow runs"})
+    assert (code, broken(found)) == (1, {"mlflow runs", "prefect runs"})
+    assert not ledgers.tells(json.dumps([served, found]), below=tree)
 
 
 def test_a_running_run_without_a_process(tree: Path, doctor: Doctor) -> None:

@@ -210,11 +210,12 @@ def test_runs_say_where_they_are_from(project: Path, run_fcn: RunFcn, monkeypatc
 @pytest.mark.parametrize(
     ("uri", "named"),
     [
-        (lambda: f"http://127.0.0.1:{ledgers.free_port()}", "http://127.0.0.1:"),
+        (lambda: ledgers.with_password(f"http://127.0.0.1:{ledgers.free_port()}"), "http://127.0.0.1:"),
+        (lambda: f"postgresql://me:{ledgers.PASSWORD}@127.0.0.1:{ledgers.free_port()}/x", "postgresql://127.0.0.1:"),
         (lambda: "./somewhere", "./somewhere"),
         (lambda: "ftp://127.0.0.1/x", "ftp://127.0.0.1/x"),
     ],
-    ids=["nobody listens", "a folder", "no such kind"],
+    ids=["nobody listens", "no database", "a folder", "no such kind"],
 )
 def test_an_unusable_server_is_said(
     project: Path, run_fcn: RunFcn, monkeypatch: pytest.MonkeyPatch, uri: Callable[[], str], named: str
@@ -228,6 +229,7 @@ def test_an_unusable_server_is_said(
     assert named in last
     assert "MLFLOW_TRACKING_URI" in last
     assert "Traceback" not in done.stderr
+    assert not ledgers.tells(done.stdout, done.stderr, below=project)
     assert not (project / "data" / "sample" / "published.json").exists()
 
 

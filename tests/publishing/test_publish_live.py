@@ -56,8 +56,9 @@ def world(
         yield root, ledgers.client(ledgers.sqlite(root))
     elif request.param == "a server":
         with ledgers.server(tmp_path, port=ledgers.free_port()) as address:
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", ledgers.with_password(address))
             yield root, ledgers.client(address)
+        assert not ledgers.tells(below=tmp_path), "no file, page or row has the address's password"
     else:
         if (reason := postgres.available()) is not None:
             pytest.skip(reason)

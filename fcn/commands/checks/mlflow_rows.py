@@ -39,7 +39,7 @@ def check(config: Config) -> Iterator[Finding]:
     try:
         rows = list(_rows(uri))
     except Exception as error:  # MLflow's own, requests', sqlalchemy's, and what a strange answer leads to
-        why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+        why = f"{type(error).__name__}: {tracking.brief(error)}"
         cure = "start that server, or set MLFLOW_TRACKING_URI to another; a damaged mlflow.db is deleted and published"
         yield Finding(_RUNNING, "broken", f"can't be read: {uri}: {why}", cure)
         return
@@ -89,7 +89,7 @@ def _running(rows: Sequence[Row], *, uri: str) -> Finding:
         message += f"; of another machine, or without the tags that name their process: {some(elsewhere)}"
         cure = "look whether they still run; publishing again completes what publish left"
         return Finding(_RUNNING, "warning", message, cure)
-    return Finding(_RUNNING, "ok", f"{message} ({uri.partition('@')[2] or uri})")
+    return Finding(_RUNNING, "ok", f"{message} ({uri})")
 
 
 def _numbers(config: Config, published: Mapping[tuple[str, str], Mapping[str, float]]) -> Finding:
