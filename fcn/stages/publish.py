@@ -31,6 +31,7 @@ from fcn.publishing.experiment import Dataset, Entry, Experiment
 from fcn.stages.places import Places
 
 UI = "http://127.0.0.1:5000"  # what `make ui` starts
+_UNKNOWN = "unknown"
 _LOCK_SECONDS = 600.0
 _SCRIPT = Path(__file__).parents[1] / "serving" / "model.py"  # MLflow runs it, nobody here imports it
 
@@ -49,6 +50,8 @@ def run(config: Config, name: str | None) -> None:
     waiting = functools.cache(lambda: _say("waiting for another publish to end"))
     with tracking.alone(uri, patience_seconds=_LOCK_SECONDS, waiting=waiting), tracking.failing_clearly(uri):
         client, here = tracking.connected(uri), made()
+        if here["git.commit"].startswith(_UNKNOWN):
+            _say(f"the runs' git.commit is {here['git.commit']}")
         # The last one first, because MLflow lists the newest first.
         done = {
             item.name: fill.fill(client, item, profile=config.profile, uri=uri, made=here, say=_say)
@@ -180,13 +183,22 @@ def _datasets(config: Config, name: str) -> list[Dataset]:
 
 def made() -> dict[str, str]:
     """Where and by what a run was made. It doesn't count for the digest: it changes without any result doing so."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     tags = {
-        "git.commit": commit,
+        "git.commit": _commit(),
         "prefect.flow_run": os.environ.get("PREFECT__FLOW_RUN_ID", ""),
         "mlflow": version("mlflow"),
     }
     return {key: value for key, value in tags.items() if value}
+
+
+def _commit() -> str:
+    """The commit of this folder's own checkout, whoever owns it, or why it isn't known."""
+    command = ["git", "--git-dir=.git", "rev-parse", "--verify", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return f"{_UNKNOWN}: there is no program git"
+    return answer.stdout.strip() or f"{_UNKNOWN}: there is no git checkout"
 
 
 def _files(root: Path, *, runs: Sequence[str] = ()) -> dict[str, dict[str, Path]]:

@@ -13,6 +13,7 @@ import pytest
 from fcn.config import load
 from fcn.files import read_json
 from fcn.stages.places import Places
+from fcn.stages.publish import made
 from tests.conftest import RunFcn
 from tests.publishing import ledgers, results
 
@@ -203,8 +204,24 @@ def test_runs_say_where_they_are_from(project: Path, run_fcn: RunFcn, monkeypatc
     assert tags["dvc.stage"] == "train@voc-fcn32s-alexnet, evaluate@voc-fcn32s-alexnet"
     assert len(tags["dvc.lock"]) == 32
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "another")
-    publish(run_fcn, project)
+    monkeypatch.setenv("PATH", str(project))
+    assert "the runs' git.commit is unknown: there is no program git" in publish(run_fcn, project)
     assert complete(project) == before
+
+
+def test_the_commit_is_this_folder_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns the checkout; in a folder within it, as of an unpacked ZIP, and without git none is known."""
+    me = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    for command in (["init", "--quiet"], [*me, "commit", "--quiet", "--allow-empty", "-m", "start"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert re.fullmatch("[0-9a-f]{40}", made()["git.commit"])
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    assert made()["git.commit"] == "unknown: there is no git checkout"
+    monkeypatch.setenv("PATH", "")
+    assert made()["git.commit"] == "unknown: there is no program git"
 
 
 @pytest.mark.parametrize(
