@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: reproduce ui worker test check lock environment peer
+.PHONY: reproduce ui worker test check coverage lock environment peer
 reproduce: environment
 	@$(BIN)/python -m fcn mend
 	$(BIN)/dvc repro
@@ -29,8 +29,13 @@ worker: PORT = 4200
 worker: environment
 	@exec $(BIN)/python -m flows.site --port $(PORT)
 
+# Side by side: three for two cores, for many tests wait for processes. A file's tests stay together.
+TESTS := -n 3 --dist loadfile --no-loadscope-reorder
 test: check peer
-	$(BIN)/python -m pytest --cov=fcn --cov-report=term:skip-covered
+	$(BIN)/python -m pytest $(TESTS)
+
+coverage: environment peer
+	$(BIN)/python -m pytest $(TESTS) --cov=fcn --cov-report=term:skip-covered
 
 check: environment
 	$(BIN)/ruff check
