@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 from fcn.files import exclusive
-from tests.training import tiny, tracing, workspace
+from tests.training import processes, tiny, tracing, workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 RunFcn = Callable[[Sequence[str | Path], Path], "subprocess.CompletedProcess[str]"]
@@ -33,17 +33,20 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow files come first, so that no process is left with one at the end; gpu is skipped without a CUDA device."""
+    """Slow files come first, so that no process is left with one at the end; gpu is skipped without a CUDA device.
+
+    FCN_DEVICE=cpu has the CPU do.
+    """
     slow = {item.path for item in items if "slow" in item.keywords}
     items.sort(key=lambda item: item.path not in slow)  # stable: a file's tests stay together
     marked = [item for item in items if "gpu" in item.keywords]
-    if not marked:
+    if not marked or os.environ.get("FCN_DEVICE") == "cpu":
         return
     import torch
 
     if not torch.cuda.is_available():
         for item in marked:
-            item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
+            item.add_marker(pytest.mark.skip(reason="no CUDA device here; FCN_DEVICE=cpu tries them on a CPU"))
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +83,7 @@ def run_fcn() -> RunFcn:
     """Call `python -m fcn ARGUMENTS` in a folder, as DVC does, and return what came of it."""
 
     def run(arguments: Sequence[str | Path], cwd: Path) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": processes.MODULES}
         command = [sys.executable, "-m", "fcn", *map(str, arguments)]
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 

@@ -13,12 +13,13 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 300.0
+MODULES = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 
 
 def environment(**extra: str) -> dict[str, str]:
     """This environment, with `python` and the modules that the tests themselves run with, and no service called."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1", "SHELL": "/bin/sh", **extra}
+    return {**os.environ, "PATH": path, "PYTHONPATH": MODULES, "DVC_NO_ANALYTICS": "1", "SHELL": "/bin/sh", **extra}
 
 
 _started: list["subprocess.Popen[str]"] = []
