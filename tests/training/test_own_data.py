@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from fcn.cli import main
+from fcn.config import load
+from fcn.nets import checkpoint
+from fcn.nets.fcn import FCN, is_score_layer
 from tests.data import tiny
 
 FIRST = """\
@@ -41,6 +45,20 @@ def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[st
     for stage in (*STAGES, "timing fcn8s", "tables"):
         assert main(stage.split()) == 0, capsys.readouterr().err
     assert "| first |" in (folder / "data/mine/tables/scores.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("trained", "moving"), [("all", "layers of the trunk too"), ("score", "score layers alone")])
+def test_the_stage_freezes_what_the_recipe_says(folder: Path, trained: str, moving: str) -> None:
+    """`trained: score` moves the score layers alone, of all that the net starts with; `all` moves the trunk too."""
+    (folder / "params.yaml").write_text(FIRST.replace("trained: all", f"trained: {trained}"), encoding="utf-8")
+    for stage in STAGES[:-1]:
+        assert main(stage.split()) == 0
+    torch.manual_seed(0)  # the run's seed
+    before = FCN(load(folder / "params.yaml").net("first")).state_dict()
+    after = checkpoint.load(folder / "data/mine/nets/first.pt").state
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert any(map(is_score_layer, moved))
+    assert all(map(is_score_layer, moved)) == (moving == "score layers alone")
 
 
 @pytest.mark.parametrize(
