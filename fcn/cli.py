@@ -140,11 +140,10 @@ def _run_stage(config: Config, stage: str, *, name: str | None) -> None:
 def _no_memory(command: str, error: Exception) -> str:
     """Out of memory, outside of a pass whose gradients were wanted: fcn/training/loop.py has a better advice there."""
     found = (str(error).splitlines() or ["an object didn't fit"])[0][:200]
-    lower = (
-        "lower the recipe's batch or crop, set precision: bfloat16, or take a narrower backbone"
-        if command == "train"
-        else "FCN_DEVICE=cpu takes the machine's memory instead of the GPU's, `threads` and FCN_WORKERS lower that"
-    )
+    if command == "train":
+        lower = "lower the recipe's batch or crop, set precision: bfloat16, FCN_WORKERS=0, or take a narrower backbone"
+    else:
+        lower = "where it was a GPU's, set FCN_DEVICE=cpu, which takes the machine's instead"
     return f"out of memory ({found}); end what else runs here, or {lower}; then run the same command again"
 
 

@@ -76,7 +76,7 @@ def test_a_stage_without_room_says_what_to_lower(
     assert main(["timing", "huge"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: out of memory ([enforce fail at alloc_cpu.cpp")
-    assert "FCN_DEVICE=cpu takes the machine's memory instead of the GPU's" in said
+    assert "end what else runs here, or where it was a GPU's, set FCN_DEVICE=cpu" in said
 
 
 @pytest.mark.parametrize("room", [1, 2])
