@@ -4,7 +4,7 @@ from typing import cast
 
 import torch
 from torch import nn
-from torchvision.models import AlexNet, alexnet
+from torchvision.models.alexnet import AlexNet, alexnet
 
 from fcn.nets.surgery import convolution, features_size, materialise, narrow
 from fcn.nets.trunk import Trunk, convolutional_trunk

@@ -4,7 +4,7 @@ from typing import cast
 
 import torch
 from torch import nn
-from torchvision.models import VGG, vgg16
+from torchvision.models.vgg import VGG, vgg16
 
 from fcn.nets.surgery import convolution, features_size, materialise, narrow
 from fcn.nets.trunk import Trunk, convolutional_trunk
@@ -16,7 +16,7 @@ _POOL3, _POOL4 = 16, 23
 def classifier(*, width: float, fc: int, input_px: int, classes: int) -> nn.Module:
     """N 3 input_px input_px -> N classes."""
     with torch.device("meta"):
-        net = vgg16()
+        net = vgg16(init_weights=False)  # its own draws on "meta" would import torch's compiler
         narrow(net.features, width=width)
         channels, side = features_size(net.features, input_px=input_px)
         net.avgpool = nn.Identity()
