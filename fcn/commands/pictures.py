@@ -7,7 +7,6 @@ import re
 import sys
 import threading
 import unicodedata
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,21 +14,16 @@ from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from fcn.datasets.modes import rgb
-from fcn.errors import InputError, StageFailure
+from fcn.datasets import modes
+from fcn.errors import InputError, StageFailure, without_secrets
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-# Those alone: of others, EPS for one, Pillow starts programs that are handed the file.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 _RESULT = re.compile(r"\.fcn\d*-", re.IGNORECASE)  # in every result's name, and in no picture's
 _LONGEST_NAME = 160  # bytes of 255: a result's ending, and that of the file while it is written, come behind
-_HOST = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d*)?")
 _SILENCE_SECONDS = 30
 _PATIENCE_SECONDS = 120.0
 _MOST_BYTES = 200_000_000
-_MOST_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,40 +85,21 @@ def _named(where: str) -> list[tuple[str, Path]]:
 def shown(where: str | Path) -> str:
     """A place as it is told and written down: a URL without user, password and query, odd bytes of a name escaped."""
     text = os.fsencode(where).decode("utf-8", "backslashreplace")
-    if not _is_url(text):
-        return text
-    scheme, _, rest = text.partition("://")
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    host = host.rpartition("@")[2]
-    return f"{scheme}://{host}{slash}{path}" if _HOST.fullmatch(host) else f"{scheme}://... (no valid address)"
+    return re.split(r"[?#]", without_secrets(text), maxsplit=1)[0] if _is_url(text) else text
 
 
 def read(picture: Picture, *, patience_seconds: float = _PATIENCE_SECONDS) -> NDArray[np.uint8]:
-    """H W 3 uint8 RGB: turned as its EXIF says, transparency on white, grey, palette and CMYK converted.
+    """H W 3 uint8 RGB, as fcn.datasets.modes makes it of every picture.
 
     Raises InputError for what is no picture, StageFailure for a URL that can't be fetched in time.
     """
     source: Path | io.BytesIO = Path(picture.where)
     if _is_url(picture.where):
         source = io.BytesIO(_fetched(picture, patience_seconds=patience_seconds))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours
-            image = Image.open(source, formats=_FORMATS)
-        with image:
-            if image.width * image.height > _MOST_PIXELS:
-                size = f"{image.width} x {image.height}"
-                raise InputError(f"{picture.shown} has {size} px; {_MOST_PIXELS:,} are allowed: shrink it first")
-            if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's second picture is a preview
-                print(f"{picture.shown} holds several pictures; the first is taken", file=sys.stderr)
-            return rgb(image)
-    except UnidentifiedImageError:
-        kinds = ", ".join(_FORMATS)
-        raise InputError(f"{picture.shown} is not a picture of a known kind ({kinds}); {_start(source)}") from None
-    except InputError:
-        raise
-    except Exception as error:  # damaged bytes break Pillow in many ways
-        raise InputError(f"{picture.shown} can't be read as a picture: {error}") from None
+    with modes.opened(source, name=picture.shown) as image:
+        if (frames := modes.frames(image)) > 1:
+            print(f"{picture.shown} holds {frames} pictures; the first is taken", file=sys.stderr)
+        return modes.rgb(image)
 
 
 def _is_url(where: str) -> bool:
@@ -140,7 +115,7 @@ def _names_in(folder: Path) -> list[Path]:
 
 def _url_name(url: str) -> str:
     """The last part of the path, with what file systems know and predict's own results don't."""
-    path = re.split(r"[?#]", url, maxsplit=1)[0].partition("://")[2].partition("/")[2]
+    path = shown(url).partition("://")[2].partition("/")[2]
     name = re.sub(r"[^\w.-]", "_", PurePosixPath(unquote(path)).name).lstrip(".")
     return _RESULT.sub("_", name) or "picture"
 
@@ -183,12 +158,3 @@ def _answer(url: str) -> bytes | str:
         while (inner := cause.__cause__ or cause.__context__) is not None:
             cause = inner
         return getattr(cause, "strerror", None) or type(error).__name__
-
-
-def _start(source: Path | io.BytesIO) -> str:
-    if isinstance(source, io.BytesIO):
-        content = source.getvalue()[:16]
-    else:
-        with source.open("rb") as file:
-            content = file.read(16)
-    return f"it starts with {content!r}" if content else "it is empty"

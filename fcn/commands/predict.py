@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fcn.commands import pictures
+from fcn.commands.pictures import Picture
 from fcn.config import Config
 from fcn.datasets import labels
 from fcn.datasets.facts import Target
@@ -56,23 +57,30 @@ def run(config: Config, options: argparse.Namespace) -> None:
     print(f"{net}: {_origin(predictor.provenance, config)}", file=sys.stderr)
     for picture in tqdm(found, desc="predict", unit="picture", disable=not sys.stderr.isatty() or len(found) == 1):
         try:
-            image = pictures.read(picture)
-            answers = predictor(image, max_side=options.max_side)
-        except (InputError, StageFailure) as error:
-            failed.append(str(error))
-            tqdm.write(f"error: {error}", file=sys.stderr)
+            _segment(picture, predictor, out=options.out, max_side=options.max_side)
             continue
-        for label, suffix, target in zip(answers, predictor.suffixes, predictor.targets, strict=True):
-            begin = options.out / picture.result
-            _write(begin, suffix, image=image, label=label, target=target, where=picture.shown)
-            told = f"{pictures.shown(begin)}-label{suffix}.png"
-            tqdm.write(f"{picture.shown}: {_shares_text(label, target)} -> {told}")
+        except (InputError, StageFailure) as error:
+            problem = str(error)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError, MemoryError) as error:
+            problem = f"{picture.shown}: {str(error) or 'out of memory'}"
+        failed.append(problem)
+        tqdm.write(f"error: {problem}", file=sys.stderr)
     if asked > len(failed):
         for suffix, target in zip(predictor.suffixes, predictor.targets, strict=True):
             _write_legend(options.out / f"classes.fcn-legend{suffix}.png", target)
     if failed:
         rest = f"; the others' results are in {options.out}" if asked > len(failed) else ""
         raise InputError(f"{len(failed)} of {asked} could not be segmented{rest}")
+
+
+def _segment(picture: Picture, predictor: "_Predictor", *, out: Path, max_side: int | None) -> None:
+    image = pictures.read(picture)
+    answers = predictor(image, max_side=max_side)
+    for label, suffix, target in zip(answers, predictor.suffixes, predictor.targets, strict=True):
+        begin = out / picture.result
+        _write(begin, suffix, image=image, label=label, target=target, where=picture.shown)
+        told = f"{pictures.shown(begin)}-label{suffix}.png"
+        tqdm.write(f"{picture.shown}: {_shares_text(label, target)} -> {told}")
 
 
 def _net_file(net: str, config: Config) -> Path:

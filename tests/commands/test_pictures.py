@@ -65,7 +65,7 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     whole = io.BytesIO()
     Image.effect_noise((80, 80), 50).save(whole, format="PNG")
     (tmp_path / "cut.png").write_bytes(whole.getvalue()[:2000])
-    for name, words in (("text.jpg", "not a picture"), ("empty.png", "it is empty"), ("cut.png", "can't be read")):
+    for name, words in (("text.jpg", "it begins as no"), ("empty.png", "it begins as no"), ("cut.png", "truncated")):
         with pytest.raises(InputError, match=words) as caught:
             _read(tmp_path / name)
         assert name in str(caught.value)
@@ -92,7 +92,7 @@ def test_a_folder_s_pictures_come_in_order(tmp_path: Path) -> None:
     [
         ("https://me:marked@host.org:8/a/dog.jpg?token=marked#marked", "https://host.org:8/a/dog.jpg", "dog.jpg.fcn"),
         ("http://[::1]:80/%2e%2e/%00d%2Fx.jpg", "http://[::1]:80/%2e%2e/%00d%2Fx.jpg", "x.jpg.fcn"),
-        ("http://me:mar/ked@host.org/x.jpg", "http://... (no valid address)", "x.jpg.fcn"),
+        ("http://me:mar/ked@host.org/x.jpg", "http://host.org/x.jpg", "x.jpg.fcn"),
         ("HTTP://host.org", "HTTP://host.org", "picture.fcn"),
         ("http://host.org/..", "http://host.org/..", "picture.fcn"),
         ("http://host.org/a.fcn-label.png", "http://host.org/a.fcn-label.png", "a_label.png.fcn"),
@@ -109,14 +109,14 @@ def test_of_several_pictures_the_first_is_taken(tmp_path: Path, capsys: pytest.C
     first, second = (Image.new("RGB", (4, 3), colour) for colour in ("red", "blue"))
     first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
     assert _read(tmp_path / "moving.gif")[0, 0].tolist() == [255, 0, 0]
-    assert "moving.gif holds several pictures; the first is taken" in capsys.readouterr().err
+    assert "moving.gif holds 2 pictures; the first is taken" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("size", ["12000 9000", "100000 100000"])
 def test_a_picture_that_unfolds_is_refused_by_its_size(tmp_path: Path, size: str) -> None:
     """A small file that says it has very many pixels is refused before room is made for them."""
     (tmp_path / "bomb.ppm").write_text(f"P6\n{size}\n255\n", encoding="ascii")
-    with pytest.raises(InputError, match=r"bomb\.ppm (has 12000 x 9000 px; 100,000,000 are|can't be read .* bomb)"):
+    with pytest.raises(InputError, match=r"bomb\.ppm: it has more than 89,478,485 pixels; shrink it first"):
         _read(tmp_path / "bomb.ppm")
 
 

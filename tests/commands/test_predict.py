@@ -140,22 +140,25 @@ def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
     Path("text.jpg").write_text("not a picture", encoding="utf-8")
     Path("eps.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", encoding="utf-8")
     result = _photo(Path("a.png.FCN2-label.png"))
+    _photo(Path("pics/sub/a.png"))
+    Path("out").mkdir()
+    Path("out/sub").write_text("a file where pics/sub has its results", encoding="utf-8")
     addresses = (
         "http://[::1/",
         f"http://{'a' * 70}.example/x.jpg",
         "HTTP://127.0.0.1:1/%00",
         "http://u:marked@/?marked",
     )
-    given = ("text.jpg", "eps.jpg", _photo(Path("good.png")), "typo.png", "n" * 300, result, *addresses)
+    given = ("text.jpg", "eps.jpg", _photo(Path("good.png")), "typo.png", "n" * 300, result, "pics", *addresses)
     code, said, told = predict(NET, *given, "--out", "out")
     assert code == 2
-    assert "text.jpg is not a picture of a known kind (JPEG, PNG, BMP, GIF, TIFF, WEBP, PPM)" in told
-    assert "it starts with b'not a picture'" in told
-    assert "eps.jpg is not a picture of a known kind" in told
+    for name in ("text.jpg", "eps.jpg"):
+        assert f"error: {name}: not a whole picture (it begins as no JPEG or PNG or" in told
     assert "typo.png: no such file or folder" in told
     assert "has the name of a result of predict; rename it, if it is a picture of yours" in told
     assert "http://127.0.0.1:1/%00 can't be fetched: Connection refused".lower() in told.lower()
-    assert "error: 9 of 10 could not be segmented; the others' results are in out" in told
+    assert "error: 10 of 11 could not be segmented; the others' results are in out" in told
+    assert "error: pics/sub/a.png: [Errno 17] File exists: 'out/sub'" in told
     assert "marked" not in said + told
     assert Path("out/good.png.fcn-label.png").exists()
 

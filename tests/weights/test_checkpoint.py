@@ -106,7 +106,7 @@ made = checkpoint.Checkpoint(backbone=backbone, net=net, preprocessing={"rgb": p
     provenance={name: name for name in {"one", "two", "three"}})
 checkpoint.save(made, Path(sys.argv[1]))
 """
-    paths = [tmp_path / f"{seed}.pt" for seed in (0, 1, 2)]
+    paths = [tmp_path / f"{seed}.pt" for seed in (0, 1)]
     for seed, path in enumerate(paths):
         environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(repository)}
         subprocess.run([sys.executable, "-c", program, str(path)], env=environment, cwd=tmp_path, check=True)
@@ -168,6 +168,7 @@ def test_numbers_without_end_are_refused(tmp_path: Path, number: float) -> None:
         checkpoint.load(saved(tmp_path / "net.pt", dataclasses.replace(NET, state=state)))
 
 
+assert NET.net is not None
 CAFFE, CLASSES = dataclasses.asdict(preset("caffe")), dataclasses.asdict(NET.targets["semantic"])
 
 
@@ -198,6 +199,7 @@ def test_a_crafted_file_gives_one_sentence(tmp_path: Path, content: dict[str, An
         {"targets": {"semantic": {**CLASSES, "palette": [[0, 0, 300]] * 3}}},
         {"targets": {"semantic": {**CLASSES, "background": -1}}},
         {"backbone": {**dataclasses.asdict(VGG16), "fc": -1}},
+        {"net": {**dataclasses.asdict(NET.net), "heads": {"x" * 300: 3}}},
     ],
 )
 def test_a_description_of_what_can_t_be_is_refused(tmp_path: Path, about: dict[str, Any]) -> None:
