@@ -1,5 +1,6 @@
 """`python -m fcn ...`."""
 
+import io
 import signal
 import sys
 
@@ -7,6 +8,8 @@ from fcn.lifeline import watch_starter
 
 
 def _main() -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: a name that the terminal can't write ends nothing
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         watch_starter()  # which may interrupt us at once, where the starter is gone already
         from fcn.cli import main  # only now: while it is imported, the starter may die

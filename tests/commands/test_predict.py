@@ -19,6 +19,7 @@ from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import preset
 from fcn.shape import Backbone, Net
+from tests.conftest import RunFcn
 from tests.training import tiny
 from tests.training.tiny import FINER
 
@@ -209,3 +210,14 @@ def test_large_pictures_can_be_shrunk_for_the_network(predict: Predict) -> None:
     assert predict(NET, _photo(Path("large.png"), 500, 300), "--max-side", "100")[0] == 0
     with Image.open("predictions/large.png.fcn-label.png") as label:
         assert label.size == (500, 300)
+
+
+def test_a_terminal_that_can_t_write_a_name_ends_nothing(
+    project: Path, run_fcn: RunFcn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line, where only ASCII can be shown, a picture of another name is segmented and told."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    ended = run_fcn(["predict", FINER, _photo(project / "Straße.png")], project)
+    assert ended.returncode == 0, ended.stderr
+    assert "Stra\\xdfe.png.fcn-label.png" in ended.stdout
+    assert (project / "predictions/Straße.png.fcn-label.png").exists()
