@@ -19,11 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from fcn.datasets import archive, labels, mat, modes
 from fcn.errors import InputError, StageFailure
+from fcn.nets import checkpoint, torch_file
+from fcn.nets.pretrained import keras
 from tests.data import tiny
+from tests.weights.test_checkpoint import saved
+from tests.weights.test_keras import TINY, arrays, written
+from tests.weights.test_torch_file import torch_bytes
 
 HANG_S = 20.0
 MOST_CRASHES = 20
@@ -94,6 +100,38 @@ def mats() -> list[bytes]:
     return [tiny.mat(label, compressed=compressed) for compressed in (True, False)]
 
 
+def nets() -> list[bytes]:
+    """A trained net, in the project's own format."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [saved(Path(folder, "net.pt")).read_bytes()]
+
+
+def state_dicts() -> list[bytes]:
+    """Tensors by name, in torch's format and in that before torch 1.6."""
+    state = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2).half()}
+    return [torch_bytes({"epoch": 3, "state_dict": state}, zipped=zipped) for zipped in (True, False)]
+
+
+def keras_files() -> list[bytes]:
+    """A narrow VGG16 as Keras keeps it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [written(Path(folder, "vgg16.h5"), arrays()).read_bytes()]
+
+
+def right_zip(content: bytes) -> bytes:
+    """With the right checksum for every member that is stored as it is, wherever the directory says that it lies."""
+    found = bytearray(content)
+    at = found.find(b"PK\1\2")
+    while at >= 0:
+        size, start = (int.from_bytes(found[at + field : at + field + 4], "little") for field in (20, 42))
+        begin = (
+            start + 30 + sum(int.from_bytes(found[start + field : start + field + 2], "little") for field in (26, 28))
+        )
+        found[at + 16 : at + 20] = zlib.crc32(found[begin : begin + size]).to_bytes(4, "little")
+        at = found.find(b"PK\1\2", at + 46)
+    return bytes(found)
+
+
 def right_png(content: bytes) -> bytes:
     """With the right checksum behind every chunk."""
     found, at = bytearray(content), 8
@@ -128,6 +166,9 @@ FORMATS: Mapping[str, Format] = {
     "tar": Format(whole=lambda: packed(".tar"), read=extracted, mend=right_tar),
     "tgz": Format(whole=lambda: packed(".tgz"), read=extracted),
     "zip": Format(whole=zipped, read=extracted),
+    "net": Format(whole=nets, read=checkpoint.load, mend=right_zip),
+    "torch": Format(whole=state_dicts, read=torch_file.state_dict, mend=right_zip),
+    "h5": Format(whole=keras_files, read=lambda path: keras.load(path, backbone=TINY)),
 }
 
 
