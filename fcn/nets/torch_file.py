@@ -51,8 +51,8 @@ def read(path: Path) -> object:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
-            f"{path} holds pickled Python objects, which can run code when they are read; only tensors and plain "
-            "values are read here. Save the network's state_dict() instead"
+            f"{path} holds pickled Python objects, which can run code when they are read, or is damaged; only tensors "
+            "and plain values are read here. Save the network's state_dict() instead, or fetch the file again"
         ) from None
     except Exception as error:  # damaged bytes break torch's reader in many ways; some make it seek to nowhere
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
