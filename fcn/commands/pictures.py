@@ -85,7 +85,7 @@ def _named(where: str) -> list[tuple[str, Path]]:
 def shown(where: str | Path) -> str:
     """A place as it is told and written down: a URL without user, password and query, odd bytes of a name escaped."""
     text = os.fsencode(where).decode("utf-8", "backslashreplace")
-    return re.split(r"[?#]", without_secrets(text), maxsplit=1)[0] if _is_url(text) else text
+    return re.split(r"[;?#]", without_secrets(text), maxsplit=1)[0] if _is_url(text) else text
 
 
 def read(picture: Picture, *, patience_seconds: float = _PATIENCE_SECONDS) -> NDArray[np.uint8]:
@@ -154,6 +154,8 @@ def _answer(url: str) -> bytes | str:
             content: bytes = sent.raw.read(_MOST_BYTES + 1, decode_content=False)
             return content
     except Exception as error:  # of requests, of urllib3, of the codec of host names
+        if isinstance(error, ValueError):
+            return "it is no valid address"
         cause: BaseException = error
         while (inner := cause.__cause__ or cause.__context__) is not None:
             cause = inner

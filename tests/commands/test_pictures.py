@@ -93,6 +93,7 @@ def test_a_folder_s_pictures_come_in_order(tmp_path: Path) -> None:
         ("https://me:marked@host.org:8/a/dog.jpg?token=marked#marked", "https://host.org:8/a/dog.jpg", "dog.jpg.fcn"),
         ("http://[::1]:80/%2e%2e/%00d%2Fx.jpg", "http://[::1]:80/%2e%2e/%00d%2Fx.jpg", "x.jpg.fcn"),
         ("http://me:mar/ked@host.org/x.jpg", "http://host.org/x.jpg", "x.jpg.fcn"),
+        ("http://host.org/x.jpg;jsessionid=marked", "http://host.org/x.jpg", "x.jpg.fcn"),
         ("HTTP://host.org", "HTTP://host.org", "picture.fcn"),
         ("http://host.org/..", "http://host.org/..", "picture.fcn"),
         ("http://host.org/a.fcn-label.png", "http://host.org/a.fcn-label.png", "a_label.png.fcn"),

@@ -160,6 +160,7 @@ def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
     assert "http://127.0.0.1:1/%00 can't be fetched: Connection refused".lower() in told.lower()
     assert "error: 10 of 11 could not be segmented; the others' results are in out" in told
     assert "error: pics/sub/a.png: [Errno 17] File exists: 'out/sub'" in told
+    assert "error: http://[::1/ can't be fetched: it is no valid address" in told
     assert "marked" not in said + told
     assert Path("out/good.png.fcn-label.png").exists()
 
