@@ -224,7 +224,7 @@ def load(path: Path) -> Config:
         raise InputError(f"{path} is a folder; --params takes the params.yaml in it") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not text in UTF-8; --params takes a params.yaml") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a number of 5,000 digits, or the 31st of February
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     return parse(values, where=str(path))
 

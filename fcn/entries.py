@@ -9,7 +9,7 @@ from fcn.shape import STRICT, Backbone, Count, Name, Positive
 
 Preset = Literal["imagenet", "inception", "caffe", "sample"]  # fcn/nets/preprocessing.py has what they are
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -10,7 +10,7 @@ STRICT = ConfigDict(extra="forbid")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]  # of files, too
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 # JSON, in which a checkpoint holds its net, has no numbers as keys.
 Tap = Annotated[Literal[16, 8], BeforeValidator(lambda tap: int(tap) if tap in ("16", "8") else tap)]
 

@@ -105,6 +105,10 @@ def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
         ("recipes.coarse.momentum", 1, "recipes.coarse.momentum: Input should be less than 1, found 1"),
         ("recipes.coarse.iterations", -1, "recipes.coarse.iterations: Input should be greater than or equal to 0"),
         ("recipes.coarse.iterations", 1.5, "recipes.coarse.iterations: Input should be a valid integer"),
+        (f"runs.{COARSE}.seed", 2**63, f"runs.{COARSE}.seed: Input should be less than {2**63}"),
+        ("profile", "a" * 101, "profile: String should have at most 100 characters"),
+        ("profile", "a;b", "profile: String should match pattern"),
+        ("threads", 10**9 + 1, "threads: Input should be less than or equal to 1000000000"),
         ("recipes.coarse.batch", 0, "recipes.coarse.batch: Input should be greater than or equal to 1, found 0"),
         ("recipes.coarse.loss", "../max", "recipes.coarse.loss: String should match pattern"),
         ("recipes.coarse.drop_at", 1.0, "recipes.coarse.drop_at"),
@@ -214,6 +218,8 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
     for content, said in (
         (b"\xff\xfe\x00", "not text"),
         (b"a: [1", "not YAML"),
+        (b"seed: " + b"9" * 5000, "not YAML: Exceeds the limit"),
+        (b"a: 2023-02-31", "not YAML: day is out of range"),
         (b"", "Input should be"),
         (b"- a", "Input"),
     ):
