@@ -316,3 +316,21 @@ def test_settings_are_resolved() -> None:
     recipe = code.described(parse(values), "train", FINER)["settings"]["recipe"]
     assert recipe["on_oom"] == "stop"
     assert recipe["accumulation"] == 2
+
+
+def test_what_no_stage_makes_any_more_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Folders and files of an older layout leave the data folder for removed/, and what is listed stays."""
+    tiny.write(tmp_path, tiny.params())
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "data/tiny"
+    old = ("raw/voc.tar", "labels/x.png", f"histograms/{COARSE}.npy")
+    listed = (f"histograms/{COARSE}/semantic.npy", f"nets/{COARSE}.pt", "report/report.md")
+    for name in (*old, *listed):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).touch()
+    code.run(load(Path("params.yaml")), None)
+    assert all((data / "removed" / name).exists() and not (data / name).exists() for name in old)
+    assert all((data / name).exists() for name in listed)
+    assert capsys.readouterr().err.count(": moved to ") == len(old)

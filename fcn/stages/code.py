@@ -249,7 +249,7 @@ def _data_files(stage: str) -> list[Path]:
 
 
 def _unlisted(config: Config) -> list[Path]:
-    """Results of runs, nets, datasets and weights that params.yaml doesn't have."""
+    """Results of runs, nets, datasets and weights that params.yaml doesn't have, and of stages that there were once."""
     places = Places(config)
     runs, nets = set(config.runs), set(config.nets)
     costs = {address(stage, item) for stage, item in stages(config)} | runs
@@ -266,7 +266,9 @@ def _unlisted(config: Config) -> list[Path]:
         "timing": nets,
         "cost": costs,
     }
-    found = []
+    whole = {"code", "splits", "tables", "figures", "report", "published.json", "views", "removed"}
+    there = sorted(places.data.iterdir()) if places.data.is_dir() else []
+    found = [path for path in there if path.name not in whole | listed.keys() and not path.name.startswith(".")]
     for folder, names in listed.items():
         inside = sorted((places.data / folder).iterdir()) if (places.data / folder).is_dir() else []
         found += [path for path in inside if _name(path) not in names and not path.name.startswith(".")]
@@ -275,5 +277,5 @@ def _unlisted(config: Config) -> list[Path]:
 
 def _name(path: Path) -> str:
     """Of whom a result is: run names may have dots in them."""
-    suffixes = (".pt", ".json", ".jsonl", ".npy")
+    suffixes = (".pt", ".json", ".jsonl")
     return path.name.removesuffix(path.suffix) if path.suffix in suffixes else path.name
