@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,13 +23,18 @@ def whole_file(path: Path) -> Iterator[Path]:
     If the body raises, nothing is left behind and what stood at `path` before is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # an orphan may be writing the same file
+    part = _part(path)
     try:
         yield part
         _flush(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _part(path: Path) -> Path:
+    """Of this process alone: an orphan may be writing the same file."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def _flush(path: Path) -> None:
@@ -46,8 +50,9 @@ def _flush(path: Path) -> None:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling folder; on success it is flushed and takes the final name, and an older one goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    part.chmod(0o755)
+    part = _part(path)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
     try:
         yield part
         for inside in [*part.rglob("*"), part]:

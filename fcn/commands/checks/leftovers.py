@@ -14,7 +14,7 @@ from fcn.files import written
 from fcn.stages.places import Places
 
 _OLD_SECONDS = 7 * 86400.0
-_PART = re.compile(r"\..*\.(?P<pid>\d+)\.part")  # as whole_file names a part of a file
+_PART = re.compile(r"\..*\.(?P<pid>\d+)\.part")  # as fcn/files.py names it
 
 
 def states(config: Config) -> list[Finding]:
@@ -59,9 +59,9 @@ def parts(config: Config) -> list[Finding]:
 
 
 def _is_being_written(path: Path) -> bool:
-    """Whether its writer lives; folders don't name theirs, so the youngest get the benefit of the doubt."""
+    """Whether its writer lives."""
     match = _PART.fullmatch(path.name)
-    return psutil.pid_exists(int(match["pid"])) if match else _seconds_old(path) < 600
+    return match is not None and psutil.pid_exists(int(match["pid"]))
 
 
 def removed(config: Config) -> list[Finding]:
