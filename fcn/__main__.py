@@ -4,7 +4,13 @@ import io
 import signal
 import sys
 
-from fcn.lifeline import watch_starter
+try:
+    from fcn.lifeline import watch_starter
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"error: this Python ({sys.executable}) has no {error.name}; activate the project's environment, "
+        "`. .venv/bin/activate`, which any `make` command makes first"
+    )
 
 
 def _main() -> int:

@@ -87,6 +87,13 @@ def test_a_missing_params_file_is_named(tmp_path: Path, run_fcn: tiny.RunFcn) ->
     )
 
 
+def test_a_python_without_the_environment_is_told(repository: Path) -> None:
+    """Outside of the project's environment the first module that is missing is named, and how to get it."""
+    command = [sys.executable, "-S", "-m", "fcn", "doctor"]
+    ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert "has no psutil; activate the project's environment, `. .venv/bin/activate`" in sentence(ended, 1)
+
+
 def test_the_traceback_is_there_for_who_asks(empty: Path, run_fcn: tiny.RunFcn) -> None:
     """With --traceback the error arrives as Python shows it."""
     ended = run_fcn(["archives", "nonsense", "--traceback"], empty)
