@@ -12,6 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: reproduce ui worker test check coverage lock environment peer
 reproduce: environment
+	@test -e .git || $(BIN)/dvc config --local core.no_scm true
 	@$(BIN)/python -m fcn mend
 	$(BIN)/dvc repro
 	@sed -n '/^# /,/Percent[.]/p' data/sample/tables/scores.md
