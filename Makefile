@@ -45,15 +45,17 @@ check: environment
 	$(BIN)/lint-imports
 
 # .venv/.installed is the requirements.lock that make has installed there, and empty until it has. Another one is installed
-# over it, for something may be at work in the environment; into one that make didn't make, never.
+# over it, for something may be at work in the environment; into one that make didn't make, never. A moved one is broken: its
+# commands name the Python of the old place.
+moved := [ -f $(VENV)/pyvenv.cfg ] && ! grep -qF "$(CURDIR)/$(VENV)" $(VENV)/pyvenv.cfg
 environment:
-	@cmp -s requirements.lock $(VENV)/.installed || { $(install); }
+	@cmp -s requirements.lock $(VENV)/.installed && { [ -L $(VENV) ] || ! { $(moved); }; } || { $(install); }
 
 define install
 set -e; \
-if [ -e $(VENV) ] && { [ -L $(VENV) ] || [ ! -f $(VENV)/.installed ]; }; then \
-  echo "error: make didn't make the environment $(VENV), and doesn't know that it has what requirements.lock says: move it away," >&2; \
-  echo "or, in it, pip install -r requirements.lock && cp requirements.lock $(VENV)/.installed" >&2; \
+if [ -e $(VENV) ] && { [ -L $(VENV) ] || [ ! -f $(VENV)/.installed ] || { $(moved); }; }; then \
+  echo "error: make didn't make the environment $(VENV), or not in this place: move it away, and make makes one;" >&2; \
+  echo "or, in yours, pip install -r requirements.lock && cp requirements.lock $(VENV)/.installed" >&2; \
   exit 1; \
 fi; \
 if ! $(BIN)/python -c "" 2>/dev/null; then \

@@ -19,6 +19,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "a b"
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/python").symlink_to(sys.executable)
+    (folder / ".venv/pyvenv.cfg").write_text(f"command = python -m venv {folder}/.venv\n")
     shutil.copy(ROOT / "Makefile", folder)
     (folder / "requirements.lock").write_text(LOCK)
     return folder
@@ -50,10 +51,13 @@ def test_another_lock_goes_into_the_same_environment(checkout: Path, installed: 
     assert (checkout / ".venv/.installed").read_text() == installed
 
 
-@pytest.mark.parametrize("linked", [False, True])
-def test_what_make_did_not_make_is_named(checkout: Path, linked: bool) -> None:
-    """An environment of somebody else, there or behind a link, is left alone, with a sentence that says what to do."""
-    if linked:
+@pytest.mark.parametrize("whose", ["nobody knows", "linked", "moved"])
+def test_what_make_did_not_make_is_named(checkout: Path, whose: str) -> None:
+    """An environment of another, there or behind a link, or of another place, is left alone; a sentence says why."""
+    if whose == "moved":
+        (checkout / ".venv/.installed").write_text(LOCK)
+        checkout = checkout.rename(checkout.with_name("c d"))
+    if whose == "linked":
         (checkout / ".venv/.installed").touch()
         (checkout / ".venv").rename(checkout / "shared")
         (checkout / ".venv").symlink_to("shared")
