@@ -1,0 +1,79 @@
+"""What the README says to type: its quick commands of DVC work, and what it says of a DVC that was cut short is so."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.training import processes, tiny
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Whole trainings, and what needs a remote, which have tests of their own (tests/training, tests/remotes).
+ELSEWHERE = {"repro", "repro evaluate@voc-fcn8s-vgg16", "exp run", "exp run --temp"}
+WITH_REMOTE = re.compile(r"[A-Z<]|^push|^pull")
+SEVERAL = (
+    "import sys, shlex; from dvc.cli import main\nfor line in sys.stdin: print('exit code', main(shlex.split(line)))"
+)
+
+
+def dvc(folder: Path, *commands: str) -> str:
+    """These commands of DVC, in one process; what they said, with a line `exit code N` after each."""
+    ended = subprocess.run(
+        [sys.executable, "-c", SEVERAL],
+        input="\n".join(commands),
+        cwd=folder,
+        env=processes.environment(PYTHONPATH=""),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    return ended.stdout
+
+
+@pytest.fixture
+def project(workspace_done: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny project in which everything is done and committed."""
+    folder = shutil.copytree(workspace_done, tmp_path / "project", symlinks=True)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["add", "."], ["commit", "-q", "-m", "done"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
+def test_quick_commands_work(project: Path) -> None:
+    """Every command of DVC in the README that needs no remote and trains nothing ends well, in the README's order."""
+    told = [part for line in re.findall(r"`(dvc [^`]+)`", README) for part in line.split(" && ")]
+    commands = list(dict.fromkeys(command.removeprefix("dvc ") for command in told))
+    quick = [command for command in commands if command not in ELSEWHERE and not WITH_REMOTE.search(command)]
+    assert len(quick) >= 10
+    said = dvc(project, *quick)
+    assert re.findall(r"(?m)^exit code (\d+)$", said) == ["0"] * len(quick), said
+
+
+def test_a_dvc_that_was_cut_short_goes_on(project: Path) -> None:
+    """DVC says what the README quotes; after `python -m fcn mend` it restores all that was done, and runs nothing."""
+    whole = (project / "dvc.lock").read_bytes()
+    subprocess.run(["git", "rm", "-q", "--cached", "dvc.lock"], cwd=project, check=True)
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "-"], cwd=project, check=True)
+    cut = whole[: whole.index(b"size:") + len("size")]
+    for left, words in ((cut, "'./dvc.lock' is invalid"), (b"", "'./dvc.lock' validation failed")):
+        (project / "dvc.lock").write_bytes(left)
+        assert words in dvc(project, "repro code")
+        assert words in README
+    (project / "dvc.lock").unlink()
+    (project / ".dvc/tmp/rwlock").write_text('{"wri')
+    assert "Unable to read RWLock-file" in dvc(project, "repro code")
+    (project / "dvc.lock").write_bytes(cut)
+    mended = subprocess.run(
+        processes.fcn("mend"), cwd=project, env=processes.environment(), capture_output=True, text=True, check=True
+    )
+    assert len(mended.stderr.splitlines()) == 2
+    said = dvc(project, f"repro evaluate@{tiny.FINER}")
+    assert said.endswith("exit code 0\n"), said
+    assert "is cached - skipping run" in said
+    assert "Running stage" not in said
