@@ -35,7 +35,7 @@ class Archive:
 
     kind: Literal["download", "sample"]
     format: Name | None = None
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")] | None = None
     scenes: Scenes | None = None
     seed: Seed = 0
 

@@ -205,7 +205,9 @@ def tried(name: str, whole: Sequence[bytes], last: int, state: MutableSequence[i
             try:
                 FORMATS[name].read(path)
             except (InputError, StageFailure) as error:
-                end = TRACEBACK if "\n" in str(error) else REFUSED
+                end = REFUSED if str(error).isprintable() else TRACEBACK
+                if end == TRACEBACK:
+                    print(f"{name}, seed {state[AT]}: not a line: {str(error)!r}", file=sys.stderr)
             except Exception:
                 end = TRACEBACK
                 print(f"{name}, seed {state[AT]}:\n{traceback.format_exc()}", file=sys.stderr)

@@ -50,7 +50,7 @@ def _opened(archive: Path) -> tarfile.TarFile:
         size = archive.stat().st_size
         raise InputError(
             f"{archive}: not a tar archive, or cut off at its beginning ({size:,} bytes); a .tar, .tgz or .tar.gz is "
-            f"needed: {_ADVICE}"
+            f"needed: {_ADVICE}, or unpack what it is, and give the folder"
         ) from None
 
 

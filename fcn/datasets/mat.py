@@ -1,5 +1,6 @@
 """Arrays out of MATLAB's version 5 .mat files, every bound checked: damaged bytes are refused, and do no harm."""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ class _Matrix:
         self._inside = _Elements(content, order)
         flags, shape, name = (self._inside.numbers() for _ in range(3))
         word = int(flags[0]) if flags.dtype.itemsize == 4 and flags.size == 2 else 0
-        self.name, self._class, self._complex = _text(name), word & 0xFF, bool(word >> 8 & _COMPLEX)
+        self.name, self._class, self._complex = _text(name.tobytes()), word & 0xFF, bool(word >> 8 & _COMPLEX)
         self.shape = tuple(shape.tolist())
         if shape.dtype.kind not in "iu" or not 2 <= len(self.shape) <= 8 or min(self.shape) < 0:
             raise InputError(f"damaged: {self.name or 'a variable'} has no shape that there can be")
@@ -94,7 +95,7 @@ class _Matrix:
             (width, *_), names = self._inside.numbers().tolist() or [0], self._inside.numbers().tobytes()
             if not 0 < width <= len(names):
                 raise InputError(f"damaged: {self.name} has fields without names")
-            fields = [names[at : at + width].split(b"\0")[0].decode("latin-1") for at in range(0, len(names), width)]
+            fields = [_text(names[at : at + width]) for at in range(0, len(names), width)]
         if name not in fields:
             raise InputError(f"{self.name} has no field {name}, found {', '.join(fields) or self._what()}")
         for _ in fields[: fields.index(name)]:
@@ -136,5 +137,6 @@ def _decompressed(content: memoryview) -> memoryview:
     return memoryview(plain)
 
 
-def _text(numbers: NDArray[Any]) -> str:
-    return numbers.tobytes().decode("latin-1")
+def _text(content: bytes) -> str:
+    """A name, in which MATLAB has letters, digits and _ alone; anything else, which is damage, is shown as `?`."""
+    return re.sub(r"\W", "?", content.split(b"\0")[0].decode("latin-1"), flags=re.ASCII)

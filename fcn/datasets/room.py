@@ -12,7 +12,7 @@ def check(folder: Path, needed_bytes: int, *, what: str) -> None:
     if needed_bytes > free:
         raise StageFailure(
             f"no room for {what}: {size(needed_bytes)} needed, {size(free)} free on the disk of {folder}; "
-            "free some space, or put a link to a larger disk in its place, and run the same command again"
+            "free some space, or move the project to a larger disk, and run the same command again"
         )
 
 

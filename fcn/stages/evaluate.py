@@ -40,6 +40,12 @@ def run(config: Config, name: str | None) -> None:
     _check_classes(saved, samples, name=name, dataset=settings.val.dataset)
     with lifeline() as line:
         hists = _histograms(saved, samples, line=line, title=name)
+    for target, hist in hists.items():
+        if not hist.any():
+            raise InputError(
+                f"runs.{name}.val: every pixel of its {len(samples)} labels of {target} is void; nothing can be "
+                f"scored: check the labels of list {settings.val.list!r}"
+            )
     with whole_folder(places.histograms(name)) as folder:
         for target, hist in hists.items():
             with whole_file(folder / f"{target}.npy") as part, part.open("wb") as file:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from fcn.datasets.labels import VOID, write
+from fcn.datasets.labels import VOID, read, write
 from fcn.datasets.samples import Samples
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
@@ -223,3 +223,14 @@ def test_a_net_without_names_is_scored_with_the_datasets(project: Path, run_fcn:
     ended = run_fcn(["evaluate", RUN], project)
     assert ended.returncode == 2
     assert "toy has 7 classes for 'semantic', the net was trained on 4; score it" in ended.stderr
+
+
+def test_void_alone_is_not_scored(project: Path, run_fcn: tiny.RunFcn) -> None:
+    """Labels without a pixel of any class have no score, which is said, and NaN is written nowhere."""
+    for path in (project / DATA / "datasets/toy/geometric").iterdir():
+        write(np.full_like(read(path), VOID), path=path)
+    scores = (project / DATA / f"scores/{RUN}.json").read_bytes()
+    ended = run_fcn(["evaluate", RUN], project)
+    assert ended.returncode == 2
+    assert f"runs.{RUN}.val: every pixel of its {len(SIZES)} labels of geometric is void" in ended.stderr
+    assert (project / DATA / f"scores/{RUN}.json").read_bytes() == scores
