@@ -31,7 +31,7 @@ from tests.weights.test_checkpoint import saved
 from tests.weights.test_keras import TINY, arrays, written
 from tests.weights.test_torch_file import torch_bytes
 
-HANG_S = 20.0
+HANG_S = 60.0
 MOST_CRASHES = 20
 READ, REFUSED, TRACEBACK, CRASH, AT = range(5)  # how many ended so, and the seed that is being tried
 

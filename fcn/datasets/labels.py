@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +44,9 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
     In a person's file, whose classes have these `colours`, a palette in another order is put right, as programs that
     make PNGs smaller leave it. Raises InputError for a file that is no such PNG, and for what may be read in two ways.
     """
+    again = "run `dvc repro`, which makes it anew" if colours is None else "a label is a PNG: fetch or make it again"
     try:
-        with modes.opened(path, formats=("PNG",), remedy="a label is a PNG: fetch or make it again") as image:
+        with modes.opened(path, formats=("PNG",), remedy=again) as image:
             if image.mode not in ("P", "L", "I;16"):
                 raise InputError(
                     f"its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "
@@ -63,20 +63,23 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
                 raise InputError(f"the label has the value {values.max()}; a class is 0..254, and {VOID} is void")
             indices = values.astype(np.uint8)
             if image.mode == "P" and colours is not None:
-                return _by_colour(indices, np.array(image.getpalette("RGB")).reshape(-1, 3), palette(colours))
+                return _by_colour(indices, image, palette(colours))
             return indices
     except FileNotFoundError:
         raise InputError(f"{path}: no such label; every listed image needs one") from None
 
 
-def _by_colour(indices: NDArray[np.uint8], found: NDArray[Any], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The classes of pixels with the palette `found`, where it isn't `colours`; of one in greys, the greys."""
-    used = np.flatnonzero(np.bincount(indices.ravel())).tolist()
-    shown = {index: tuple(found[index].tolist()) if index < len(found) else () for index in used}
+def _by_colour(indices: NDArray[np.uint8], image: Image.Image, colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The classes that a palette other than `colours` shows; of one in greys, the greys."""
+    used = np.flatnonzero(image.histogram()).tolist()
+    levels = image.getpalette("RGB") or []
+    shown = {index: tuple(levels[3 * index : 3 * index + 3]) for index in used}
     if all(index == VOID or shown[index] == tuple(colours[index].tolist()) for index in used):
         return indices
-    classes = {tuple(colour): index for index, colour in reversed(list(enumerate(colours.tolist())))}
-    greys = {(grey, grey, grey): grey for grey in range(256)}
+    classes: dict[tuple[int, ...], int] = {
+        tuple(colour): index for index, colour in reversed(list(enumerate(colours.tolist())))
+    }
+    greys: dict[tuple[int, ...], int] = {(grey, grey, grey): grey for grey in range(256)}
     for known in (classes, greys):
         if all(shown[index] in known for index in used):
             table = np.zeros(256, np.uint8)
