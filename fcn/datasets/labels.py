@@ -47,13 +47,13 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
     again = "run `dvc repro`, which makes it anew" if colours is None else "a label is a PNG: fetch or make it again"
     try:
         with modes.opened(path, formats=("PNG",), remedy=again) as image:
-            if image.mode not in ("P", "L", "I;16"):
+            if image.mode not in ("P", "L", "1", "I;16"):
                 raise InputError(
                     f"its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "
                     "(mode P) as in VOC's SegmentationClass: take the original file, which no picture program has saved"
                 )
             bits = image.tile[0].args  # as Pillow calls what it decodes; it stretches fewer bits to 0..255
-            if image.mode == "L" and bits != "L":
+            if image.mode in ("L", "1") and bits != "L":
                 raise InputError(
                     f"a grey PNG of {str(bits)[-1]} bits: whether 1 in it is class 1, or the grey that viewers show, "
                     "can't be told; save it with 8 bits, or with VOC's palette"

@@ -112,7 +112,7 @@ def test_a_label_is_what_it_shows(tmp_path: Path, content: bytes) -> None:
     ("content", "words"),
     [
         (saved(Image.fromarray(MEANT).convert("RGB")), "its pixels are colours (mode RGB), not class indices"),
-        (saved(Image.fromarray(MEANT).convert("1")), "its pixels are colours (mode 1), not class indices"),
+        (saved(Image.fromarray(MEANT).convert("1")), "a grey PNG of 1 bits: whether 1 in it is class 1"),
         (grey(MEANT % 2, bits=2), "a grey PNG of 2 bits: whether 1 in it is class 1"),
         (grey(MEANT % 16, bits=4), "a grey PNG of 4 bits: whether 1 in it is class 1"),
         (saved(Image.fromarray(MEANT.astype(np.uint16) * 257)), "the label has the value 65535; a class is 0..254"),
