@@ -207,7 +207,7 @@ def bomb() -> bytes:
         (MAT[: len(MAT) // 2], "no variable GTcls, found nothing"),
         (MAT[:-1], "damaged or cut off"),
         (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400), "don't begin as a version 5 file"),
-        (announced(b"Segmentation\0\0\0\0\x0e\0\0\0", 0xFFFFFFFF), "4,294,967,295 should be"),
+        (announced(b"Segmentation\0\0\0\0\x0e\0\0\0", 0xFFFFFFFF), "4,294,967,303 should be"),
         (announced(b"Segmentation\0\0\0\0", 9), "damaged: type 9 where a variable should be"),
         (bomb(), "more than 67,108,864 bytes in a variable"),
     ],
