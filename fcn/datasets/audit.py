@@ -58,9 +58,10 @@ def check(
     nor void, and for a label of another size than its picture.
     """
     if label.shape != size:
+        lies = ", nor turned, as a picture is by its EXIF and by viewers" if label.shape == size[::-1] else ""
         raise InputError(
             f"{name}: the label has {label.shape[1]}x{label.shape[0]} pixels, its image {picture} {size[1]}x{size[0]}; "
-            "both must have the same size: labels are never resized"
+            f"both must have the same size: labels are never resized{lies}"
         )
     pixels = np.bincount(label.ravel(), minlength=256)
     wrong = [value for value in np.flatnonzero(pixels).tolist() if value >= classes and value != VOID]

@@ -49,6 +49,17 @@ def test_a_label_of_another_size_is_refused(tmp_path: Path, size: tuple[int, int
         audited(tmp_path, tiny.label("2007_000001", void=True), image=tiny.jpeg(size))
 
 
+def test_a_label_of_a_photo_that_is_turned_lies_as_viewers_show_it(tmp_path: Path) -> None:
+    """A photo that its EXIF turns has the turned size, and a label that isn't turned is told why it doesn't fit."""
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.new("RGB", tiny.SIZE).save(out, "JPEG", exif=exif)
+    label = tiny.label("2007_000001", void=True)
+    assert audited(tmp_path, np.rot90(label, -1), image=out.getvalue()).sum() == label.size
+    with pytest.raises(InputError, match="labels are never resized, nor turned, as a picture is by its EXIF"):
+        audited(tmp_path, label, image=out.getvalue())
+
+
 @pytest.mark.parametrize("keep", [0, 100, -40])
 def test_a_cut_image_is_refused(tmp_path: Path, keep: int) -> None:
     """An image that is not whole fails the audit, not the training weeks later."""
