@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from fcn.commands import pictures
-from fcn.commands.pictures import Picture
 from fcn.datasets import modes
 from fcn.datasets.samples import Samples
 from fcn.errors import InputError
@@ -54,7 +53,7 @@ def test_everybody_reads_a_picture_alike(tmp_path: Path, content: bytes) -> None
     trained = Samples(folder, ["a"]).read_input("a", "rgb")
     assert trained.dtype == np.uint8
     assert trained.shape[2] == 3
-    assert np.array_equal(pictures.read(Picture(where=str(path), stem="a")), trained)
+    assert np.array_equal(pictures.read(pictures.find([str(path)])[0][0]), trained)
     assert np.array_equal(segmenter.picture(content), trained)
 
 
