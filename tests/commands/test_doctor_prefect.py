@@ -95,7 +95,7 @@ def test_a_zombie(config: Config, api: str, home: Path) -> None:
         "occurred": datetime.now(UTC).isoformat(),
     }
     beat |= {"resource": {"prefect.resource.id": f"prefect.flow-run.{run}"}}
-    requests.post(f"{api}/events", json=[beat], timeout=60).raise_for_status()
+    until(lambda: requests.post(f"{api}/events", json=[beat], timeout=60).ok, doing="sending the heartbeat")
     until(lambda: _finding(config, "prefect runs").state == "ok", doing="waiting for the heartbeat to be written")
 
 

@@ -18,8 +18,10 @@ from fcn.stages.places import Places
 _SILENT = timedelta(seconds=540)  # three heartbeats of the slowest kind, as the shipped automation waits
 _LATE = timedelta(seconds=60)
 _SECONDS = 10.0
-# A busy server on sqlite says 503 now and then, and Prefect's own client asks again too.
-_AGAIN = Retry(total=4, connect=0, read=0, status_forcelist=[429, 502, 503], backoff_factor=0.3, allowed_methods=None)
+# A busy server on sqlite says 503 now and then; Prefect's own client asks again as often.
+_AGAIN = Retry(
+    total=5, connect=0, read=0, status_forcelist=[429, 502, 503, 504], backoff_factor=0.5, allowed_methods=None
+)
 
 
 def check(config: Config) -> Iterator[Finding]:
