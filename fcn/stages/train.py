@@ -55,8 +55,8 @@ def run(config: Config, name: str | None) -> None:
     origin = existing(places.init(settings.init))
     dataset = existing(places.dataset(settings.train.dataset))
     samples = Samples(dataset, list_files.read(existing(places.list_file(settings.train.list))))
-    settings_hash = _settings_hash(config, name, origin=origin, dataset=dataset)
-    folder = places.resume(name, settings_hash)
+    folder = resume_folder(config, name)
+    settings_hash = folder.name.rpartition("-")[2]
     with lifeline() as line, _only_one(folder, line):
         if _put_back(config, name, settings_hash):
             shutil.rmtree(folder, ignore_errors=True)
@@ -151,19 +151,20 @@ def _check_names(start_from: Checkpoint, targets: Mapping[str, Target], *, datas
             )
 
 
-def _settings_hash(config: Config, name: str, *, origin: Path, dataset: Path) -> str:
-    """A name for what a state depends on: other settings, init, list, images, labels or code never meet an old state.
+def resume_folder(config: Config, name: str) -> Path:
+    """Where the run's states are; other settings, init, list, images, labels or code never meet an old one.
 
     DVC records the result as made by the code that it sees at the end, so no other code may have had a part in it.
     """
+    places, settings = Places(config), config.run(name)
     parts = {
         "code": code.described(config, "train", name),
         "threads": config.threads,
-        "origin": sha256(origin),
-        "dataset": facts.read(dataset).sha256,
-        "list": sha256(Places(config).list_file(config.run(name).train.list)),
+        "origin": sha256(places.init(settings.init)),
+        "dataset": facts.read(places.dataset(settings.train.dataset)).sha256,
+        "list": sha256(places.list_file(settings.train.list)),
     }
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+    return places.resume(name, hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12])
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """doctor's parts by themselves: mirrors, disk, locks, and the digests that pages carry."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from fcn.commands.checks import dvc_locks, finding, hardware, mirrors, page_numbers
+from fcn.commands.checks import dvc_locks, finding, hardware, leftovers, mirrors, page_numbers
 from fcn.config import load
+from fcn.files import write_json, write_text
 from fcn.paper.downloads import DOWNLOADS
+from fcn.stages import train
+from fcn.stages.places import Places
+from tests.commands.healthy import BEST
 from tests.conftest import ROOT
 
 
@@ -57,6 +62,27 @@ def test_the_disk_needed_is_that_of_the_plan(tmp_path: Path, monkeypatch: pytest
     whole = hardware.still_needed(load(ROOT / "profiles/paper/params.yaml"))
     assert 30e9 < whole < 50e9
     assert hardware.still_needed(load(ROOT / "params.yaml")) < 1e9
+
+
+def test_a_state_of_other_settings_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two states the newer is not the one that waits, but that of the run's settings as they are."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    config = load(Path("params.yaml"))
+    places, run = Places(config), config.run(BEST)
+    facts = {"format": "voc", "generated": True, "inputs": {"rgb": 3}, "targets": {}, "images": 1, "sha256": "0" * 64}
+    write_json(places.dataset(run.train.dataset) / "dataset.json", facts)
+    for path in (places.init(run.init), places.list_file(run.train.list)):
+        write_text(path, "")
+    mine = train.resume_folder(config, BEST)
+    other = mine.with_name(f"{BEST}-0123456789ab")
+    for folder in (mine, other):
+        write_text(folder / "history.jsonl", "")
+    (found,) = leftovers.states(config)
+    assert (found.state, str(other) in found.message, str(mine) in found.message) == ("warning", True, False)
+    shutil.rmtree(other)
+    (found,) = leftovers.states(config)
+    assert found.message.startswith(f"interrupted, to go on with `dvc repro`: {mine}")
 
 
 def test_digests_of_every_kind_of_page() -> None:

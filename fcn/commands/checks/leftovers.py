@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -10,39 +11,42 @@ from fcn.commands.checks.dvc_locks import is_held
 from fcn.commands.checks.finding import Finding, age, some
 from fcn.config import Config
 from fcn.datasets.room import size
+from fcn.errors import InputError
 from fcn.files import written
 from fcn.stages.places import Places
 
-_OLD_SECONDS = 7 * 86400.0
 _PART = re.compile(r"\..*\.(?P<pid>\d+)\.part")  # as fcn/files.py names it
 
 
 def states(config: Config) -> list[Finding]:
-    """The folder .resume: a run's newest state waits for it, others are of settings that it hasn't any more."""
-    root = Places(config).resume("run", "hash").parent
-    folders = sorted((path for path in root.glob("*-*") if path.is_dir()), key=_seconds_old, reverse=True)
-    newest = {_run(folder): folder for folder in folders}
+    """The folder .resume: a state waits for its run as long as settings, code and data are those that it began with."""
+    folders = [path for path in Places(config).resume("run", "hash").parent.glob("*-*") if path.is_dir()]
     training, waiting, abandoned = [], [], []
-    for folder in folders:
-        run, seconds = _run(folder), _seconds_old(folder)
-        shown = f"{folder} ({_size(folder)}, {age(seconds)} old)"
+    for folder in sorted(folders, key=_seconds_old):
+        run = folder.name.rpartition("-")[0]
+        shown = f"{folder} ({_size(folder)}, {age(_seconds_old(folder))} old)"
         if is_held(folder / "lock"):
             training.append(run)
-        elif run not in config.runs or folder != newest[run] or seconds > _OLD_SECONDS:
-            abandoned.append(shown)
-        else:
+        elif run in config.runs and _now(config, run) in (folder, None):
             waiting.append(shown)
+        else:
+            abandoned.append(shown)
     if abandoned:
-        message = f"abandoned, of runs that are gone or have other settings now, or old: {some(abandoned)}"
-        cure = "delete these folders; or let the training go on with `dvc repro`, if its settings are still the same"
+        message = f"of runs that are gone, or have other settings, code or data now: {some(abandoned)}"
+        cure = "delete these folders; or bring back what they began with, as another git commit has it, and `dvc repro`"
         return [Finding("resume states", "warning", message, cure)]
     known = [f"being trained: {some(training)}"] if training else []
     known += [f"interrupted, to go on with `dvc repro`: {some(waiting)}"] if waiting else []
     return [Finding("resume states", "ok", "; ".join(known) or "none")]
 
 
-def _run(folder: Path) -> str:
-    return folder.name.rpartition("-")[0]  # the rest is the hash of its settings
+def _now(config: Config, run: str) -> Path | None:
+    """Where the run's training would look for its state; None where what it starts from isn't here to tell."""
+    from fcn.stages import train  # late: it loads torch, and mostly nothing waits
+
+    with suppress(FileNotFoundError, InputError):
+        return train.resume_folder(config, run)
+    return None
 
 
 def parts(config: Config) -> list[Finding]:
