@@ -3,9 +3,10 @@
 import math
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fcn.commands.checks.finding import Finding, command_of, some
 from fcn.config import Config
@@ -49,11 +50,10 @@ def check(config: Config) -> Iterator[Finding]:
 
 
 def _rows(uri: str) -> Iterator[Row]:
-    os.environ.update({key: value for key, value in tracking.QUIET.items() if key not in os.environ})
-    if uri.startswith("sqlite:"):
-        uri = f"sqlite:///{Path(uri.partition(':///')[2]).resolve()}"  # MLflow keeps open what it found at an address
     if "://" in uri and not uri.startswith(("http", "databricks", "file")):
-        _look(uri)
+        yield from _rows_of_database(uri)
+        return
+    os.environ.update({key: value for key, value in tracking.QUIET.items() if key not in os.environ})
     client = tracking.connected(uri)
     for experiment in client.search_experiments():
         for run in tracking.runs(client, experiment.experiment_id):
@@ -61,13 +61,24 @@ def _rows(uri: str) -> Iterator[Row]:
             yield Row(experiment.name, str(info.run_name), info.run_id, info.status, data.metrics, data.tags)
 
 
-def _look(uri: str) -> None:
-    """Raise where this is no database of MLflow's, which its client would ask for minutes, or make into one."""
-    import sqlalchemy
+def _rows_of_database(uri: str) -> Iterator[Row]:
+    """By SQL: MLflow's client takes two seconds to load, and would make a database of a file that is none."""
+    import sqlalchemy as sql
 
+    def of_runs(table: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = defaultdict(dict)
+        columns: list[sql.ColumnClause[Any]] = [sql.column(name) for name in ("run_uuid", "key", "value")]
+        for run, key, value in connection.execute(sql.select(sql.table(table, *columns))):
+            found[run][key] = value
+        return found
+
+    active = "SELECT e.name, r.name, r.run_uuid, r.status FROM runs r JOIN experiments e USING (experiment_id) "
+    active += "WHERE r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active'"
     read_only = f"sqlite:///file:{uri.partition(':///')[2]}?mode=ro&uri=true" if uri.startswith("sqlite:") else uri
-    with sqlalchemy.create_engine(read_only, poolclass=sqlalchemy.pool.NullPool).connect() as connection:
-        connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version"))
+    with sql.create_engine(read_only, poolclass=sql.pool.NullPool).connect() as connection:
+        metrics, tags = of_runs("latest_metrics"), of_runs("tags")
+        for experiment, name, run, status in connection.execute(sql.text(active)):
+            yield Row(experiment, str(name), run, status, metrics[run], tags[run])
 
 
 def _running(rows: Sequence[Row], *, uri: str) -> Finding:
