@@ -3,10 +3,12 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from fcn.commands import mend
 from fcn.commands.checks import (
+    cache,
     dvc_graph,
     dvc_locks,
     hardware,
@@ -29,6 +31,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("mirrors", mirrors.check),
     ("dvc locks", dvc_locks.check),
     ("graph", dvc_graph.check),
+    ("cache", cache.check),
     ("resume states", leftovers.states),
     ("part files", leftovers.parts),
     ("removed results", leftovers.removed),
@@ -57,14 +60,15 @@ def run(config: Config, options: argparse.Namespace) -> None:
         for sentence in mend.mend():
             print(sentence, file=sys.stderr)
         print(f"taken out of dvc.lock: {', '.join(dvc_graph.mend(config)) or 'nothing'}", file=sys.stderr)
+        print(f"deleted, because it had rotted: {', '.join(cache.mend(config)) or 'nothing'}", file=sys.stderr)
     findings: list[Finding] = []
-    for name, check in _CHECKS:
-        for found in _looked(name, check, config, traceback=options.traceback):
-            finding = found._replace(message=without_secrets(found.message), cure=without_secrets(found.cure))
-            findings.append(finding)
-            if not options.json:
-                cure = f"\n        -> {finding.cure}" if finding.cure else ""
-                print(f"{_MARKS[finding.state]} {finding.name}: {finding.message}{cure}", flush=True)
+    with ThreadPoolExecutor(len(_CHECKS)) as pool:  # most of them wait: for DVC, for servers
+        for part in pool.map(lambda it: _looked(it[0], it[1], config, traceback=options.traceback), _CHECKS):
+            for finding in part:
+                findings.append(finding)
+                if not options.json:
+                    cure = f"\n        -> {finding.cure}" if finding.cure else ""
+                    print(f"{_MARKS[finding.state]} {finding.name}: {finding.message}{cure}", flush=True)
     wrong = [finding.name for finding in findings if finding.state == "broken"]
     if options.json:
         checks = [{"name": it.name, "state": it.state, "said": it.message, "do": it.cure} for it in findings]
@@ -76,11 +80,12 @@ def run(config: Config, options: argparse.Namespace) -> None:
         print(f"\nHealthy: {len(findings)} checks, nothing broken, {warnings} warnings.")
 
 
-def _looked(name: str, check: Check, config: Config, *, traceback: bool) -> Iterator[Finding]:
+def _looked(name: str, check: Check, config: Config, *, traceback: bool) -> list[Finding]:
     try:
-        yield from check(config)
+        found = list(check(config))
     except Exception as error:  # broken in a way that nobody foresaw: what the other checks find is worth having
         if traceback:
             raise
         message = f"could not be looked at: {type(error).__name__}: {error}"
-        yield Finding(name, "broken", message, "mend what it names; --traceback shows where it arose")
+        found = [Finding(name, "broken", message, "mend what it names; --traceback shows where it arose")]
+    return [it._replace(message=without_secrets(it.message), cure=without_secrets(it.cure)) for it in found]

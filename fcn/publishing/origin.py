@@ -1,9 +1,25 @@
-"""From dvc.lock to tags: which stages' results a run of MLflow shows, and the hash of them."""
+"""What dvc.lock says of results: from which stages they are, and the hash of them."""
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
+
+from fcn.config import Config
+from fcn.errors import InputError
+
+
+def read(config: Config) -> dict[str, Any]:
+    """The profile's dvc.lock; empty where there is none."""
+    path = Path(config.params).with_name("dvc.lock")
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # noqa: S506 - both are safe
+    except yaml.YAMLError as error:
+        message = f"{path} is not YAML ({' '.join(str(error).split())}); a merge may have left marks in it: mend it"
+        raise InputError(message) from None
 
 
 def tags(lock: Mapping[str, Any], *stages: str) -> dict[str, str]:

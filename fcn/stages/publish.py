@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from fcn.config import Config
 from fcn.errors import InputError, without_secrets
@@ -84,7 +83,7 @@ def wanted(config: Config) -> list[Experiment]:
     places, profile = Places(config), config.profile
     existing(places.tables / "scores.json")
     found = {path.stem: read_json(path) for path in sorted(places.tables.glob("*.json"))}
-    numbers, lock = {"numbers": _numbers(config)}, _lock_file(config)
+    numbers, lock = {"numbers": _numbers(config)}, origin.read(config)
     origins = {name: {**numbers, **origin.tags(lock, f"evaluate@{name}")} for name in config.runs}
     origins[""] = {**numbers, **origin.tags(lock, "tables")}
     figures = _files(places.figures, runs=list(config.runs))
@@ -150,7 +149,7 @@ def _best(config: Config) -> registered_model.Model | None:
         return None
     name = str(score["run"])
     path = Places(config).net(name)
-    known = origin.checkpoint(_lock_file(config), f"train@{name}", path.as_posix())
+    known = origin.checkpoint(origin.read(config), f"train@{name}", path.as_posix())
     md5 = known.get("checkpoint.md5") or (origin.md5(path) if path.exists() else None)
     if md5 is None:
         return None
@@ -218,12 +217,3 @@ def _text(path: Path) -> str:
 def _json(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(_text(path) or "{}")
     return values
-
-
-def _lock_file(config: Config) -> dict[str, Any]:
-    path = Path(config.params).with_name("dvc.lock")
-    try:
-        return yaml.safe_load(_text(path)) or {}
-    except yaml.YAMLError as error:
-        message = f"{path} is not YAML ({' '.join(str(error).split())}); a merge may have left marks in it: mend it"
-        raise InputError(message) from None

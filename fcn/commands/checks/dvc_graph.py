@@ -53,7 +53,7 @@ def check(config: Config) -> list[Finding]:
 
 def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Finding]:
     """Outputs that are not what their stage made, though nothing it depends on has changed; then what is stale."""
-    found, changed, missing, why = [], [], [], []
+    found, changed, by_hand, lost, missing, why = [], [], [], [], [], []
     for address, entries in stages.items():
         parts = {kind: paths for entry in entries if isinstance(entry, dict) for kind, paths in entry.items()}
         deps, outs = parts.get("changed deps", {}), parts.get("changed outs", {})
@@ -65,15 +65,29 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
         if causes:
             why += [*causes, *(f"{path} modified" for path in edited)]
         elif not address.endswith("publish"):  # its files follow MLflow, and are not in the cache
-            changed += edited
-            missing += [f"{path} ({how})" for path, how in outs.items() if path not in edited]
+            lost += [path for path, how in outs.items() if how == "not in cache"]
+            missing += [path for path, how in outs.items() if how == "deleted"]
+            if any(Path(path).parent.name == "cost" for path in edited):  # which the stage itself wrote beside the rest
+                by_hand.append(address)
+            else:
+                changed += edited
+    if by_hand:
+        message = f"with `python -m fcn STAGE`, since DVC ran them: {some(by_hand)}"
+        cure = f"`dvc commit --force {' '.join(by_hand)}` keeps what they made; `{repro}` has DVC make it anew"
+        found.append(Finding("run by hand", "warning", message, cure))
     if changed:
-        cure = f"`dvc checkout --force PATH` puts back what the stage made; `{repro}` makes it again"
+        cure = (
+            "`dvc checkout --force PATH` puts back what the stage made; if the cache is broken too, first see to that"
+        )
         message = f"damaged, or changed by something else than their stage: {some(changed)}"
         found.append(Finding("results", "broken", message, cure))
+    if lost:
+        message = f"not in DVC's cache (or changed there, through a link: DVC drops such files): {some(lost)}"
+        cure = f"`dvc pull` where a remote has them, else `{repro}` makes them again"
+        found.append(Finding("results", "broken", message, cure))
     if missing:
-        cure = f"`dvc checkout` where the cache has it, `dvc pull` where a remote has it, else `{repro}`"
-        found.append(Finding("results", "broken", f"missing: {some(missing)}", cure))
+        cure = "`dvc checkout PATH` puts it back from DVC's cache"
+        found.append(Finding("results", "broken", f"deleted: {some(missing)}", cure))
     because = f", because of {some(list(dict.fromkeys(why)), most=3)}" if why else ""
     message = f"not up to date: {some([address.rpartition(':')[2] for address in stages])}{because}"
     return [*found, Finding("graph", "warning", message, f"`{repro}` brings it up to date")]

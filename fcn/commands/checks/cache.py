@@ -1,0 +1,73 @@
+"""Whether DVC's cache has the bytes that its files are named by: DVC trusts them, and restores what has rotted."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fcn.commands.checks.finding import Finding, python, some
+from fcn.config import Config
+from fcn.datasets.room import size
+from fcn.publishing import origin
+
+_QUICK_BYTES = 2e9  # read in some three seconds; at full size that leaves out archives and the larger nets
+
+
+def check(config: Config) -> list[Finding]:
+    """Hash what the cache has of dvc.lock's results, the smallest first."""
+    objects = _objects(config)
+    quick, read = {}, 0
+    for file in sorted(objects, key=_bytes):
+        if (read := read + _bytes(file)) <= _QUICK_BYTES:
+            quick[file] = objects[file]
+    left = f"; {len(objects) - len(quick)} larger files are left to --mend" if len(quick) < len(objects) else ""
+    if rotten := list(_rotten(quick).values()):
+        message = f"DVC would restore other bytes than their stage made, of {some(rotten)}{left}"
+        cure = "`python -m fcn doctor --mend` deletes them, then `dvc pull` where a remote has them, else `dvc repro`"
+        return [Finding("cache", "broken", message, cure)]
+    return [Finding("cache", "ok", f"{len(quick)} files, {size(sum(map(_bytes, quick)))}, are whole{left}")]
+
+
+def mend(config: Config) -> list[str]:
+    """Delete what has rotted in the cache, and what was restored from it; the results' paths are returned."""
+    rotten = _rotten(_objects(config))
+    for file, result in rotten.items():
+        with suppress(OSError):
+            if origin.md5(result) == origin.md5(file):
+                result.unlink()
+        file.unlink(missing_ok=True)
+    return [result.as_posix() for result in rotten.values()]
+
+
+def _rotten(objects: Mapping[Path, Path]) -> dict[Path, Path]:
+    found = {}
+    for file, result in objects.items():
+        with suppress(FileNotFoundError):  # `dvc status`, beside us, deletes what it sees to be changed
+            if origin.md5(file) != f"{file.parent.name}{file.name.removesuffix('.dir')}":
+                found[file] = result
+    return found
+
+
+def _bytes(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def _objects(config: Config) -> dict[Path, Path]:
+    """The cache's files that dvc.lock needs and that are there, with the result that each is of."""
+    lock = origin.read(config)
+    cache = Path(python("-m", "dvc", "cache", "dir").stdout.strip(), "files", "md5") if lock else Path()
+    outs = [out for stage in lock.get("stages", {}).values() for out in stage.get("outs", []) if "md5" in out]
+    named = [item for out in outs for item in _named(out, cache)]
+    files = {cache / md5[:2] / md5[2:]: path for md5, path in named}
+    return {file: path for file, path in files.items() if file.is_file()}
+
+
+def _named(out: Mapping[str, Any], cache: Path) -> Iterator[tuple[str, Path]]:
+    """Hash and path of an output, and of each file of a folder."""
+    md5, path = out["md5"], Path(out["path"])
+    yield md5, path
+    if md5.endswith(".dir"):
+        with suppress(OSError, ValueError):  # it isn't there, or has itself rotted
+            for item in json.loads((cache / md5[:2] / md5[2:]).read_bytes()):
+                yield item["md5"], path / item["relpath"]

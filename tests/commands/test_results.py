@@ -1,0 +1,119 @@
+"""doctor of results that aren't as DVC recorded them: what it says, and that what it advises makes them right again."""
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fcn.commands.checks import cache, dvc_graph
+from fcn.commands.checks.finding import Finding
+from fcn.config import Config, load
+from tests.commands.healthy import DVC
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+NET, TABLE, COST = (Path("data/sample", name) for name in ("nets/a.pt", "tables/a.txt", "cost/a.json"))
+GRAPH = f"""
+stages:
+  train:
+    cmd: mkdir -p data/sample/nets data/sample/cost && echo weights > {NET} && echo 1 > {COST}
+    outs: [{NET}, {COST}]
+  tables:
+    cmd: mkdir data/sample/tables && echo 59.8 > {TABLE} && echo 1 > data/sample/tables/b.txt
+    outs: [{TABLE.parent}]
+"""
+
+
+def dvc(*arguments: str) -> None:
+    subprocess.run([*DVC, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two stages, run once; results are links into the cache, as where files can't be cloned."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        dvc("init", "--no-scm", "-q")
+        dvc("config", "cache.type", "hardlink,copy")
+        Path("dvc.yaml").write_text(GRAPH, encoding="utf-8")
+        dvc("repro", "-q")
+        dvc("checkout", "--relink", "-q")
+    return folder
+
+
+@pytest.fixture
+def config(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """The sample profile in a copy of that project, links, times and all."""
+    subprocess.run(["cp", "-a", made, tmp_path / "project"], check=True)
+    monkeypatch.chdir(tmp_path / "project")
+    return replace(load(ROOT / "params.yaml"), params="params.yaml")
+
+
+def damage(path: Path, content: bytes, *, seen: bool, mode: int = 0o444) -> None:
+    """Write into a file that DVC made; a disk that rots leaves the time of the last change alone."""
+    times = path.stat()
+    path.chmod(0o644)
+    with path.open("rb+") as file:
+        file.truncate(len(content))
+        file.write(content)
+    path.chmod(mode)
+    if not seen:
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def found(findings: list[Finding], name: str) -> Finding:
+    return next(finding for finding in findings if finding.name == name)
+
+
+def test_what_rotted_is_named_and_made_again(config: Config) -> None:
+    """A flipped byte, which DVC doesn't see, and a file cut to nothing: --mend and `dvc repro` make both whole."""
+    assert found(cache.check(config), "cache").message == "4 files, 145 bytes, are whole"
+    dvc("status")  # DVC knows the bytes of what it has looked at, and looks again where size or time differ
+    damage(NET, b"weightz\n", seen=False)
+    assert found(dvc_graph.check(config), "graph").state == "ok"
+    damage(TABLE, b"", seen=True)
+    rotten = found(cache.check(config), "cache")
+    assert rotten.state == "broken"
+    assert all(str(path) in rotten.message for path in (NET, TABLE))
+    assert set(cache.mend(config)) == {str(NET), str(TABLE)}
+    assert cache.mend(config) == []
+    dvc("repro", "-q")
+    assert (NET.read_bytes(), TABLE.read_bytes()) == (b"weights\n", b"59.8\n")
+    assert found(cache.check(config), "cache").state == "ok"
+
+
+@pytest.mark.parametrize("writer", ["root", "its owner"])
+def test_an_edit_through_a_link_is_undone(config: Config, writer: str) -> None:
+    """Edited in place a result is changed in the cache too: DVC drops that, or, where it is read-only still, --mend."""
+    damage(NET, b"my own", seen=True, mode=0o444 if writer == "root" else 0o644)
+    changed = found(dvc_graph.check(config), "results")
+    assert (changed.state, str(NET) in changed.message) == ("broken", True)
+    if writer == "root":
+        assert "first see to that" in changed.cure
+        assert str(NET) in found(cache.check(config), "cache").message
+        assert cache.mend(config) == [str(NET)]
+    else:
+        assert changed.message.startswith("not in DVC's cache")
+        assert "else `dvc repro`" in changed.cure
+    dvc("repro", "-q")
+    assert NET.read_bytes() == b"weights\n"
+    assert found(dvc_graph.check(config), "graph").state == "ok"
+
+
+@pytest.mark.parametrize("way", ["commit", "repro"])
+def test_a_stage_that_was_run_by_hand_is_no_damage(config: Config, way: str) -> None:
+    """Other bytes than DVC recorded, with a cost of their own: the person's own doing, to be kept or made anew."""
+    for path in (NET, COST):
+        path.unlink()
+        path.write_text("by hand", encoding="utf-8")
+    by_hand = dvc_graph.check(config)
+    assert {finding.state for finding in by_hand} == {"warning"}
+    assert found(by_hand, "run by hand").message == "with `python -m fcn STAGE`, since DVC ran them: train"
+    assert "`dvc commit --force train`" in found(by_hand, "run by hand").cure
+    dvc(*{"commit": ("commit", "--force", "train"), "repro": ("repro", "-q")}[way])
+    assert NET.read_text(encoding="utf-8") == ("by hand" if way == "commit" else "weights\n")
+    assert found(dvc_graph.check(config), "graph").state == "ok"
