@@ -13,9 +13,7 @@ from fcn.commands.checks import (
     dvc_locks,
     hardware,
     leftovers,
-    mirrors,
     mlflow_rows,
-    page_numbers,
     prefect_server,
     versions,
 )
@@ -28,7 +26,6 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("versions", versions.check),
     ("gpu", hardware.gpu),
     ("disk", hardware.disk),
-    ("mirrors", mirrors.check),
     ("dvc locks", dvc_locks.check),
     ("graph", dvc_graph.check),
     ("cache", cache.check),
@@ -37,7 +34,6 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("removed results", leftovers.removed),
     ("prefect", prefect_server.check),
     ("mlflow", mlflow_rows.check),
-    ("numbers", page_numbers.check),
 )
 _MARKS = {"ok": "ok     ", "warning": "WARNING", "broken": "BROKEN ", "skipped": "-      "}
 

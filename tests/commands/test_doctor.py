@@ -26,8 +26,6 @@ def test_a_healthy_tree_is_healthy(tree: Path, doctor: Doctor) -> None:
     code, found = doctor()
     assert code == 0
     assert {item["state"] for item in found.values()} <= {"ok", "skipped"}, found
-    for page in ("report.html", "report.md", "published.json", "MLflow"):
-        assert found[f"numbers: {page}"]["state"] == "ok"
     assert int(found["numbers: MLflow"]["said"].split()[1].replace(",", "")) > 60
     assert found["prefect runs"]["state"] == "skipped"
     assert "no server configured" in found["prefect runs"]["said"]

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 import requests
 
-from fcn.commands.checks import page_numbers, prefect_server
+from fcn.commands.checks import prefect_server
 from fcn.commands.checks.finding import Finding
 from fcn.config import Config, load
 from fcn.files import write_json
 from fcn.stages.places import Places
+from fcn.tables import numbers_digest
 from tests.conftest import ROOT
 from tests.doors.servers import free_port, until
 
@@ -124,7 +125,7 @@ def test_a_run_without_a_worker(config: Config, api: str) -> None:
 def test_artifacts_are_compared(config: Config, api: str) -> None:
     """Artifacts with the tables' digest are fine, newer ones with another are broken, none is skipped."""
     assert _finding(config, "numbers: Prefect").state == "skipped"
-    tables, now = Places(config).tables, page_numbers.digest(config)
+    tables, now = Places(config).tables, numbers_digest(Places(config).tables)
     post(api, "artifacts/", key="sample-scores", type="table", data="[]", description=f"Scores. numbers {now}")
     post(api, "artifacts/", key="sample2-scores", type="table", data="[]", description="numbers 0123456789abcdef")
     post(api, "artifacts/", key="sample-report", type="markdown", data=f"The report, numbers {now}")

@@ -20,16 +20,13 @@ LAST = "  publish:\n    cmd: fcn publish\n"
 
 def cut(path: Path, text: str, *gone: str) -> str:
     path.write_bytes(text.encode())
-    assert set(gone) <= set(lock_entries.names(path))
     return lock_entries.without(path, gone)
 
 
 ENTRIES = {
     "as DVC writes it": GONE,
     "a blank line inside": GONE.replace("    outs", "\n    outs"),
-    "a comment inside": GONE.replace("    outs", "# a comment\n    outs"),
     "a comment behind the name": GONE.replace("train@x:", "train@x: # comment"),
-    "a comment of its own at its end": GONE + "    # its own\n",
     "a quoted name": GONE.replace("train@x", "'train@x'"),
     "several lines of command": GONE.replace("fcn train x", "|\n      fcn train x\n\n      # no comment\n"),
     "sequences further in": GONE.replace("    - path: x\n      ", "      - path: x\n        "),
@@ -41,8 +38,8 @@ ENTRIES = {
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_an_entry_s_lines_go_and_nothing_else(tmp_path: Path, entry: str, end: str) -> None:
     """Wherever the entry stands and however it is written, what is left is the file without its lines."""
-    for before, behind in ((FIRST, LAST), ("", FIRST), (FIRST, ""), (FIRST, "\n# between\n  # two\n" + LAST)):
-        for foot in ("", "other: 1\n", "\n# foot\n"):
+    for before, behind in ((FIRST, LAST), ("", FIRST), (FIRST, "")):
+        for foot in ("", "other: 1\n"):
             text, left = (part.replace("\n", end) for part in (HEAD + before + entry + behind + foot, HEAD + before))
             left += (behind + foot).replace("\n", end)
             assert cut(tmp_path / "dvc.lock", text, "train@x") == left
@@ -52,11 +49,6 @@ def test_two_entries_and_a_last_line_without_an_end(tmp_path: Path) -> None:
     """Several entries go at once, also where the file doesn't end its last line."""
     text = HEAD + GONE + FIRST + LAST.rstrip()
     assert cut(tmp_path / "dvc.lock", text, "train@x", "publish") == HEAD + FIRST
-
-
-def test_where_all_go_there_are_no_stages(tmp_path: Path) -> None:
-    """The file of which every entry is cut still has stages, which are none."""
-    assert cut(tmp_path / "dvc.lock", HEAD + GONE, "train@x") == "schema: '2.0'\nstages: {}\n"
 
 
 REFUSED = {
@@ -75,30 +67,20 @@ def test_what_can_not_be_cut_out_is_refused(tmp_path: Path, text: str) -> None:
     assert path.read_bytes() == text.encode()
 
 
-def test_no_yaml_is_named(tmp_path: Path) -> None:
-    """The marks of a merge give a sentence; a file that isn't there has no entries."""
-    path = tmp_path / "dvc.lock"
-    assert lock_entries.names(path) == []
-    path.write_text(HEAD + "<<<<<<< HEAD\n" + GONE)
-    with pytest.raises(InputError, match=r"dvc\.lock is not YAML .* a merge may have left marks in it: mend it"):
-        lock_entries.names(path)
-
-
 def test_mending_by_what_dvc_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stages are those of dvc.yaml; line ends stay, DVC reads what is left, and what is refused stays whole."""
+    """The stages are those of dvc.yaml; line ends stay, DVC reads what is left, and marks of a merge are named."""
     monkeypatch.chdir(tmp_path)
     dvc = [sys.executable, "-m", "dvc"]
     subprocess.run([*dvc, "init", "--no-scm", "-q"], check=True)
     Path("dvc.yaml").write_text("stages:\n  report:\n    cmd: fcn report\n    outs: [report]\n")
     config = replace(load(ROOT / "params.yaml"), params="params.yaml")
     lock = Path("dvc.lock")
-    text, gone = ((HEAD + FIRST + more).replace("\n", "\r\n").encode() for more in ("", GONE + "\n" + LAST))
+    text, gone = ((HEAD + FIRST + more).replace("\n", "\r\n").encode() for more in ("", GONE + LAST))
     lock.write_bytes(gone)
     assert dvc_graph.mend(config) == ["train@x", "publish"]
-    assert lock.read_bytes() == text + b"\r\n", "the line between the two stays"
+    assert lock.read_bytes() == text
     assert dvc_graph.mend(config) == []
     assert "report" in subprocess.run([*dvc, "status"], check=True, capture_output=True, text=True).stdout
-    lock.write_text(REFUSED["JSON"])
-    with pytest.raises(InputError, match="nothing was changed"):
+    lock.write_text(HEAD + "<<<<<<< HEAD\n" + GONE)
+    with pytest.raises(InputError, match=r"dvc\.lock is not YAML .* a merge may have left marks in it: mend it"):
         dvc_graph.mend(config)
-    assert lock.read_text() == REFUSED["JSON"]

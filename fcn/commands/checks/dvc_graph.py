@@ -13,6 +13,7 @@ from fcn.commands.mend import REPOSITORY
 from fcn.config import Config
 from fcn.errors import StageFailure
 from fcn.files import exclusive, write_text
+from fcn.publishing import origin
 from fcn.stages.places import Places
 
 _MEND = "`python -m fcn doctor --mend` takes out these entries, and nothing else"
@@ -43,7 +44,7 @@ def check(config: Config) -> list[Finding]:
     else:
         cure = f"`{repro}` makes them; where there is a remote with them, `dvc pull --run-cache` before it fetches them"
         found.append(Finding("graph", "warning", f"no results of profile {config.profile} are here", cure))
-    if names := forgotten(pipeline):
+    if names := _forgotten(config):
         message = (
             f"{pipeline.with_suffix('.lock')} has entries of stages that {pipeline} hasn't any more: {some(names)}"
         )
@@ -93,13 +94,12 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
     return [*found, Finding("graph", "warning", message, f"`{repro}` brings it up to date")]
 
 
-def forgotten(pipeline: Path) -> list[str]:
+def _forgotten(config: Config) -> list[str]:
     """The entries of dvc.lock whose stages dvc.yaml hasn't any more, such as those of runs that were renamed."""
-    answer, lock = python("-m", "dvc", "stage", "list", "--name-only", str(pipeline)), pipeline.with_suffix(".lock")
-    if answer.returncode:
-        return []
+    recorded, pipeline = origin.read(config).get("stages", {}), Path(config.params).with_name("dvc.yaml")
+    answer = python("-m", "dvc", "stage", "list", "--name-only", str(pipeline))
     stages = {line.rpartition(":")[2] for line in answer.stdout.split()}
-    return [name for name in lock_entries.names(lock) if name not in stages]
+    return [] if answer.returncode else [name for name in recorded if name not in stages]
 
 
 def mend(config: Config) -> list[str]:
@@ -108,8 +108,7 @@ def mend(config: Config) -> list[str]:
     Raises InputError, and changes nothing, where that isn't possible.
     """
     lock = Path(config.params).with_name("dvc.lock")
-    names = forgotten(lock.with_suffix(".yaml"))
-    if not names:
+    if not (names := _forgotten(config)):
         return []
     try:
         with exclusive(REPOSITORY):

@@ -10,7 +10,6 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from fcn.commands.checks import page_numbers
 from fcn.commands.checks.finding import Finding, age, some
 from fcn.config import Config
 from fcn.stages.places import Places
@@ -18,6 +17,7 @@ from fcn.stages.places import Places
 _SILENT = timedelta(seconds=540)  # three heartbeats of the slowest kind, as the shipped automation waits
 _LATE = timedelta(seconds=60)
 _SECONDS = 10.0
+_MARK = re.compile(r"\bnumbers ([0-9a-f]{16})\b")  # of the numbers that an artifact shows
 # A busy server on sqlite says 503 now and then; Prefect's own client asks again as often.
 _AGAIN = Retry(
     total=5, connect=0, read=0, status_forcelist=[429, 502, 503, 504], backoff_factor=0.5, allowed_methods=None
@@ -100,13 +100,15 @@ def _artifacts(url: str, config: Config) -> Finding:
     """Artifacts are of the last flow run; what was made since by hand is not in them."""
     name, prefix = "numbers: Prefect", re.sub(r"[^a-z0-9]+", "-", config.profile.lower())
     found = ask(url, "artifacts/latest/filter", artifacts={"key": {"like_": prefix}}, limit=200)
-    shown = {item["key"]: page_numbers.mark(f"{item['description']} {item['data']}") for item in found}
-    shown = {key: mark for key, mark in shown.items() if mark and key.startswith(f"{prefix}-")}
+    marks = {item["key"]: _MARK.search(f"{item['description']} {item['data']}") for item in found}
+    shown = {key: mark[1] for key, mark in marks.items() if mark and key.startswith(f"{prefix}-")}
     if not shown or not Places(config).tables.exists():
         return Finding(
             name, "skipped", f"no tables of profile {config.profile} among the artifacts at {url}, or none here"
         )
-    now = page_numbers.digest(config)
+    from fcn.tables import numbers_digest  # late: it loads pandas
+
+    now = numbers_digest(Places(config).tables)
     other = [f"artifact {key}" for key, mark in sorted(shown.items()) if mark != now]
     if other:
         message = f"{some(other)} show other numbers than tables/ has now"
