@@ -1,19 +1,16 @@
 """doctor: it finds nothing in a healthy tree, and in a broken one that which is broken, with what to do."""
 
 import fcntl
-import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from fcn.cli import main
 from tests.commands import healthy
-from tests.commands.healthy import BEST, Doctor, broken
+from tests.commands.healthy import Doctor, broken
 from tests.conftest import ROOT
 
 # The deprecations are MLflow's own doing, in the client that these tests write with.
@@ -43,28 +40,6 @@ def test_people_get_lines(tree: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "BROKEN  dvc rwlock" in said.out
     assert "-> `python -m fcn mend` removes it" in said.out
     assert "checks found something broken: dvc rwlock" in said.err
-
-
-def test_an_rwlock(tree: Path, doctor: Doctor) -> None:
-    """A dead holder is a warning, for DVC drops it; a stranger of the same number and a cut file stop DVC: broken."""
-    path = tree / ".dvc/tmp/rwlock"
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    entry = {"pid": gone.pid, "cmd": "dvc repro"}
-    locked = str(tree / "data/sample/tables")
-    path.write_text(json.dumps({"write": {locked: entry}, "read": {locked: [entry]}}))
-    code, found = doctor()
-    assert (code, found["dvc rwlock"]["state"]) == (0, "warning")
-    assert f"process {gone.pid} (dvc repro), which is gone" in found["dvc rwlock"]["said"]
-    with subprocess.Popen(["sleep", "600"]) as stranger:
-        path.write_text(json.dumps({"write": {locked: entry | {"pid": stranger.pid}}}))
-        code, found = doctor()
-        stranger.kill()
-    assert code == 1
-    assert "sleep 600" in found["dvc rwlock"]["said"]
-    path.write_text("")
-    code, found = doctor()
-    assert (code, "dvc rwlock" in broken(found)) == (1, True)
 
 
 def test_a_missing_result(tree: Path, doctor: Doctor) -> None:
@@ -127,59 +102,6 @@ def test_mending_waits_for_a_dvc(tree: Path, capsys: pytest.CaptureFixture[str])
         assert main(["doctor", "--mend"]) == 1
     assert "a dvc is at work here" in capsys.readouterr().err
     assert lock.read_text(encoding="utf-8") == text
-
-
-def test_results_that_were_set_aside(tree: Path, doctor: Doctor) -> None:
-    """What lies in removed/ is told with its size: it is no fault, and nobody else would say so."""
-    path = tree / "data/sample/removed/scores/voc-of-nobody.json"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"0" * 2000)
-    code, found = doctor()
-    assert (code, found["removed results"]["state"]) == (0, "ok")
-    assert "2 kB of runs that params.yaml has no more: scores/voc-of-nobody.json" in found["removed results"]["said"]
-
-
-def test_an_unsupported_fastapi(tree: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package of a version that pyproject.toml forbids is broken, with what is allowed; a missing one too."""
-    metadata = tree / "elsewhere" / "fastapi-0.155.0.dist-info" / "METADATA"
-    metadata.parent.mkdir(parents=True)
-    metadata.write_text("Metadata-Version: 2.1\nName: fastapi\nVersion: 0.155.0\n", encoding="utf-8")
-    monkeypatch.syspath_prepend(tree / "elsewhere")
-    code, found = doctor()
-    assert (code, broken(found)) == (1, {"packages"})
-    assert "fastapi is 0.155.0 (allowed: <0.151,>=0.139)" in found["packages"]["said"]
-    healthy.edit(tree / "pyproject.toml", '"torch>=', '"torch-of-nobody>=1",\n    "torch>=')
-    assert "torch-of-nobody is missing" in doctor()[1]["packages"]["said"]
-
-
-def test_leftovers(tree: Path, doctor: Doctor) -> None:
-    """States of a known run wait for it; those of an unknown run, and half-written files of the dead, are warned of."""
-    state = tree / ".resume/sample" / f"{BEST}-0123456789abcdef" / "state-000000001-0123456789abcdef.pt"
-    state.parent.mkdir(parents=True)
-    state.write_bytes(b"0" * 2000)
-    code, found = doctor()
-    assert (code, found["resume states"]["state"]) == (0, "ok")
-    assert f"{BEST}-0123456789abcdef (2 kB" in found["resume states"]["said"]
-    state.parent.rename(state.parent.with_name("voc-of-nobody-0123456789abcdef"))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    (tree / "data/sample" / f".timing.json.{gone.pid}.part").write_text("{")
-    (tree / "data/sample" / f".published.json.{os.getpid()}.part").write_text("{")  # its writer lives
-    code, found = doctor()
-    assert (code, found["resume states"]["state"], found["part files"]["state"]) == (0, "warning", "warning")
-    assert "voc-of-nobody" in found["resume states"]["said"]
-    assert f".timing.json.{gone.pid}.part" in found["part files"]["said"]
-    assert "published" not in found["part files"]["said"]
-
-
-def test_a_gpu_that_was_asked_for(tree: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FCN_DEVICE=cuda on a machine without a GPU is broken; without the wish the CPU is fine."""
-    _, found = doctor()
-    if "none" not in found["gpu"]["said"]:
-        pytest.skip("there is a GPU here")
-    monkeypatch.setenv("FCN_DEVICE", "cuda")
-    code, found = doctor()
-    assert (code, broken(found)) == (1, {"gpu"})
 
 
 def test_a_tree_without_anything(tmp_path: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
