@@ -62,6 +62,7 @@ def removed_run(values: dict[str, Any]) -> None:
 def another_regime(values: dict[str, Any]) -> None:
     values["runs"][FINER]["regime"] = "pami"
     values["departures"] |= {"momentum": "it is a test", "loss": "it is a test"}
+    del values["departures"]["upsampling"]  # which the other regime has too
 
 
 def renamed_recipe(values: dict[str, Any]) -> None:

@@ -54,6 +54,7 @@ def test_the_first_losses_are_as_they_were(
         samples = pictures.write(tmp_path, [(32, 48), (40, 32), (36, 36)], heads=net.get("heads"))
         made, recipe = pictures.net(**net), pictures.recipe(**settings)
         freeze(made, recipe)
+        made.eval()  # as a net that has just answered is: training is the loop's to switch on
         notes = Notes()
         train(
             made,
