@@ -17,6 +17,7 @@ from fcn.datasets import labels
 from fcn.datasets.facts import Target
 from fcn.errors import InputError, StageFailure
 from fcn.files import existing, whole_file, write_json
+from fcn.machine import out_of_memory
 from fcn.stages.places import Places
 
 _OVERLAY = 0.6
@@ -138,8 +139,8 @@ class _Predictor:
         batch = self._preprocessing(image)[None].to(self._device, memory_format=self._torch.channels_last)
         try:
             answers = [answer[0].cpu().numpy() for answer in self._net.predict({"rgb": batch}).values()]
-        except (self._torch.OutOfMemoryError, RuntimeError) as error:
-            if "memory" not in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
                 raise
             raise StageFailure(f"out of memory on a picture of {width} x {height} px; try --max-side 1500") from None
         if scale < 1:
