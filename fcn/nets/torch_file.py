@@ -2,10 +2,11 @@
 
 import errno
 import pickle
+import pickletools
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ _NUMBERS: list[Any] = [
     np.dtypes.Int64DType,
 ]
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64}
+_LEGACY_PICKLES = 4  # magic number, protocol, system, and the object itself; then come the storages
+_LONGEST_WORD = 1000
 _MOST_UNFOLDED = 10  # times a file's size: tensors are stored as they are, but a TorchScript program's text isn't
 _NESTED = ("model_state_dict", "state_dict")
 
@@ -44,8 +47,7 @@ def read(path: Path) -> object:
             "is the download whole?"
         )
     try:
-        if start.startswith(_ZIP):
-            _check_zip(path)
+        _check_zip(path) if start.startswith(_ZIP) else _check_legacy(path)
         with warnings.catch_warnings(), safe_globals(_NUMBERS):
             warnings.simplefilter("ignore")  # torch announces what it then refuses with an error
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -101,6 +103,23 @@ def _check_zip(path: Path) -> None:
         unfolded = sum(member.file_size for member in archive.infolist())
         if unfolded > _MOST_UNFOLDED * path.stat().st_size or archive.testzip() is not None:
             raise zipfile.BadZipFile(path)
+        for name in archive.namelist():
+            if name.endswith("/data.pkl"):
+                with archive.open(name) as pickled:
+                    _check_words(pickled)
+
+
+def _check_legacy(path: Path) -> None:
+    with path.open("rb") as file:
+        for _ in range(_LEGACY_PICKLES):
+            _check_words(file)
+
+
+def _check_words(pickled: IO[bytes]) -> None:
+    """Raise ValueError for a word of great length: torch's errors repeat it, and search it in quadratic time."""
+    for _, value, _ in pickletools.genops(pickled):
+        if isinstance(value, str) and max(map(len, value.split()), default=0) > _LONGEST_WORD:
+            raise ValueError("a word without end")
 
 
 def _start(path: Path) -> bytes:

@@ -118,6 +118,8 @@ def folded(content: bytes) -> bytes:
         (torch_bytes({"a": torch.zeros(1).expand(10**12)}), "holds a as no plain tensor of numbers"),
         (torch_bytes({"a": torch.eye(2).to_sparse()}), "holds a as no plain tensor of numbers"),
         (torch_bytes({"a": torch.zeros(2, device="meta")}), "holds a as no plain tensor of numbers"),
+        (torch_bytes({"x" * 2000: STATE}), "is truncated or damaged"),
+        (torch_bytes({"x" * 2000: STATE}, zipped=False), "is truncated or damaged"),
         (folded(torch_bytes({"a": torch.zeros(100_000)})), "is truncated or damaged"),
     ],
 )
