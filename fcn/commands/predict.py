@@ -57,21 +57,31 @@ def run(config: Config, options: argparse.Namespace) -> None:
     predictor = _Predictor(net)
     print(f"{net}: {_origin(predictor.provenance, config)}", file=sys.stderr)
     for picture in tqdm(found, desc="predict", unit="picture", disable=not sys.stderr.isatty() or len(found) == 1):
-        try:
-            _segment(picture, predictor, out=options.out, max_side=options.max_side)
-            continue
-        except (InputError, StageFailure) as error:
-            problem = str(error)
-        except (FileNotFoundError, FileExistsError, NotADirectoryError, MemoryError) as error:
-            problem = f"{picture.shown}: {str(error) or 'out of memory'}"
-        failed.append(problem)
-        tqdm.write(f"error: {problem}", file=sys.stderr)
+        wrong = _problem(picture, predictor, out=options.out, max_side=options.max_side)
+        if wrong is not None:
+            failed.append(wrong)
+            tqdm.write(f"error: {wrong}", file=sys.stderr)
     if asked > len(failed):
         for suffix, target in zip(predictor.suffixes, predictor.targets, strict=True):
             _write_legend(options.out / f"classes.fcn-legend{suffix}.png", target)
     if failed:
         rest = f"; the others' results are in {options.out}" if asked > len(failed) else ""
         raise InputError(f"{len(failed)} of {asked} could not be segmented{rest}")
+
+
+def _problem(picture: Picture, predictor: "_Predictor", *, out: Path, max_side: int | None) -> str | None:
+    """Segment a picture; what was wrong with it, so that the others can go on, or None."""
+    try:
+        _segment(picture, predictor, out=out, max_side=max_side)
+    except (InputError, StageFailure) as error:
+        return str(error)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        return f"{picture.shown}: {error}"
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        return f"{picture.shown}: out of memory; try --max-side 1500"
+    return None
 
 
 def _segment(picture: Picture, predictor: "_Predictor", *, out: Path, max_side: int | None) -> None:
@@ -137,12 +147,7 @@ class _Predictor:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
         batch = self._preprocessing(image)[None].to(self._device, memory_format=self._torch.channels_last)
-        try:
-            answers = [answer[0].cpu().numpy() for answer in self._net.predict({"rgb": batch}).values()]
-        except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            raise StageFailure(f"out of memory on a picture of {width} x {height} px; try --max-side 1500") from None
+        answers = [answer[0].cpu().numpy() for answer in self._net.predict({"rgb": batch}).values()]
         if scale < 1:
             enlarged = (Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST) for label in answers)
             return [np.array(label) for label in enlarged]
