@@ -173,11 +173,16 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     [
         ({"shape": (3, 3, 1 << 20, 1 << 20), "dtype": "f4"}, "block1_conv1 holds other numbers than VGG16 has"),
         ({"shape": (3, 3, 3, 2), "dtype": "S4"}, "block1_conv1 holds other numbers than VGG16 has"),
+        ({"shape": (3, 3, 3, 2), "dtype": "f4", "external": [("other", 0, 216)]}, "block1_conv1 holds other numbers"),
+        (
+            {"shape": (3, 3, 3, 2), "dtype": "f4", "chunks": (3, 3, 3, 1 << 24), "maxshape": (3, 3, 3, None)},
+            "block1_conv1 holds other numbers",
+        ),
         ({"shape": (3, 3, 0, 2), "dtype": "f4"}, "block1_conv1 holds arrays of shape 3 x 3 x 0 x 2, 2; a kernel"),
     ],
 )
 def test_what_a_small_file_asks_for_is_not_given(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
-    """A kernel of terabytes that no byte was written of, one of text and an empty one are refused by their layer."""
+    """A kernel of terabytes that no byte was written of, of text, of another file's bytes, or of none is refused."""
     path = written(tmp_path / "vgg16.h5", arrays())
     with h5py.File(path, "a") as file:
         del file["block1_conv1/block1_conv1_W_1:0"]

@@ -3,6 +3,7 @@
 Its kernels correlate, as torch's do, and its first layer reads BGR: nothing is flipped.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -116,10 +117,16 @@ def _pair(datasets: list[h5py.Dataset], *, where: str) -> tuple[NDArray[np.float
     if [dataset.ndim for dataset in datasets] not in ([2, 1], [4, 1]) or any(dataset.size == 0 for dataset in datasets):
         found = ", ".join(" x ".join(map(str, dataset.shape)) for dataset in datasets)
         raise InputError(f"{where} holds arrays of shape {found}; a kernel of 2 or 4 dimensions and a bias are wanted")
-    if any(dataset.size > _MOST_VALUES or dataset.dtype.kind != "f" for dataset in datasets):
+    if not all(_is_plain(dataset) for dataset in datasets):
         raise InputError(f"{where} holds other numbers than VGG16 has; is the file whole, and VGG16's?")
     kernel, bias = (np.asarray(dataset[...], dtype=np.float32) for dataset in datasets)
     return kernel, bias
+
+
+def _is_plain(dataset: h5py.Dataset) -> bool:
+    """Whether these are floats of this file, and no more than VGG16 has, in pieces that are no larger."""
+    values = max(dataset.size, math.prod(dataset.chunks or ()))
+    return dataset.dtype.kind == "f" and values <= _MOST_VALUES and not dataset.external and not dataset.is_virtual
 
 
 def _texts(names: NDArray[np.bytes_] | NDArray[np.str_]) -> list[str]:
