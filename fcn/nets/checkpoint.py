@@ -101,8 +101,9 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint; no code in it is run.
 
-    Raises InputError for another kind of file, another version of the format, a truncated or damaged file, and a
-    description that doesn't fit its net. Whether the tensors do is seen where the net is built, in fcn.nets.build.
+    Raises InputError for another kind of file, another version of the format, a truncated or damaged file, tensors with
+    NaN or infinity, and a description that doesn't fit its net. Whether the tensors do is seen where the net is built,
+    in fcn.nets.build.
     """
     content = torch_file.read(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
