@@ -1,6 +1,6 @@
 """Proof that a label belongs to its picture and holds classes or void only, and the counts of all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,25 +82,31 @@ def judge(audited: Mapping[str, Audited], *, targets: Mapping[str, Target]) -> l
     for name, target in targets.items():
         pixels = {image_id: each.pixels[name] for image_id, each in audited.items()}
         total, whose = np.sum(list(pixels.values()), axis=0), "" if len(targets) == 1 else f"{name}: "
-        seen = [f"{index} ({title})" for index, title in enumerate(target.classes) if total[index]]
-        numbers = f"0 is {target.classes[0]}, {len(target.classes) - 1} {target.classes[-1]}, and {VOID} void"
+        seen = [title for index, title in enumerate(target.classes) if total[index]]
+        ends = f"0 is {target.classes[0]}, {len(target.classes) - 1} is {target.classes[-1]}"
+        numbers = f"in a label {ends}, and {VOID} is void, which never counts"
         if len(seen) < 2:
-            seen += [f"{VOID} (void)"] if total[VOID] else []
+            held = " and ".join([*seen, *(["void"] if total[VOID] else [])])
             raise InputError(
-                f"{whose}all {len(pixels)} labels together hold nothing but {' and '.join(seen)}, "
-                f"from which nothing can be learned or scored: {numbers}, which never counts; write the pixels of each "
-                "object as the number of its class"
+                f"{whose}all {len(pixels)} labels together hold nothing but {held}, from which nothing can be learned "
+                f"or scored; {numbers}: write the pixels of an object as the number of its class"
             )
-        if target.background is not None and not total[target.background]:
-            doubts.append(f"{whose}no pixel is {target.background}, {target.classes[target.background]}: {numbers}")
-        if (share := total[VOID] / total.sum()) > _MUCH_VOID:
-            doubts.append(f"{whose}{share:.0%} of all pixels are {VOID}, void, which never counts; in VOC it is 6 %")
-        for held in [()] if target.background is None else [(), (target.background,)]:
-            alone = [key for key, each in pixels.items() if set(np.flatnonzero(each)) == {*held, VOID}]
-            if alone:
-                what = " and ".join([*(target.classes[index] for index in held), f"{VOID}, void,"])
-                doubts.append(f"{whose}{len(alone)} labels hold {what} alone, such as {alone[0]}: {numbers}")
+        doubts += [f"{whose}{doubt}; {numbers}" for doubt in _doubts(pixels, total=total, background=target.background)]
     return doubts
+
+
+def _doubts(
+    pixels: Mapping[str, NDArray[np.int64]], *, total: NDArray[np.int64], background: int | None
+) -> Iterator[str]:
+    if background is not None and not total[background]:
+        yield "no pixel is background"
+    if (share := total[VOID] / total.sum()) > _MUCH_VOID:
+        yield f"{share:.0%} of all pixels are void, in VOC 6 %"
+    kinds = {"void": {VOID}} | ({} if background is None else {"background and void": {VOID, background}})
+    for what, values in kinds.items():
+        alone = [image_id for image_id, each in pixels.items() if set(np.flatnonzero(each)) == values]
+        if alone:
+            yield f"{len(alone)} labels, such as {alone[0]}, hold {what} alone"
 
 
 def metric(audited: Sequence[Audited], *, classes: Mapping[str, Sequence[str]]) -> dict[str, object]:

@@ -56,6 +56,9 @@ def run(config: Config, name: str | None) -> None:
     for number, (target, hist) in enumerate(hists.items()):
         facts = samples.facts.targets[target]
         found = asdict(metrics(hist, over=facts.average))
+        if (seen := np.flatnonzero(hist.sum(1))).size == 1:
+            only = facts.classes[seen[0]]
+            print(f"{name}: warning: all labels of {target} are {only} alone: a score says nothing", file=sys.stderr)
         if facts.background is not None:
             constant = constant_answer(hist, answer=facts.background)
             found["background_mean_iu"] = metrics(constant, over=facts.average).mean_iu

@@ -226,10 +226,16 @@ def test_a_net_without_names_is_scored_with_the_datasets(project: Path, run_fcn:
 
 
 def test_void_alone_is_not_scored(project: Path, run_fcn: tiny.RunFcn) -> None:
-    """Labels without a pixel of any class have no score, which is said, and NaN is written nowhere."""
-    for path in (project / DATA / "datasets/toy/geometric").iterdir():
-        write(np.full_like(read(path), VOID), path=path)
+    """Labels without a pixel of any class have no score, and NaN is written nowhere; those of one class are doubted."""
+    labels = list((project / DATA / "datasets/toy/geometric").iterdir())
+    for path in labels:
+        write(np.full_like(read(path), 2), path=path)
+    ended = run_fcn(["evaluate", RUN], project)
+    assert ended.returncode == 0, ended.stderr
+    assert "warning: all labels of geometric are class-2 alone: a score says nothing" in ended.stderr
     scores = (project / DATA / f"scores/{RUN}.json").read_bytes()
+    for path in labels:
+        write(np.full_like(read(path), VOID), path=path)
     ended = run_fcn(["evaluate", RUN], project)
     assert ended.returncode == 2
     assert f"runs.{RUN}.val: every pixel of its {len(SIZES)} labels of geometric is void" in ended.stderr
