@@ -65,14 +65,15 @@ def packed(suffix: str) -> list[bytes]:
     """Archives of the datasets in miniature."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"a{suffix}")
-        return [tiny.pack(path, members()).read_bytes() for members in (tiny.voc, tiny.sbd)]
+        members = [tiny.voc(["a"], ["b"]), tiny.sbd(["a"], ["b"])]
+        return [tiny.pack(path, each).read_bytes() for each in members]
 
 
 def zipped() -> list[bytes]:
     """The same as a .zip, which no dataset is read from."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as file:
-        for name, content in tiny.voc().items():
+        for name, content in tiny.voc(["a"], ["b"]).items():
             file.writestr(name, content)
     return [out.getvalue()]
 
