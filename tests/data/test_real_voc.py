@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
 import fcn.paper
-from fcn.datasets import labels
+from fcn.datasets import labels, mat
 from fcn.datasets.samples import Samples
 from tests.conftest import RunFcn
 from tests.data import tiny
@@ -24,6 +25,17 @@ def test_the_published_list_has_736_images() -> None:
     ids = published()
     assert len(set(ids)) == len(ids) == 736
     assert {image_id[:4] for image_id in ids} <= {str(year) for year in range(2007, 2012)}
+
+
+def test_the_real_labels_are_what_scipy_reads(shared: Path) -> None:
+    """Of every tenth SBD label the numbers, their type and their order are those that scipy's reader gives."""
+    files = sorted((shared / "voc/benchmark_RELEASE/dataset/cls").glob("*.mat"))[::10]
+    assert len(files) == 358
+    for path in files:
+        theirs = np.asarray(scipy.io.loadmat(path, variable_names=["GTcls"])["GTcls"]["Segmentation"].item())
+        ours = mat.array(path.read_bytes(), "GTcls.Segmentation")
+        assert ours.dtype == theirs.dtype
+        assert np.array_equal(ours, theirs)
 
 
 @pytest.mark.slow
