@@ -1,5 +1,6 @@
 """Taking an archive apart: only regular, wanted files, and none outside of the folder."""
 
+import lzma
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from fcn.datasets import room, tree
 from fcn.errors import InputError
 
 _BLOCK = 512  # bytes: a tar is made of such blocks, and ends with one of zeros
-_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error)
+_DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
 _ADVICE = "fetch it again"
 
 

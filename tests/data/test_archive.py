@@ -4,7 +4,9 @@ import gzip
 import io
 import tarfile
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,6 +170,29 @@ def test_a_damaged_header_is_not_the_end(tmp_path: Path) -> None:
     spoilt[512 + 3072 + 5] ^= 1
     path.write_bytes(spoilt)
     assert "damaged or cut off (after 1 members comes no header)" in refused(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_a_stream_that_breaks_is_damage(tmp_path: Path, mode: Literal["w:gz", "w:bz2", "w:xz"]) -> None:
+    """However an archive is compressed, bytes that are wrong in its middle are damage, in one sentence."""
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, mode) as tar:
+        info = tarfile.TarInfo("a/x.txt")
+        info.size = 90_000
+        tar.addfile(info, io.BytesIO(np.random.default_rng(0).bytes(90_000)))
+    spoilt = bytearray(path.read_bytes())
+    spoilt[45_000:45_100] = bytes(100)
+    path.write_bytes(spoilt)
+    assert "cut off" in refused(path, tmp_path / "out")
+
+
+def test_a_size_that_no_file_has_is_damage(tmp_path: Path) -> None:
+    """A header that promises more bytes than a disk can number is damage."""
+    path = tmp_path / "a.tar"
+    info = tarfile.TarInfo("a/x.txt")
+    info.size = 1 << 80
+    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    assert "cut off" in refused(path, tmp_path / "out")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>Not found</html>", gzip.compress(b"no tar in here", mtime=0)])
