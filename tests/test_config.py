@@ -107,6 +107,7 @@ def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
         ("recipes.coarse.iterations", 1.5, "recipes.coarse.iterations: Input should be a valid integer"),
         (f"runs.{COARSE}.seed", 2**63, f"runs.{COARSE}.seed: Input should be less than {2**63}"),
         ("profile", "a" * 101, "profile: String should have at most 100 characters"),
+        ("archives", {"x;touch y": {"kind": "download"}}, "archives.x;touch y.[key]: String should match pattern"),
         ("profile", "a;b", "profile: String should match pattern"),
         ("threads", 10**9 + 1, "threads: Input should be less than or equal to 1000000000"),
         ("recipes.coarse.batch", 0, "recipes.coarse.batch: Input should be greater than or equal to 1, found 0"),

@@ -60,7 +60,7 @@ def disk(config: Config) -> list[Finding]:
     needed, free = still_needed(config), shutil.disk_usage(".").free
     message = f"{f'about {size(round(needed))}' if needed else 'nothing'} still to be made, {size(free)} free"
     if free < needed:
-        cure = "free some space (`dvc gc -w` drops results that no dvc.lock here needs), or use another disk"
+        cure = "free some space: `dvc gc -w -f` drops results that no dvc.lock here needs"
         return [Finding("disk", "broken", message, cure)]
     if free < 2 * needed:
         return [Finding("disk", "warning", f"{message}: little to spare", "free some space")]
