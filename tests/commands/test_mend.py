@@ -1,6 +1,7 @@
 """mend: what is cut short of DVC's own files is put right, what is whole or in use is left as it is."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,17 @@ def test_what_is_whole_or_in_use_stays(project: Path) -> None:
     with exclusive(REPOSITORY):
         assert list(mend()) == []
     assert (project / "dvc.lock").read_bytes() == CUT
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a checkout away")
+def test_a_checkout_of_another_owner(project: Path) -> None:
+    """Where git refuses to read because the checkout is somebody else's, the committed lock still comes back."""
+    (project / "dvc.lock").write_bytes(CUT)
+    for path in (project, project / ".git"):
+        os.chown(path, 12345, 12345)
+    assert subprocess.run(["git", "status"], cwd=project, capture_output=True, check=False).returncode != 0
+    assert len(list(mend())) == 1
+    assert (project / "dvc.lock").read_bytes() == WHOLE
 
 
 @pytest.mark.parametrize("left", ["", '{"write": {"/a": {"pi', "[]", '{"write": {"/a": {"cmd": "dvc"}}}', "a process"])
