@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `doctor` takes."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     parser.add_argument(
-        "--mend", action="store_true", help="first `fcn mend`, and take out of dvc.lock what dvc.yaml hasn't any more"
+        "--mend",
+        action="store_true",
+        help="first `fcn mend`, mend DVC's cache, and take out of dvc.lock what dvc.yaml hasn't any more",
     )
 
 
@@ -53,10 +55,9 @@ def run(config: Config, options: argparse.Namespace) -> None:
     MLFLOW_TRACKING_URI and FCN_DEVICE.
     """
     if options.mend:
-        for sentence in mend.mend():
+        for sentence in (*mend.mend(), *cache.mend(config)):
             print(sentence, file=sys.stderr)
         print(f"taken out of dvc.lock: {', '.join(dvc_graph.mend(config)) or 'nothing'}", file=sys.stderr)
-        print(f"deleted, because it had rotted: {', '.join(cache.mend(config)) or 'nothing'}", file=sys.stderr)
     findings: list[Finding] = []
     with ThreadPoolExecutor(len(_CHECKS)) as pool:  # most of them wait: for DVC, for servers
         for part in pool.map(lambda it: _looked(it[0], it[1], config, traceback=options.traceback), _CHECKS):

@@ -135,7 +135,7 @@ def test_artifacts_are_compared(config: Config, api: str) -> None:
     found = _finding(config, "numbers: Prefect")
     assert found.state == "broken"
     assert "artifact sample-report, artifact sample-scores show other numbers" in found.message
-    assert "flow `report`" in found.cure
+    assert "flows.reproduce report" in found.cure
 
 
 def test_a_server_that_is_away(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

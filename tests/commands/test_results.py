@@ -79,11 +79,24 @@ def test_what_rotted_is_named_and_made_again(config: Config) -> None:
     rotten = found(cache.check(config), "cache")
     assert rotten.state == "broken"
     assert all(str(path) in rotten.message for path in (NET, TABLE))
-    assert set(cache.mend(config)) == {str(NET), str(TABLE)}
-    assert cache.mend(config) == []
+    said = list(cache.mend(config))
+    assert {line.partition(" ")[0] for line in said} == {str(NET), str(TABLE)}
+    assert all("deleted; `dvc pull` where" in line for line in said)
+    assert not list(cache.mend(config))
     dvc("repro", "-q")
     assert (NET.read_bytes(), TABLE.read_bytes()) == (b"weights\n", b"59.8\n")
     assert found(cache.check(config), "cache").state == "ok"
+
+
+def test_a_result_that_is_whole_is_worth_a_training(config: Config) -> None:
+    """Where the cache alone has rotted, as where files are copied or cloned, --mend puts the result there again."""
+    whole = NET.read_bytes()
+    damage(NET, b"weightz\n", seen=False)
+    NET.unlink()
+    NET.write_bytes(whole)
+    (said,) = cache.mend(config)
+    assert "copied there again, as it is whole in its place" in said
+    assert {finding.state for finding in (*cache.check(config), *dvc_graph.check(config))} == {"ok"}
 
 
 @pytest.mark.parametrize("writer", ["root", "its owner"])
@@ -95,7 +108,7 @@ def test_an_edit_through_a_link_is_undone(config: Config, writer: str) -> None:
     if writer == "root":
         assert "first see to that" in changed.cure
         assert str(NET) in found(cache.check(config), "cache").message
-        assert cache.mend(config) == [str(NET)]
+        assert [line.partition(" ")[0] for line in cache.mend(config)] == [str(NET)]
     else:
         assert changed.message.startswith("not in DVC's cache")
         assert "else `dvc repro`" in changed.cure

@@ -1,14 +1,17 @@
 """Whether DVC's cache has the bytes that its files are named by: DVC trusts them, and restores what has rotted."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fcn.commands.checks.finding import Finding, python, some
+from fcn.commands.mend import REPOSITORY
 from fcn.config import Config
 from fcn.datasets.room import size
+from fcn.files import exclusive, whole_file
 from fcn.publishing import origin
 
 _QUICK_BYTES = 2e9  # read in some three seconds; at full size that leaves out archives and the larger nets
@@ -24,29 +27,42 @@ def check(config: Config) -> list[Finding]:
     left = f"; {len(objects) - len(quick)} larger files are left to --mend" if len(quick) < len(objects) else ""
     if rotten := list(_rotten(quick).values()):
         message = f"DVC would restore other bytes than their stage made, of {some(rotten)}{left}"
-        cure = "`python -m fcn doctor --mend` deletes them, then `dvc pull` where a remote has them, else `dvc repro`"
+        cure = "`python -m fcn doctor --mend`, then `dvc pull` where a remote has them, else `dvc repro`"
         return [Finding("cache", "broken", message, cure)]
     return [Finding("cache", "ok", f"{len(quick)} files, {size(sum(map(_bytes, quick)))}, are whole{left}")]
 
 
-def mend(config: Config) -> list[str]:
-    """Delete what has rotted in the cache, and what was restored from it; the results' paths are returned."""
-    rotten = _rotten(_objects(config))
-    for file, result in rotten.items():
-        with suppress(OSError):
-            if origin.md5(result) == origin.md5(file):
-                result.unlink()
-        file.unlink(missing_ok=True)
-    return [result.as_posix() for result in rotten.values()]
+def mend(config: Config) -> Iterator[str]:
+    """Make good what has rotted in the cache, from the result where that is whole, or delete both; a sentence each."""
+    if rotten := _rotten(_objects(config)):
+        with suppress(BlockingIOError), exclusive(REPOSITORY):  # what a DVC uses is left alone
+            yield from (f"{path} had rotted in DVC's cache: {_mended(file, path)}" for file, path in rotten.items())
+
+
+def _mended(file: Path, result: Path) -> str:
+    here = origin.md5(result) if result.is_file() else ""
+    if here == _name(file):
+        with whole_file(file) as part:
+            shutil.copyfile(result, part)
+        file.chmod(0o444)  # as DVC has them
+        return "copied there again, as it is whole in its place"
+    if here == origin.md5(file):
+        result.unlink()
+    file.unlink()
+    return "deleted; `dvc pull` where a remote has it, else `dvc repro`"
 
 
 def _rotten(objects: Mapping[Path, Path]) -> dict[Path, Path]:
     found = {}
     for file, result in objects.items():
         with suppress(FileNotFoundError):  # `dvc status`, beside us, deletes what it sees to be changed
-            if origin.md5(file) != f"{file.parent.name}{file.name.removesuffix('.dir')}":
+            if origin.md5(file) != _name(file):
                 found[file] = result
     return found
+
+
+def _name(file: Path) -> str:
+    return f"{file.parent.name}{file.name.removesuffix('.dir')}"
 
 
 def _bytes(file: Path) -> int:

@@ -112,5 +112,5 @@ def _artifacts(url: str, config: Config) -> Finding:
     other = [f"artifact {key}" for key, mark in sorted(shown.items()) if mark != now]
     if other:
         message = f"{some(other)} show other numbers than tables/ has now"
-        return Finding(name, "broken", message, "let the flow `report` run once more: it writes the artifacts")
+        return Finding(name, "broken", message, "`python -m flows.reproduce report` writes them again")
     return Finding(name, "ok", f"{len(shown)} artifacts are of the tables as they are ({now})")
