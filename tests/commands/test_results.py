@@ -125,7 +125,7 @@ def test_a_stage_that_was_run_by_hand_is_no_damage(config: Config, way: str) -> 
         path.write_text("by hand", encoding="utf-8")
     by_hand = dvc_graph.check(config)
     assert {finding.state for finding in by_hand} == {"warning"}
-    assert found(by_hand, "run by hand").message == "with `python -m fcn STAGE`, since DVC ran them: train"
+    assert found(by_hand, "run by hand").message == "train: run again with `python -m fcn STAGE`, without DVC"
     assert "`dvc commit --force train`" in found(by_hand, "run by hand").cure
     dvc(*{"commit": ("commit", "--force", "train"), "repro": ("repro", "-q")}[way])
     assert NET.read_text(encoding="utf-8") == ("by hand" if way == "commit" else "weights\n")

@@ -73,7 +73,7 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
             else:
                 changed += edited
     if by_hand:
-        message = f"with `python -m fcn STAGE`, since DVC ran them: {some(by_hand)}"
+        message = f"{some(by_hand)}: run again with `python -m fcn STAGE`, without DVC"
         cure = f"`dvc commit --force {' '.join(by_hand)}` keeps what they made; `{repro}` has DVC make it anew"
         found.append(Finding("run by hand", "warning", message, cure))
     if changed:
