@@ -1,6 +1,8 @@
-"""Prefect's flows over the graph of dvc.yaml; of fcn/ they import the configuration alone."""
+"""Prefect's flows over the graph of dvc.yaml; of fcn/ they import what needs neither torch nor a dataset."""
 
 import os
+
+from fcn import loopback
 
 # Read when prefect is imported. Nothing calls home; a busy machine may take its time to start the server of one run.
 _DEFAULTS = {
@@ -10,3 +12,4 @@ _DEFAULTS = {
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+loopback.keep_direct()
