@@ -1,35 +1,59 @@
 """The command line of the flow `reproduce`, which then runs here, without a worker."""
 
 import argparse
+import logging
 import os
+import signal
 import sys
+import time
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 import httpx
 from prefect.client.schemas.objects import State
 from prefect.flows import Flow
+from prefect.settings import get_current_settings
 
 from fcn.errors import InputError, StageFailure, without_secrets
-from flows import dag
+from flows import dag, server
 from flows.plan import SLICES, RunOptions, check
+from flows.walking import lasted, tell
 
 
 def start(flow: Flow[..., State[Any]]) -> None:
-    """Run the flow as the command line says."""
-    options = vars(_parser().parse_args())
+    """Run the flow as the command line says, at the server that is named or at a temporary one."""
+    options, began = vars(_parser().parse_args()), time.monotonic()
+    named = get_current_settings().api.url
     try:
         check(RunOptions(**options))  # what a person mistyped is said before a server is started
-        state: State[Any] = flow(**options, return_state=True)
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwinds, so that the server ends, too
+        _quiet()
+        with nullcontext() if named else server.temporary():
+            state: State[Any] = flow(**options, return_state=True)
     except (InputError, StageFailure) as error:
         _leave(error)
     except (httpx.HTTPError, RuntimeError) as error:  # Prefect's own, for a server that is away or doesn't start
-        where = os.environ.get("PREFECT_API_URL", "started for this run")
-        _leave(f"the Prefect server ({where}) could not be used: {str(error).rstrip('.')}. What ended well is kept")
+        what = f"the Prefect server ({named or 'started for this run'}) could not be used: {str(error).rstrip('.')}"
+        advice = "start it, or unset PREFECT_API_URL to do without it, and " if named else ""
+        _leave(f"{what}. What ended well is kept; {advice}run the same command again")
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     if not state.is_completed():
         _leave(state.result(raise_on_failure=False))
+    tell(f"done in {lasted(began)}")
+
+
+def _quiet() -> None:
+    """Have the console say what `tell` says and what Prefect warns of; PREFECT_LOGGING_LEVEL=INFO has all of it."""
+    if "PREFECT_LOGGING_LEVEL" not in os.environ:
+        logging.getLogger("prefect").setLevel(logging.WARNING)
+        for name in ("prefect.flow_runs", "prefect.task_runs"):  # of which the server alone hears
+            logging.getLogger(name).propagate = False
+    console = logging.getLogger("flows")
+    console.addHandler(logging.StreamHandler(sys.stdout))
+    console.setLevel(logging.INFO)
+    console.propagate = False
 
 
 def _leave(error: object) -> NoReturn:
@@ -49,6 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--stop-at-failure", dest="keep_going", action="store_false", help="begin nothing new after a failure")
     add("--gpus", type=int, nargs="+", metavar="ID", help="ids of the GPUs to work on, one training each")
     add("--exchange", action="store_true", help="fetch what the DVC remote has of it first, push afterwards")
-    add("--train-on", metavar="DEPLOYMENT", help="train where the workers of this deployment are, as train/gpu")
+    add("--train-on", metavar="DEPLOYMENT", help="train where the workers of this deployment are, as reproduce/train")
     add("--remote", metavar="NAME", help="the DVC remote for that; the default one without this option")
     return parser

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from subprocess import Popen
 from types import FrameType
@@ -29,15 +29,12 @@ from prefect.workers.process import ProcessWorker
 
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive
-from flows import automations, guardian
+from flows import automations, guardian, server
 from flows.children import environment
 
 _FOLDER = Path(".resume/worker")
 _LOG = _FOLDER / "server.log"
-_START_SECONDS = 180.0
-_POLL_SECONDS = 0.5
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PREFECT = [sys.executable, "-m", "prefect"]
 
 
 def main() -> None:
@@ -59,10 +56,7 @@ def main() -> None:
 def _serve(started: ExitStack, *, port: int) -> None:
     """All steps; what `started` holds ends in the reverse order, so that the server hears of the workers' end."""
     api, own = _api(port)
-    if own:
-        command = [*_PREFECT, "server", "start", "--port", str(_port(api))]
-        server = started.enter_context(_process(command, variables=environment(), log=_LOG))
-        _until_healthy(api, server)
+    ours = started.enter_context(server.running(api, variables=environment(), log=_LOG)) if own else None
     # Until the workers have ended, whose runs are cancelled at this server.
     started.enter_context(temporary_settings({PREFECT_API_URL: api}))
     variables = {**environment(), "PREFECT_API_URL": api, "PREFECT_CLIENT_MAX_RETRIES": "8"}
@@ -74,8 +68,8 @@ def _serve(started: ExitStack, *, port: int) -> None:
     pools = ["cpu", "gpu"] if _gpu_is_visible() else ["cpu"]
     workers = [started.enter_context(_worker(pool, variables)) for pool in pools]
     _explain(api, pools=pools)
-    while all(worker.poll() is None for worker in workers) and not (own and server.poll() is not None):
-        time.sleep(_POLL_SECONDS)
+    while all(worker.poll() is None for worker in workers) and (ours is None or ours.poll() is None):
+        time.sleep(server.POLL_SECONDS)
     raise StageFailure(f"the server or a worker has ended by itself; the server's words are in {_LOG}")
 
 
@@ -98,7 +92,7 @@ def _alone() -> Iterator[None]:
 def _api(port: int) -> tuple[str, bool]:
     """The address of the API, and whether its server is ours to start: where none is named, or a local one is down."""
     named = get_current_settings().api.url
-    if named is not None and _is_healthy(named):
+    if named is not None and server.is_healthy(named):
         return named, False
     if named is not None and urlsplit(named).hostname not in ("127.0.0.1", "localhost"):
         raise StageFailure(
@@ -108,45 +102,13 @@ def _api(port: int) -> tuple[str, bool]:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", _port(api)))
+            probe.bind(("127.0.0.1", server.port_of(api)))
         except OSError as error:
             how = "choose another: make worker PORT=4201"
-            if _is_healthy(api):
+            if server.is_healthy(api):
                 how = f"a Prefect server listens there: to use it, set PREFECT_API_URL={api}; or {how}"
-            raise InputError(f"port {_port(api)} can't be used ({error.strerror}); {how}") from None
+            raise InputError(f"port {server.port_of(api)} can't be used ({error.strerror}); {how}") from None
     return api, True
-
-
-def _port(api: str) -> int:
-    return urlsplit(api).port or 80
-
-
-def _is_healthy(api: str) -> bool:
-    try:
-        return httpx.get(f"{api}/health", timeout=10).is_success
-    except httpx.HTTPError:
-        return False
-
-
-def _until_healthy(api: str, server: "Popen[bytes]") -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not _is_healthy(api):
-        if server.poll() is not None or time.monotonic() > deadline:
-            last_words = _LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:]
-            raise StageFailure("\n".join(["the Prefect server didn't start; its last words:", *last_words]))
-        time.sleep(_POLL_SECONDS)
-
-
-@contextmanager
-def _process(command: Sequence[str], *, variables: dict[str, str], log: Path | None = None) -> "Iterator[Popen[bytes]]":
-    """A process that ends with this one, also when that is killed; at the end of the block it is asked to."""
-    with log.open("wb") if log else nullcontext() as output:
-        process = guardian.start(command, variables=variables, stdout=output, stderr=output)
-    try:
-        yield process
-    finally:
-        guardian.ask_to_end(process)
-        process.wait()
 
 
 @contextmanager
@@ -155,7 +117,9 @@ def _worker(pool: str, variables: dict[str, str]) -> "Iterator[Popen[bytes]]":
 
     Its runs are cancelled before it ends: it would kill them, and they stay Running until their heartbeats are missed.
     """
-    with _process([*_PREFECT, "worker", "start", "--pool", pool, "--limit", "1"], variables=variables) as worker:
+    with server.process(
+        [*server.PREFECT, "worker", "start", "--pool", pool, "--limit", "1"], variables=variables
+    ) as worker:
         try:
             yield worker
         finally:
@@ -171,7 +135,7 @@ def _cancel(worker: "Popen[bytes]") -> None:
             client.set_flow_run_state(run, Cancelling())
         while runs and time.monotonic() < deadline:
             runs = {run for run in runs if not (state := client.read_flow_run(run).state) or not state.is_final()}
-            time.sleep(_POLL_SECONDS)
+            time.sleep(server.POLL_SECONDS)
 
 
 def _runs(worker: "Popen[bytes]") -> set[str]:
@@ -193,7 +157,7 @@ def _make_pool(client: SyncPrefectClient, name: str) -> None:
 
 
 def _deploy(variables: dict[str, str]) -> None:
-    command = [*_PREFECT, "--no-prompt", "deploy", "--all"]
+    command = [*server.PREFECT, "--no-prompt", "deploy", "--all"]
     ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, start_new_session=True)
     if ended.returncode != 0:
         raise StageFailure(f"`prefect deploy --all` failed:\n{ended.stdout}{ended.stderr}")
@@ -212,6 +176,8 @@ def _explain(api: str, *, pools: Sequence[str]) -> None:
     waits = "" if "gpu" in pools else "; no GPU is visible here, so what is deployed to the pool gpu waits"
     _say(f"Prefect: {api.removesuffix('/api')}   workers: {' and '.join(pools)}{waits}")
     _say("In another terminal, in this folder:")
+    if "NO_PROXY" in os.environ:  # a proxy is set, and is asked for this machine's own server, too
+        _say(f"  export NO_PROXY={os.environ['NO_PROXY']}")
     _say(f"  export PREFECT_API_URL={api}")
     _say(f"  {Path(sys.executable).parent / 'prefect'} deployment run reproduce/sample --watch")
     _say("Ctrl-C ends all of it; what was trained until then is kept.")

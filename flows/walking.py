@@ -1,7 +1,10 @@
 """Walks the stages of a plan as Prefect tasks, side by side as far as they and the machine allow."""
 
+import logging
 import queue
+import time
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -19,11 +22,12 @@ from flows import dag, exchange
 from flows.children import ChildFailed, Children, dvc, environment
 from flows.dag import Stage
 from flows.device_queue import DeviceQueue
-from flows.plan import RunOptions, plan
+from flows.plan import Plan, RunOptions, plan
 from flows.progress import Progress
 
 _DOWNLOAD_RETRIES = 3
 _DOWNLOAD_DELAY_SECONDS = 30
+_console = logging.getLogger(__name__)  # heard where the command line runs a flow; a worker's has Prefect's own logs
 
 
 class NotAllDone(RuntimeError):
@@ -36,30 +40,40 @@ class NotAllDone(RuntimeError):
         super().__init__("\n".join(lines))
 
 
+def tell(text: str) -> None:
+    """Say something to whoever started the flow on the command line."""
+    _console.info("%s", text)
+
+
+def lasted(began: float) -> timedelta:
+    """The time since then, in whole seconds."""
+    return timedelta(seconds=round(time.monotonic() - began))
+
+
 def write_digests(options: RunOptions) -> None:
     """Bring the stage `code` up to date, because what it writes decides which other stages are stale."""
     first = RunOptions(profile=options.profile, only=[dag.CODE])
-    if plan(first).stages:
-        walk(first)
+    _walk(plan(first), first)
 
 
 def walk(options: RunOptions) -> None:
-    """Do what the options ask for as tasks of the running flow, and raise NotAllDone if not all of it could be done.
-
-    A task begins when its stage can, so that its time in Prefect is the stage's own.
-    """
-    todo = plan(options)
-    cores, gpus = cores_allow(options.profile), options.gpus or ()
-    get_run_logger().info(
-        "%s: %d stages, %d stale, %d at a time%s",
-        options.profile,
-        len(todo.stages),
-        len(todo.stages) - len(todo.fresh),
-        cores,
-        f", and one on each GPU of {', '.join(map(str, gpus))}" if gpus else "",
+    """Do what the options ask for as tasks of the running flow, and raise NotAllDone if not all of it could be done."""
+    todo, gpus = plan(options), options.gpus or ()
+    where = f", and one on each GPU of {', '.join(map(str, gpus))}" if gpus else ""
+    stale = len(todo.stages) - len(todo.fresh)
+    text = (
+        f"{options.profile}: {len(todo.stages)} stages, {stale} stale, {cores_allow(options.profile)} at a time{where}"
     )
-    waiting = DeviceQueue(todo.stages, cores=cores, gpus=gpus)
+    get_run_logger().info("%s", text)
+    tell(text)
+    _walk(todo, options)
+
+
+def _walk(todo: Plan, options: RunOptions) -> None:
+    """A task begins when its stage can, so that its time in Prefect is the stage's own."""
+    waiting = DeviceQueue(todo.stages, cores=cores_allow(options.profile), gpus=options.gpus or ())
     futures: dict[str, PrefectFuture[Any]] = {}
+    began: dict[str, float] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
     undone = dict.fromkeys(todo.left_out, "left out, for it needs one that is not done")
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(1, len(todo.stages)))
@@ -79,14 +93,19 @@ def walk(options: RunOptions) -> None:
                     "flow_run_id": flow_run.id,
                 }
                 needed = [futures[address] for address in sorted(stage.needs & futures.keys())]
+                began[stage.address] = time.monotonic()
                 future = futures[stage.address] = runner.submit(one, parameters=values, wait_for=needed)
-                future.add_done_callback(partial(_tell, ended, stage.address))
+                future.add_done_callback(partial(_note, ended, stage.address))
             if waiting.idle:
                 break
             stage = waiting.end(ended.get())
             futures[stage.address].wait()
-            if not (state := futures[stage.address].state).is_completed():
+            state = futures[stage.address].state
+            if not state.is_completed():
                 undone[stage.name] = str(state.name)
+            if stage.address not in todo.fresh:
+                words = f"; {state.message}" if state.is_failed() else ""
+                tell(f"{stage.name}: {state.name}, {lasted(began[stage.address])}{words}")
     undone |= {stage.name: "not begun" for stage in waiting.waiting}
     if undone:
         raise NotAllDone(undone, of=len(todo.stages) + len(todo.left_out))
@@ -136,7 +155,7 @@ def run_stage(
     return Completed(name="Restored") if seen["restored"] else Completed(name="Kept")
 
 
-def _tell(ended: "queue.SimpleQueue[str]", address: str, _: PrefectFuture[Any]) -> None:
+def _note(ended: "queue.SimpleQueue[str]", address: str, _: PrefectFuture[Any]) -> None:
     ended.put(address)
 
 

@@ -31,19 +31,26 @@ def test_both_doors_leave_the_same_lock(
 ) -> None:
     """`python -m flows.reproduce` and `dvc repro`, each from nothing, leave one dvc.lock as data; again: nothing.
 
-    The flow has no server but the one that it starts and ends itself.
+    The flow has no server but the one that it starts and ends itself, in a home of its own. It says a line a stage.
     """
     folder = project(dict(STAGES))
+    environment["TMPDIR"] = str(tmp_path_factory.mktemp("temporary"))
     first = _flow(folder, environment)
-    assert first.returncode == 0, first.stdout + first.stderr
+    assert (first.returncode, first.stderr) == (0, ""), first.stdout + first.stderr
+    head, *stages, last = first.stdout.splitlines()
+    assert head.startswith("sample: 4 stages, 4 stale")
+    assert [line.partition(",")[0] for line in stages] == [f"{name}: Completed" for name in ("a", "b", "c", "end")]
+    assert last.startswith("done in")
+    assert not [*Path(environment["TMPDIR"]).glob("prefect-????????"), *Path(environment["PREFECT_HOME"]).glob("*.db")]
     by_flow = _lock(folder)
     for name in ("a.txt", "b.txt", "c.txt", "end.txt", "dvc.lock"):
         (folder / name).unlink()
     subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=folder, env=environment, check=True)
     assert _lock(folder) == by_flow
     again = _flow(folder, environment)
-    assert again.returncode == 0
-    assert "4 stages, 0 stale" in again.stdout + again.stderr
+    assert (again.returncode, again.stderr) == (0, "")
+    assert len(again.stdout.splitlines()) == 2
+    assert "4 stages, 0 stale" in again.stdout
 
 
 def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, prefect_site: Site) -> None:
