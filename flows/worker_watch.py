@@ -10,6 +10,8 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled
 
@@ -25,17 +27,18 @@ def watch_worker() -> None:
     away for half a minute, and misses one in the first second after a restart. A run whose worker is dead can't be
     cancelled at all, and ends with no word at the next line that it logs, because the worker read its output.
     """
-    run = os.environ.get("PREFECT__FLOW_RUN_ID")
-    if run is not None:
-        threading.Thread(target=_watch, args=(UUID(run), os.getppid()), daemon=True, name="worker-watch").start()
+    context = FlowRunContext.get()
+    if "PREFECT__FLOW_RUN_ID" in os.environ and context is not None and context.flow_run is not None:
+        arguments = context.flow_run, os.getppid()
+        threading.Thread(target=_watch, args=arguments, daemon=True, name="worker-watch").start()
 
 
-def _watch(run: UUID, worker: int) -> None:
+def _watch(run: FlowRun, worker: int) -> None:
     asked, cancelling = time.monotonic(), False
     while os.getppid() == worker:
         time.sleep(_POLL_SECONDS)
         if time.monotonic() - asked > _ASK_SECONDS:
-            before, cancelling = cancelling, _is_cancelling(run)
+            before, cancelling = cancelling, _is_cancelling(run.id)
             if before and cancelling:
                 _set_cancelled(run)
                 break
@@ -54,12 +57,15 @@ def _is_cancelling(run: UUID) -> bool:
     return state is not None and state.is_cancelling()
 
 
-def _set_cancelled(run: UUID) -> None:
+def _set_cancelled(run: FlowRun) -> None:
+    """Say so to the server, and to Prefect's engine here, which else calls a run Crashed that gets a SIGTERM."""
+    state: State[None] = Cancelled(message="cancelled; its worker had not heard of it")
     try:
         with get_client(sync_client=True) as client:
-            client.set_flow_run_state(run, Cancelled(message="cancelled; its worker had not heard of it"))
-    except (httpx.HTTPError, PrefectException):  # then Prefect calls it Crashed
+            client.set_flow_run_state(run.id, state)
+    except (httpx.HTTPError, PrefectException):
         return
+    run.state = state
 
 
 def _let_output_go() -> None:
