@@ -81,7 +81,7 @@ def share(options: RunOptions) -> None:
     """
     exchange.check_remote(options.remote)
     write_digests(options)
-    _check_same(options.made_of, profile=options.profile)
+    check_same(options.made_of, profile=options.profile)
     take_history(remote=options.remote)
     try:
         walk(options)
@@ -119,15 +119,16 @@ def transfer(command: list[str], *, children: Children) -> None:
     children.run(command, variables=environment(), hear=get_run_logger().info)
 
 
-def _made_of(profile: str) -> dict[str, str]:
+def made_of(profile: str) -> dict[str, str]:
     """What trainings are made of in this clone, for another one to compare with."""
     return dag.made_of(profile, (*KINDS["prepare"], *KINDS["train"]))
 
 
-def _check_same(theirs: Mapping[str, str] | None, *, profile: str) -> None:
+def check_same(theirs: Mapping[str, str] | None, *, profile: str) -> None:
+    """Raise InputError, saying what differs, where another clone's stages are made of other things than this one's."""
     if theirs is None:
         return
-    ours = _made_of(profile)
+    ours = made_of(profile)
     differing = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
     if differing:
         raise InputError(
@@ -139,7 +140,7 @@ def _check_same(theirs: Mapping[str, str] | None, *, profile: str) -> None:
 def _train_there(deployment: str, options: RunOptions) -> str:
     """Wait for the other machine's flow run, which is cancelled with this one; what went wrong, or nothing."""
     same = {name: getattr(options, name) for name in ("profile", "runs", "gpus", "keep_going", "without", "remote")}
-    parameters: dict[str, Any] = {**same, "exchange": True, "made_of": _made_of(options.profile)}
+    parameters: dict[str, Any] = {**same, "only": ["train"], "exchange": True, "made_of": made_of(options.profile)}
     begun = run_deployment(deployment, parameters=parameters, timeout=0)
     assert isinstance(begun, FlowRun)  # and not a coroutine, which it is in an asynchronous flow
     get_run_logger().info("%s runs as flow run %s (%s)", deployment, begun.name, begun.id)

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-GRACE_SECONDS = 60.0
+GRACE_SECONDS = float(os.environ.get("FCN_GRACE_SECONDS", "60"))  # for what is asked to save and leave
 _POLL_SECONDS = 0.1
 
 _ending = threading.Lock()

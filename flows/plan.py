@@ -20,7 +20,7 @@ SLICES = (*KINDS, "report")  # `code` is not in a plan for all of them: it is do
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a flow run is asked for: the parameters of the flows in flows/reproduce.py, where they are explained.
+    """What a flow run is asked for: the parameters of the flow in flows/reproduce.py, where they are explained.
 
     Stages of the kinds in `only_fetched` are taken from the DVC remote, and never run here.
     """

@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tests.doors.servers import Site, site
 
 SEED = [{"settings.yaml": ["seed"]}]  # a parameter of quick stages, beside our params.yaml
+HEARTBEAT_SECONDS = "30"  # the shortest that Prefect takes
 METHOD = "# a comment\nsum\n"  # the code of quick stages, of which `code` keeps what is no comment
 
 # a and b are independent, c needs both, train@x needs a, and `end` needs all.
@@ -75,6 +76,7 @@ def sliced(**changed: str) -> dict[str, object]:
 
 def fill(folder: Path, stages: dict[str, object]) -> None:
     """Make a folder a project of these stages, with our params.yaml and flows."""
+    folder.mkdir()
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / "flows", folder / "flows", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "settings.yaml").write_text("seed: 0\n", encoding="utf-8")
@@ -98,8 +100,9 @@ def project(tmp_path: Path) -> Project:
     """Make a git and DVC repository with the stages that are given, and our params.yaml and flows."""
 
     def make(stages: dict[str, object]) -> Path:
-        fill(tmp_path, stages)
-        return tmp_path
+        folder = tmp_path / f"project-{len(list(tmp_path.iterdir()))}"
+        fill(folder, stages)
+        return folder
 
     return make
 
@@ -108,8 +111,15 @@ def project(tmp_path: Path) -> Project:
 def prefect_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A real Prefect server for all tests that only ask what it was told."""
     home = tmp_path_factory.mktemp("site")
-    with site(home, quiet(home)) as made:
+    with site(home, quiet(home), PREFECT_FLOWS_HEARTBEAT_FREQUENCY=HEARTBEAT_SECONDS) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def at_work(prefect_site: Site) -> Iterator[Site]:
+    """The same with a worker of the pool `cpu`, for all tests that don't stop it."""
+    with prefect_site.worker("cpu"):
+        yield prefect_site
 
 
 @pytest.fixture
@@ -127,7 +137,6 @@ def quiet(prefect_home: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PREFECT_HOME": str(prefect_home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
         "DO_NOT_TRACK": "1",
         "DVC_NO_ANALYTICS": "1",
     }

@@ -1,14 +1,15 @@
 """A project with one long training that saves as it goes; tests hold it in its middle, stop it, and resume it."""
 
 import json
-import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.conftest import ROOT
+from flows.children import environment
 from tests.doors.conftest import Project
 from tests.doors.servers import Site, at_work_in, until
 
@@ -64,6 +65,12 @@ class Training:
         """Let the training, this one or the next, go on to its end."""
         (self.folder / "release").touch()
 
+    def anew(self) -> None:
+        """Make the training another one, of which nothing is done, and which is held in its middle again."""
+        for name in ("release", "state.json"):
+            (self.folder / name).unlink()
+        (self.folder / "training.py").write_text(f"{_TRAINING}# another one\n", encoding="utf-8")
+
     def process(self, command: str) -> psutil.Process:
         """The one process at work in the project whose command begins so, from its second word on."""
         found = [line for line in at_work_in(self.folder) if line.split(maxsplit=2)[2].startswith(command)]
@@ -86,22 +93,30 @@ def make(project: Project) -> Training:
         "training": {"cmd": "python training.py", "deps": ["data.txt", "training.py"], "outs": ["net.txt"]},
     }
     folder = project(stages)
-    shutil.copy(ROOT / "prefect.yaml", folder)
     (folder / "training.py").write_text(_TRAINING, encoding="utf-8")
     return Training(folder)
 
 
-def begin(site: Site, training: Training) -> str:
+def begin(site: Site, training: Training, *, pool: str = "cpu") -> str:
     """Deploy the project and run it until the training is half done; the run's id."""
-    site.deploy(training.folder)
+    site.deploy(training.folder, pool=pool)
     run = site.run()
     training.until_held(site)
     return run
 
 
-def check_resumes(site: Site, training: Training) -> None:
+def check_next_run_resumes(site: Site, training: Training) -> None:
     """Assert that the next run of the deployment goes on where the training was stopped, to its end."""
     training.release()
     site.until_state(site.run(), "Completed")
+    assert training.whole
+    assert training.starts == [0, HELD_AT]
+
+
+def check_resumes(training: Training) -> None:
+    """Assert that DVC, as any door has it run, goes on where the training was stopped, to its end."""
+    training.release()
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "-q"]
+    subprocess.run(command, cwd=training.folder, env=environment(), check=True)
     assert training.whole
     assert training.starts == [0, HELD_AT]

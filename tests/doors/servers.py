@@ -13,6 +13,10 @@ from typing import Any
 
 import psutil
 import requests
+import yaml
+from prefect.workers.process import ProcessWorker
+
+from tests.conftest import ROOT
 
 PATIENCE_SECONDS = 240.0
 
@@ -104,7 +108,7 @@ class Site:
         self._server.terminate()
         self._server.wait(PATIENCE_SECONDS)
 
-    def start_worker(self, pool: str = "cpu") -> "subprocess.Popen[bytes]":
+    def start_worker(self, pool: str) -> "subprocess.Popen[bytes]":
         """Start a worker of the pool that polls for work."""
         known = self._online(pool)
         worker = self.start([sys.executable, "-m", "prefect", "worker", "start", "--pool", pool])
@@ -114,10 +118,11 @@ class Site:
     def make_pool(self, pool: str) -> None:
         """Make a process pool where it is missing."""
         if not self.ask("post", "work_pools/filter", work_pools={"name": {"any_": [pool]}}):
-            self.prefect("work-pool", "create", pool, "--type", "process")
+            template = ProcessWorker.get_default_base_job_template()
+            self.ask("post", "work_pools/", name=pool, type="process", base_job_template=template)
 
     @contextlib.contextmanager
-    def worker(self, pool: str = "cpu") -> Iterator["subprocess.Popen[bytes]"]:
+    def worker(self, pool: str) -> Iterator["subprocess.Popen[bytes]"]:
         """A worker of the pool, killed at the end of the block with all that it started."""
         self.make_pool(pool)
         worker = self.start_worker(pool)
@@ -132,11 +137,15 @@ class Site:
                     process.kill()
             worker.wait()
 
-    def deploy(self, folder: Path, name: str = "reproduce/sample") -> None:
-        """Make the process pools where they are missing, and deploy a flow of the project folder."""
-        for pool in ("cpu", "gpu"):
-            self.make_pool(pool)
-        self.prefect("--no-prompt", "deploy", "--name", name, cwd=folder)
+    def deploy(self, folder: Path, *, pool: str) -> None:
+        """Deploy a project's reproduce/sample to a pool, as prefect.yaml has it; test_site.py has the CLI do it."""
+        self.make_pool(pool)
+        (found, *_) = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+        body = {name: found[name] for name in ("name", "entrypoint", "parameters")}
+        body |= {"work_pool_name": pool, "job_variables": found["work_pool"]["job_variables"]}
+        body["pull_steps"] = [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}]
+        flow = self.ask("post", "flows/", name="reproduce")["id"]
+        self.ask("post", "deployments/", flow_id=flow, enforce_parameter_schema=False, **body)
 
     def run(self, name: str = "reproduce/sample", **parameters: object) -> str:
         """Start a run of a deployment, as a button of the UI does; its id."""

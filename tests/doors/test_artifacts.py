@@ -4,22 +4,21 @@ import base64
 import io
 import json
 import shutil
-import subprocess
-import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from tests.doors.conftest import Project
+from flows.artifacts import show_results
 from tests.doors.servers import Site
 
 pytestmark = pytest.mark.slow  # a real server
 
 _RESULTS = "docs/results/sample"  # what `make reproduce` made
 _NUMBERS = "0123456789abcdef"  # as the tables stage says which numbers its tables have
-_ONE = {"tables": {"cmd": "echo 1 > one.txt", "outs": ["one.txt"]}}
 
 
 def _with_results(folder: Path, repository: Path) -> Path:
@@ -38,10 +37,9 @@ def _with_results(folder: Path, repository: Path) -> Path:
     return data
 
 
-def _report(folder: Path, site: Site) -> None:
-    command = [sys.executable, "-m", "flows.reproduce", "report"]
-    ended = subprocess.run(command, cwd=folder, env=site.environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+def _show(folder: Path, site: Site) -> None:
+    with chdir(folder), temporary_settings({PREFECT_API_URL: site.api, PREFECT_LOGGING_TO_API_ENABLED: False}):
+        show_results("sample")
 
 
 def _latest(site: Site) -> dict[str, dict[str, Any]]:
@@ -54,14 +52,13 @@ def _versions(site: Site, name: str) -> int:
     return len(site.ask("post", "artifacts/filter", artifacts={"key": {"any_": [name]}}))
 
 
-def test_results_are_artifacts_with_the_files_numbers(project: Project, prefect_site: Site, repository: Path) -> None:
+def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_site: Site, repository: Path) -> None:
     """The scores and every table that a run fills are the files' own text, and say the digest of the numbers.
 
     The pictures show in themselves. Once more: the same keys, with a new version each, so that Prefect has a history.
     """
-    folder = project(dict(_ONE))
-    data = _with_results(folder, repository)
-    _report(folder, prefect_site)
+    data = _with_results(tmp_path, repository)
+    _show(tmp_path, prefect_site)
     shown = {key: item for key, item in _latest(prefect_site).items() if key.startswith("sample-")}
     tables = sorted(data.glob("tables/*.md"))
     filled = [path for path in tables if path.stem == "scores" or '"not_run": false' in _json(path)]
@@ -83,7 +80,7 @@ def test_results_are_artifacts_with_the_files_numbers(project: Project, prefect_
     assert not [key for key in shown if not key.endswith("-progress")]  # tables that no run fills are left out
 
     keys = _latest(prefect_site).keys()
-    _report(folder, prefect_site)
+    _show(tmp_path, prefect_site)
     assert _latest(prefect_site).keys() == keys
     assert _versions(prefect_site, "sample-scores") == 2
 
@@ -92,8 +89,8 @@ def _json(path: Path) -> str:
     return path.with_suffix(".json").read_text(encoding="utf-8")
 
 
-def test_a_profile_without_results_breaks_nothing(project: Project, prefect_site: Site) -> None:
-    """No tables, no figures, no report: the flow completes and makes no artifact."""
+def test_a_profile_without_results_breaks_nothing(tmp_path: Path, prefect_site: Site) -> None:
+    """No tables, no figures, no report: no artifact is made, and nothing fails."""
     before = _latest(prefect_site).keys()
-    _report(project(dict(_ONE)), prefect_site)
+    _show(tmp_path, prefect_site)
     assert _latest(prefect_site).keys() == before

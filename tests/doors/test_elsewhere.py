@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,13 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.doors.conftest import fill, quiet, sliced
+from fcn.errors import InputError
+from flows import elsewhere
+from flows.children import environment
+from flows.plan import RunOptions
+from tests.doors.conftest import METHOD, fill, quiet, sliced
 from tests.doors.servers import Site, free_port, site, until
 
 pytestmark = pytest.mark.slow  # a server, two workers, many dvc commands
@@ -50,7 +56,6 @@ def _seed(clone: Path, seed: int) -> None:
 
 def _project(folder: Path, s3: str) -> Path:
     """A committed project of quick stages, with the remote as its default."""
-    folder.mkdir()
     cat = "cat {init} data.txt > net-{run}.txt"
     stages = sliced(
         archives_data=f"{_NOTE.format(stage='archives')}; cat settings.yaml > data.txt",
@@ -106,7 +111,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Two]:
     home = tmp_path_factory.mktemp("two")
     witness = home / "witness"
     witness.mkdir()
-    environment = {
+    variables = {
         **quiet(home / "prefect"),
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",
@@ -115,15 +120,15 @@ def two(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Two]:
         "WITNESS": str(witness),
     }
     origin = _project(home / "origin", s3)
-    with site(home / "prefect", environment) as prefect:
-        for name, flow, pool in (("here", "reproduce", "cpu"), ("there", "train", "gpu")):
+    with site(home / "prefect", variables) as prefect:
+        for name, pool in (("here", "cpu"), ("there", "gpu")):
             clone = home / name
             subprocess.run(["git", "clone", "-q", str(origin), str(clone)], check=True)
-            deployment = {"name": pool, "entrypoint": f"flows/reproduce.py:{flow}", "work_pool": {"name": pool}}
+            deployment = {"name": name, "entrypoint": "flows/reproduce.py:reproduce", "work_pool": {"name": pool}}
             pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(clone)}}]
             text = yaml.safe_dump({"name": "two", "pull": pull, "deployments": [deployment]})
             (clone / "prefect.yaml").write_text(text, encoding="utf-8")
-            prefect.prefect("work-pool", "create", pool, "--type", "process")
+            prefect.make_pool(pool)
             prefect.prefect("--no-prompt", "deploy", "--all", cwd=clone)
             prefect.start_worker(pool)
         yield Two(site=prefect, here=home / "here", there=home / "there", witness=witness)
@@ -142,11 +147,11 @@ def _ended(two: Two, run: str) -> dict[str, Any]:
 
 
 def _training_of(two: Two, *, but: set[str]) -> str:
-    """The id of the newest flow run of the deployment train/gpu."""
+    """The id of the newest flow run of the deployment reproduce/there."""
     found: list[str] = []
 
     def there() -> bool:
-        runs = two.site.ask("post", "flow_runs/filter", deployments={"name": {"any_": ["gpu"]}})
+        runs = two.site.ask("post", "flow_runs/filter", deployments={"name": {"any_": ["there"]}})
         found[:] = [run["id"] for run in runs if run["id"] not in but]
         return bool(found)
 
@@ -155,12 +160,12 @@ def _training_of(two: Two, *, but: set[str]) -> str:
 
 
 def _trainings(two: Two) -> set[str]:
-    return {run["id"] for run in two.site.ask("post", "flow_runs/filter", deployments={"name": {"any_": ["gpu"]}})}
+    return {run["id"] for run in two.site.ask("post", "flow_runs/filter", deployments={"name": {"any_": ["there"]}})}
 
 
 def test_trainings_run_there_and_are_restored_here(two: Two) -> None:
     """Preparing and scoring ran here alone, trainings there alone; both locks are equal; `dvc repro` runs nothing."""
-    state = _ended(two, two.site.run("reproduce/cpu", train_on="train/gpu"))
+    state = _ended(two, two.site.run("reproduce/here", train_on="reproduce/there"))
     assert state["type"] == "COMPLETED", (state["message"], two.site.said())
     assert sorted(two.ran()) == [
         ("archives", "here"),
@@ -216,37 +221,48 @@ def test_a_training_that_fails_there_fails_here_with_its_state_and_id(two: Two) 
     two.change(seed=1)
     (two.witness / "broken").touch()
     before = _trainings(two)
-    state = _ended(two, two.site.run("reproduce/cpu", train_on="train/gpu"))
+    state = _ended(two, two.site.run("reproduce/here", train_on="reproduce/there"))
     (two.witness / "broken").unlink()
     (theirs,) = _trainings(two) - before
     assert state["name"] == "Failed"
-    assert "train/gpu did not complete: flow run train-sample" in state["message"]
+    assert "reproduce/there did not complete: flow run reproduce-sample-train" in state["message"]
     assert f"({theirs}) is Failed" in state["message"]
     assert ("one", "here") not in two.ran()
 
 
-@pytest.mark.parametrize("other", ["parameters", "code"])
-def test_another_clone_is_refused_with_what_differs(two: Two, other: str) -> None:
-    """Other parameters or code there: the training would not be the one that is wanted, so it isn't begun.
-
-    Another comment there is no other code.
-    """
+@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+def test_what_differs_is_what_another_clone_would_make_otherwise(two: Two) -> None:
+    """Other parameters there are named, another comment is no other code, and equal clones are no obstacle."""
     two.change(seed=2)
-    method = (two.there / "method.txt").read_text(encoding="utf-8")
-    (two.there / "method.txt").write_text(f"{method}# another comment\n", encoding="utf-8")
-    differing = "archives@data, weights@net"
-    if other == "code":
-        differing = "archives@data, train@one, train@other, train@two, weights@net"
-        (two.there / "method.txt").write_text("mean\n", encoding="utf-8")
-    else:
+    with chdir(two.here):
+        ours = elsewhere.made_of("sample")
+    _method(two.there, f"{METHOD}# another comment\n")
+    with chdir(two.there):
+        elsewhere.check_same(ours, profile="sample")
         _seed(two.there, 3)
+        with pytest.raises(InputError, match="the training: archives@data, weights@net differ"):
+            elsewhere.check_same(ours, profile="sample")
+    _method(two.there, METHOD)
+
+
+def test_another_clone_is_refused_with_what_differs(two: Two) -> None:
+    """Other code there: the training would not be the one that is wanted, so it isn't begun."""
+    two.change(seed=2)
+    (two.there / "method.txt").write_text("mean\n", encoding="utf-8")
     try:
-        state = _ended(two, two.site.run("reproduce/cpu", train_on="train/gpu"))
+        state = _ended(two, two.site.run("reproduce/here", train_on="reproduce/there"))
     finally:
-        (two.there / "method.txt").write_text(method, encoding="utf-8")
+        _method(two.there, METHOD)
+    differing = "archives@data, train@one, train@other, train@two, weights@net"
     assert state["name"] == "Failed"
     assert f"this clone is not as the one that wants the training: {differing} differ" in state["message"]
     assert not any(folder == "there" for _, folder in two.ran())
+
+
+def _method(clone: Path, text: str) -> None:
+    """Change the code of a clone, and write down its digests, as every flow does first."""
+    (clone / "method.txt").write_text(text, encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", "code"], cwd=clone, env=environment(), check=True)
 
 
 def test_cancelling_here_cancels_there(two: Two) -> None:
@@ -255,7 +271,7 @@ def test_cancelling_here_cancels_there(two: Two) -> None:
     (two.witness / "held").touch()
     before = _trainings(two)
     try:
-        run = two.site.run("reproduce/cpu", train_on="train/gpu")
+        run = two.site.run("reproduce/here", train_on="reproduce/there")
         theirs = _training_of(two, but=before)
         until(lambda: _has_begun(two), doing="a training has begun", explain=two.site.said)
         two.site.cancel(run)
@@ -270,28 +286,20 @@ def _has_begun(two: Two) -> bool:
     return path.exists() and "there" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC reads what its trie library gives up
 def test_what_is_missing_is_one_sentence(two: Two) -> None:
     """No deployment of the name, no remote of the name, no server: what is wrong and what there is."""
-    environment = two.site.environment
-    without_server = {name: value for name, value in environment.items() if name != "PREFECT_API_URL"}
-    for options, variables, said in (
-        (["--train-on", "train/moon"], environment, "no deployment 'train/moon'; there are reproduce/cpu, train/gpu"),
+    there, api = "reproduce/there", two.site.api
+    for deployment, options, server, said in (
         (
-            ["--train-on", "train/gpu", "--remote", "moon"],
-            environment,
-            "the DVC remote 'moon' is unknown; there are s3",
+            "reproduce/moon",
+            RunOptions(),
+            api,
+            "no deployment 'reproduce/moon'; there are reproduce/here, reproduce/there",
         ),
-        (["--train-on", "train/gpu"], without_server, "set PREFECT_API_URL"),
-        (["--train-on", "train/gpu", "--force"], environment, "force and train_on exclude each other"),
+        (there, RunOptions(remote="moon"), api, "DVC remote 'moon' is unknown; there are s3"),
+        (there, RunOptions(), None, "set PREFECT_API_URL"),
+        (there, RunOptions(force=True), api, "force and train_on exclude each other"),
     ):
-        ended = subprocess.run(
-            [sys.executable, "-m", "flows.reproduce", *options],
-            cwd=two.here,
-            env=variables,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        assert ended.returncode == 2, ended.stdout + ended.stderr
-        assert said in ended.stderr
+        with chdir(two.here), temporary_settings({PREFECT_API_URL: server}), pytest.raises(InputError, match=said):
+            elsewhere.reproduce(deployment, options)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcn.errors import InputError
-from flows import dag
+from flows import command_line, dag
 from flows.dag import Stage
 from flows.device_queue import ON_GPU, DeviceQueue
 from flows.plan import SLICES, Plan, RunOptions, check, plan, slice_of
+from flows.reproduce import reproduce
 from tests.doors.conftest import METHOD, Project, sliced
 from tests.doors.servers import Site
 
@@ -232,7 +233,7 @@ def test_reproduce_reads_as_the_pipeline(project: Project, prefect_site: Site) -
 
     slice_alone = _flow(folder, prefect_site, "train", "--runs", "two")
     assert slice_alone.returncode == 0, slice_alone.stdout + slice_alone.stderr
-    kept = _tasks(prefect_site, _newest_run(prefect_site, "reproduce-sample-two"))
+    kept = _tasks(prefect_site, _newest_run(prefect_site, "reproduce-sample-train-two"))
     assert kept == {"code": "Kept", "train@one": "Kept", "train@two": "Kept"}
 
 
@@ -286,20 +287,29 @@ def test_nothing_is_begun_after_a_failure_where_that_is_wanted(project: Project,
     assert not (folder / "net-one.txt").exists()
 
 
-@pytest.mark.slow
-def test_wrong_input_is_one_line_and_exit_code_2(project: Project, prefect_site: Site, tmp_path: Path) -> None:
-    """An unknown run, slice or profile, a folder that is no project: a sentence, before any server is asked."""
-    folder = project(sliced())
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    for where, options, words in (
-        (folder, ["--runs", "tow"], "run 'tow' is not in profile 'sample'"),
-        (folder, ["trian"], "slice 'trian' is not in profile 'sample'"),
-        (folder, ["--profile", "papre"], "profile 'papre' is unknown; there are sample"),
-        (elsewhere, [], "is no DVC project"),
-    ):
-        ended = _flow(where, prefect_site, *options)
-        assert ended.returncode == 2, ended.stdout + ended.stderr
-        assert ended.stderr.startswith("error: ")
-        assert words in ended.stderr
-        assert len(ended.stderr.splitlines()) == 1, ended.stderr
+@pytest.mark.filterwarnings(_TRIE)
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--runs", "tow"], "run 'tow' is not in profile 'sample'"),
+        (["trian"], "slice 'trian' is not in profile 'sample'"),
+        (["--profile", "papre"], "profile 'papre' is unknown; there are sample"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    words: str,
+) -> None:
+    """An unknown run, slice or profile: a sentence, before any server is asked or started."""
+    monkeypatch.chdir(project(sliced()))
+    monkeypatch.setattr(sys, "argv", ["flows.reproduce", *options])
+    with pytest.raises(SystemExit) as ended:
+        command_line.start(reproduce)
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err.startswith("error: ")
+    assert words in said.err
+    assert len(said.err.splitlines()) == 1, said.err

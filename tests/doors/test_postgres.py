@@ -20,9 +20,9 @@ def test_a_deployment_runs_on_postgres(project: Project, tmp_path_factory: pytes
     home: Path = tmp_path_factory.mktemp("postgres")
     with postgres.database("prefect") as url:
         asynchronous = url.replace("postgresql://", "postgresql+asyncpg://")
-        with site(home, quiet(home), PREFECT_API_DATABASE_CONNECTION_URL=asynchronous) as made, made.worker():
+        with site(home, quiet(home), PREFECT_API_DATABASE_CONNECTION_URL=asynchronous) as made, made.worker("cpu"):
             training.release()
-            made.deploy(training.folder)
+            made.deploy(training.folder, pool="cpu")
             run = made.run()
             made.until_state(run, "Completed")
             connection = psycopg2.connect(url)

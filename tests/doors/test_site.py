@@ -1,6 +1,7 @@
 """`make worker`: one command from nothing to a run, and nothing left of it after Ctrl-C."""
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import ROOT
 from tests.doors import resumable
 from tests.doors.conftest import Project, quiet
 from tests.doors.resumable import Training
@@ -63,8 +65,10 @@ class Home(Site):
 
 @pytest.fixture
 def training(project: Project) -> Training:
-    """A project with a training that is held in its middle."""
-    return resumable.make(project)
+    """A project with our deployments and a training that is held in its middle."""
+    made = resumable.make(project)
+    shutil.copy(ROOT / "prefect.yaml", made.folder)
+    return made
 
 
 @pytest.fixture
@@ -76,15 +80,22 @@ def home(tmp_path_factory: pytest.TempPathFactory, training: Training) -> Iterat
 
 
 def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Training) -> None:
-    """Deployments, automation and worker are there and a run is done; Ctrl-C cancels the next and leaves nothing."""
+    """Deployments, automation and worker are there and a run is done; Ctrl-C cancels the next and leaves nothing.
+
+    After kill -9 of the command itself, server, worker, run and stage end all the same.
+    """
     process = home.begin()
     names = {deployment["name"] for deployment in home.ask("post", "deployments/filter")}
-    assert names == {"sample", "gpu", "cpu"}
+    assert names == {"sample", "gpu", "train", "report"}
     assert len(home.ask("post", "automations/filter")) == 1
     said = home.said()
     assert f"export PREFECT_API_URL={home.api}" in said
     assert "deployment run reproduce/sample --watch" in said
-    first = home.run()
+    training.release()
+    home.until_state(home.run(), "Completed")
+    assert training.whole
+    training.anew()
+    cancelled = home.run()
     training.until_held(home)
 
     second = home.call("--port", str(free_port()))
@@ -96,24 +107,20 @@ def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Train
     home.until_nothing_is_alive()
     assert training.iterations
 
-    training.release()
     again = home.begin()
-    assert home.state(first) == "Cancelled", home.said()  # the server's data outlived it
+    assert home.state(cancelled) == "Cancelled", home.said()  # the server's data outlived it
     assert "temporary server" not in home.said()  # it was this site's own server that was told
-    home.until_state(home.run(), "Completed")
-    assert training.whole
-    again.terminate()
-    assert again.wait(180) == 128 + signal.SIGTERM
-    home.until_nothing_is_alive()
-
-
-def test_a_killed_site_leaves_nothing(home: Home, training: Training) -> None:
-    """After kill -9 of the command itself, server, worker, run and stage end all the same."""
-    process = home.begin()
     home.run()
-    training.until_held(home)
-    process.kill()
+    until(lambda: len(training.starts) == 3, doing="the training is resumed", explain=home.said)
+    again.kill()
     home.until_nothing_is_alive()
+
+
+def test_without_a_server_prefect_says_so(home: Home) -> None:
+    """A deployment run where PREFECT_API_URL isn't set ends at once, where it would wait for a worker of nobody's."""
+    shutil.copy(ROOT / "pyproject.toml", home.folder)
+    with pytest.raises(AssertionError, match="Please set PREFECT_API_URL to the address of a running Prefect server"):
+        home.prefect("deployment", "run", "reproduce/sample", "--watch", cwd=home.folder)
 
 
 def test_a_taken_port_is_one_sentence(home: Home) -> None:
@@ -131,7 +138,7 @@ def test_a_named_server_is_used(prefect_site: Site, home: Home) -> None:
     home.environment["PREFECT_API_URL"] = prefect_site.api
     process = home.begin()
     assert not [command for command in home.alive() if "server start" in command]
-    assert prefect_site.ask("get", "deployments/name/train/gpu")["work_pool_name"] == "gpu"
+    assert prefect_site.ask("get", "deployments/name/reproduce/train")["work_pool_name"] == "gpu"
     process.terminate()
     assert process.wait(180) == 128 + signal.SIGTERM
     home.until_nothing_is_alive()
