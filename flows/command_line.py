@@ -17,7 +17,7 @@ from prefect.settings import get_current_settings
 from fcn.errors import InputError, StageFailure, without_secrets
 from flows import dag, server
 from flows.plan import SLICES, RunOptions, check
-from flows.walking import lasted, tell
+from flows.walking import lasted
 
 
 def start(flow: Flow[..., State[Any]]) -> None:
@@ -27,7 +27,7 @@ def start(flow: Flow[..., State[Any]]) -> None:
     try:
         check(RunOptions(**options))  # what a person mistyped is said before a server is started
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwinds, so that the server ends, too
-        _quiet()
+        console = _quiet()
         with nullcontext() if named else server.temporary():
             state: State[Any] = flow(**options, return_state=True)
     except (InputError, StageFailure) as error:
@@ -41,10 +41,10 @@ def start(flow: Flow[..., State[Any]]) -> None:
         sys.exit(130)
     if not state.is_completed():
         _leave(state.result(raise_on_failure=False))
-    tell(f"done in {lasted(began)}")
+    console.info("done in %s", lasted(began))
 
 
-def _quiet() -> None:
+def _quiet() -> logging.Logger:
     """Have the console say what `tell` says and what Prefect warns of; PREFECT_LOGGING_LEVEL=INFO has all of it."""
     if "PREFECT_LOGGING_LEVEL" not in os.environ:
         logging.getLogger("prefect").setLevel(logging.WARNING)
@@ -54,6 +54,7 @@ def _quiet() -> None:
     console.addHandler(logging.StreamHandler(sys.stdout))
     console.setLevel(logging.INFO)
     console.propagate = False
+    return console
 
 
 def _leave(error: object) -> NoReturn:

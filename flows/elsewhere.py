@@ -19,7 +19,7 @@ from fcn.errors import InputError, StageFailure
 from flows import dag, exchange
 from flows.children import Children, environment
 from flows.plan import KINDS, RunOptions, check
-from flows.walking import NotAllDone, walk, write_digests
+from flows.walking import NotAllDone, tell, walk, write_digests
 
 _POLL_SECONDS = 5.0
 _TRANSFER_RETRIES = 3
@@ -106,6 +106,7 @@ def _transfer(name: str, command: list[str]) -> None:
         state = transfer.with_options(task_run_name=name)(command, children=children, return_state=True)
     if not state.is_completed():
         raise StageFailure(f"{name}: {state.message}")
+    tell(f"{name}: {state.name}")
 
 
 @task(
@@ -143,7 +144,7 @@ def _train_there(deployment: str, options: RunOptions) -> str:
     parameters: dict[str, Any] = {**same, "only": ["train"], "exchange": True, "made_of": made_of(options.profile)}
     begun = run_deployment(deployment, parameters=parameters, timeout=0)
     assert isinstance(begun, FlowRun)  # and not a coroutine, which it is in an asynchronous flow
-    get_run_logger().info("%s runs as flow run %s (%s)", deployment, begun.name, begun.id)
+    tell(f"{deployment} runs as flow run {begun.name} ({begun.id})")
     try:
         ended = _end_of(begun)
     except BaseException:
@@ -168,7 +169,7 @@ def _end_of(begun: FlowRun) -> FlowRun:
             if found.state.name != last:
                 last = found.state.name
                 waiting = ": no worker of its pool has taken it yet" if found.state.is_scheduled() else ""
-                get_run_logger().info("%s is %s%s", found.name, last, waiting)
+                tell(f"{found.name} is {last}{waiting}")
             if found.state.is_final():
                 return found
             time.sleep(_POLL_SECONDS)

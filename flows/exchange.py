@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from dvc.cli import main as dvc_main  # type: ignore[import-untyped]
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # DVC ships no types
 from dvc.stage.cache import RunCacheNotFoundError  # type: ignore[import-untyped]
 from dvc_data.hashfile.hash_info import HashInfo
@@ -11,7 +12,7 @@ from fcn.errors import InputError, StageFailure
 from flows import dag
 from flows.children import dvc
 
-RESTORED = "restored"  # what `restore` says where it did
+RESTORED = "restored"  # what `repro` says where it fetched a result
 
 
 def push(profile: str, *, remote: str | None) -> list[str]:
@@ -24,12 +25,12 @@ def history(*, remote: str | None) -> list[str]:
     return _ours("history", remote=remote)
 
 
-def restore(address: str, *, remote: str | None, must: bool) -> list[str]:
-    """The command that fetches a stage's result where the history has one for the inputs that lie here.
+def repro(address: str, *, remote: str | None, must: bool) -> list[str]:
+    """The command that fetches a stage's result where the history has one for the inputs here, or else runs the stage.
 
     It fails if there is none and there `must` be one.
     """
-    return [*_ours("restore", remote=remote), *(["--must"] if must else []), address]
+    return [*_ours("repro", remote=remote), *(["--must"] if must else []), address]
 
 
 def check_remote(remote: str | None) -> None:
@@ -84,18 +85,19 @@ def _restore(address: str, *, remote: str | None, must: bool) -> None:
 
 
 def main() -> None:
-    """Fetch the history, or one stage's result, from the DVC remote."""
+    """Fetch the history from the DVC remote, or bring one stage up to date by it."""
     parser = argparse.ArgumentParser(prog="python -m flows.exchange", description=main.__doc__)
-    parser.add_argument("command", choices=["history", "restore"])
-    parser.add_argument("address", nargs="?", help="the stage to restore")
+    parser.add_argument("command", choices=["history", "repro"])
+    parser.add_argument("address", nargs="?", help="the stage")
     parser.add_argument("--remote")
     parser.add_argument("--must", action="store_true", help="fail if the remote has no result")
-    options = parser.parse_intermixed_args()  # `restore --must STAGE`, too
+    options = parser.parse_intermixed_args()  # `repro --must STAGE`, too
     try:
         if options.command == "history":
             _history(options.remote)
         else:
             _restore(options.address, remote=options.remote, must=options.must)
+            sys.exit(dvc_main(["--wait-for-lock", "repro", "--single-item", options.address]))
     except (InputError, StageFailure) as error:
         sys.exit(f"error: {error}")
 

@@ -27,7 +27,7 @@ from flows.progress import Progress
 
 _DOWNLOAD_RETRIES = 3
 _DOWNLOAD_DELAY_SECONDS = 30
-_console = logging.getLogger(__name__)  # heard where the command line runs a flow; a worker's has Prefect's own logs
+_console = logging.getLogger("flows")  # heard where the command line runs a flow
 
 
 class NotAllDone(RuntimeError):
@@ -41,7 +41,8 @@ class NotAllDone(RuntimeError):
 
 
 def tell(text: str) -> None:
-    """Say something to whoever started the flow on the command line."""
+    """Say something in the running flow's log, and to whoever started it on the command line."""
+    get_run_logger().info("%s", text)
     _console.info("%s", text)
 
 
@@ -64,7 +65,6 @@ def walk(options: RunOptions) -> None:
     text = (
         f"{options.profile}: {len(todo.stages)} stages, {stale} stale, {cores_allow(options.profile)} at a time{where}"
     )
-    get_run_logger().info("%s", text)
     tell(text)
     _walk(todo, options)
 
@@ -141,13 +141,13 @@ def run_stage(
     variables = environment() | {"PREFECT__FLOW_RUN_ID": flow_run_id}
     if gpu is not None:
         variables["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    must = stage.kind in options.only_fetched
+    if must or (options.exchange and not force):
+        command = exchange.repro(stage.address, remote=options.remote, must=must)
+    else:
+        command = dvc("repro", "--single-item", *(["--force"] if force else []), stage.address)
     try:
-        must = stage.kind in options.only_fetched
-        if must or (options.exchange and not force):
-            fetch = exchange.restore(stage.address, remote=options.remote, must=must)
-            children.run(fetch, variables=variables, hear=hear)
-        forcing = ["--force"] if force else []
-        children.run(dvc("repro", "--single-item", *forcing, stage.address), variables=variables, hear=hear)
+        children.run(command, variables=variables, hear=hear)
     except ChildFailed as error:
         return Failed(message=str(error))
     if seen["run"]:
