@@ -110,8 +110,8 @@ def _grid(page: Page, *, rows: int) -> tuple[list[list[Any]], list[list[Any]]]:
     for _ in range(3):
         deadline = time.monotonic() + PAGE_SECONDS
         while time.monotonic() < deadline:
-            heads, cells = page.value(HEADS), page.value(CELLS)
-            if len(cells) >= 15 * rows:
+            heads, cells = page.value(f"[{HEADS}, {CELLS}]")  # of one moment: the grid draws them one after the other
+            if len(heads) >= 15 and len(cells) >= 15 * rows:
                 return heads, cells
             time.sleep(0.5)
         page.ask("Page.reload")
