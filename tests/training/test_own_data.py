@@ -1,4 +1,4 @@
-"""Own pictures in VOC's layout, no paper followed: the shortest params.yaml that trains, and what is said at once."""
+"""Own pictures in VOC's layout, no paper followed: the params.yaml that README gives, and what is said at once."""
 
 from pathlib import Path
 
@@ -11,19 +11,16 @@ from fcn.nets import checkpoint
 from fcn.nets.fcn import FCN, is_score_layer
 from tests.data import tiny
 
-FIRST = """\
-profile: mine
-root: .
-params: params.yaml
-threads: 1
-datasets: {mine: {format: voc, from: pictures}}
-lists: {train: {dataset: mine, list: train}, val: {dataset: mine, list: val}}
-backbones: {vgg16: &vgg16 {architecture: vgg16, width: 0.0625, fc: 8, input_px: 32, dropout: 0.5}}
-classifiers: {from-nothing: {backbone: *vgg16, preprocessing: sample}}
-nets: {fcn8s: {backbone: *vgg16, inputs: [rgb], heads: {semantic: 21}, taps: [16, 8], pad: same, upsampling: fixed}}
-recipes: {short: {trained: all, batch: 1, accumulation: 1, momentum: 0.9, rate: 0.01, bias_rate: 2, decay: 5.0e-4, loss: mean, iterations: 4, precision: float32}}
-runs: {first: {train: &train {dataset: mine, list: train}, val: {<<: *train, list: val}, net: fcn8s, init: weights/from-nothing, recipe: short}}
-"""  # noqa: E501
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+FIRST = README.partition("```yaml\nprofile: mine")[2].partition("```")[0]
+SMALLER = {
+    "../..": ".",
+    "profiles/mine/params.yaml": "params.yaml",
+    "/path/to/pictures": "pictures",
+    "threads: 2": "threads: 1",
+    "width: 0.25, fc: 256, input_px: 96": "width: 0.0625, fc: 8, input_px: 32",
+    "iterations: 2000": "iterations: 4",
+}
 STAGES = ("code", "datasets mine", "splits", "classifiers from-nothing", "train first", "evaluate first")
 
 
@@ -34,13 +31,17 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / "pictures" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    (tmp_path / "params.yaml").write_text(FIRST, encoding="utf-8")
+    smaller = f"profile: mine{FIRST}"
+    for large, small in SMALLER.items():
+        assert smaller.count(large) == 1, large
+        smaller = smaller.replace(large, small)
+    (tmp_path / "params.yaml").write_text(smaller, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Eleven lines train and score a net on own pictures, without a reason given for anything."""
+    """README's few lines train and score a net on own pictures, without a reason given for anything."""
     assert len(FIRST.splitlines()) < 15
     for stage in (*STAGES, "timing fcn8s", "tables"):
         assert main(stage.split()) == 0, capsys.readouterr().err
@@ -81,7 +82,9 @@ def test_what_params_alone_can_tell_is_said_first(
     folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
 ) -> None:
     """Heads that the labels don't fit, missing reasons and unknown names end the first stage, before any work."""
-    (folder / "params.yaml").write_text(FIRST.replace(old, new), encoding="utf-8")
+    whole = (folder / "params.yaml").read_text(encoding="utf-8")
+    assert old in whole
+    (folder / "params.yaml").write_text(whole.replace(old, new), encoding="utf-8")
     assert main(["code"]) == 2
     assert said in capsys.readouterr().err
     assert not list(folder.glob("data/**/*.json"))
