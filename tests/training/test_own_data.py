@@ -51,7 +51,8 @@ def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(("trained", "moving"), [("all", "layers of the trunk too"), ("score", "score layers alone")])
 def test_the_stage_freezes_what_the_recipe_says(folder: Path, trained: str, moving: str) -> None:
     """`trained: score` moves the score layers alone, of all that the net starts with; `all` moves the trunk too."""
-    (folder / "params.yaml").write_text(FIRST.replace("trained: all", f"trained: {trained}"), encoding="utf-8")
+    whole = (folder / "params.yaml").read_text(encoding="utf-8")
+    (folder / "params.yaml").write_text(whole.replace("trained: all", f"trained: {trained}"), encoding="utf-8")
     for stage in STAGES[:-1]:
         assert main(stage.split()) == 0
     torch.manual_seed(0)  # the run's seed
