@@ -70,7 +70,7 @@ def test_tensors_that_are_not_the_net_s_are_refused(damage: Callable[[dict[str, 
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
-@pytest.mark.parametrize("field", [{"fc": 10**400}, {"width": 1e300}, {"input_px": 10**9}, {"input_px": 1}])
+@pytest.mark.parametrize("field", [{"fc": 10**9}, {"width": 1e300}, {"input_px": 10**9}, {"input_px": 1}])
 def test_a_net_that_can_t_be_is_refused(field: dict[str, Any]) -> None:
     """Sizes that no memory has, or that leave nothing to convolve, give one sentence and ask for no memory."""
     net = replace(PARENT, backbone=replace(BACKBONE, **field))

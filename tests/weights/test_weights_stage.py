@@ -132,13 +132,13 @@ def test_torchvisions_googlenet_wants_its_own_preprocessing() -> None:
 
 def test_unknown_names_are_answered_with_those_there_are(folder: Path) -> None:
     """No name, a wrong name and a wrong preprocessing each list what there is."""
-    config = profile(kind="state_dict", **{"from": "net.pt"}, preprocessing="imagenett")
+    config = profile(kind="state_dict", **{"from": "net.pt"}, preprocessing="imagenet")
     with pytest.raises(InputError, match=r"write `python -m fcn weights NAME`; there are w$"):
         weights.run(config, None)
     with pytest.raises(InputError, match=r"unknown name 'v'; .*known are: w"):
         weights.run(config, "v")
-    with pytest.raises(InputError, match="preprocessing 'imagenett' is unknown; there are caffe, imagenet"):
-        weights.run(config, "w")
+    with pytest.raises(InputError, match=r"preprocessing: Input should be 'imagenet', .* found 'imagenett'"):
+        profile(kind="state_dict", **{"from": "net.pt"}, preprocessing="imagenett")
     foreign = profile(kind="caffemodel", **{"from": "net.pt"}, preprocessing="caffe")
     with pytest.raises(InputError, match="weights kind 'caffemodel' is unknown; there are keras, pytorch_fcn"):
         weights.run(foreign, "w")
