@@ -114,7 +114,7 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
         text("fcn/stages/places.py", 'f"{name}.txt"', 'f"{name}-again.txt"'), TRAIN | EVALUATE | {"figures"},
     ),
     "which nets are trained at once": (
-        text("fcn/config.py", ".parent is None and bool", ".parent is not None and bool"), {"tables", "report"},
+        text("fcn/config.py", ".parent is None and bool", ".parent == None and bool"), {"tables", "report"},
     ),
     "how the sample's archives are made": (
         text("fcn/stages/archives.py", "seed=entry.seed", "seed=entry.seed + 1"), {"archives@voc2012", "archives@sbd"},

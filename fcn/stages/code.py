@@ -29,6 +29,7 @@ NEVER_THE_RESULT = (
     "fcn.errors",
     "fcn.files",
     "fcn.lifeline",
+    "fcn.loopback",
     "fcn.machine",
     "fcn.stages.code",
     "fcn.stages.device",
