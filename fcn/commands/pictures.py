@@ -69,6 +69,8 @@ def _named(where: str) -> list[tuple[str, Path]]:
     """The pictures in one place, each with its name, or below a folder its path from there."""
     if _is_url(where):
         return [(where, Path(_url_name(where)))]
+    if not where:
+        raise InputError("a picture's name is empty, as a shell gives of a variable that isn't set")
     path = Path(where)
     if path.is_dir():
         inside = [name for name in _names_in(path) if not _RESULT.search(str(name))]

@@ -75,7 +75,7 @@ def _problem(picture: Picture, predictor: "_Predictor", *, out: Path, max_side: 
         _segment(picture, predictor, out=out, max_side=max_side)
     except (InputError, StageFailure) as error:
         return str(error)
-    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         return f"{picture.shown}: {error}"
     except Exception as error:
         if not out_of_memory(error):

@@ -137,29 +137,32 @@ def test_no_result_takes_the_name_of_a_picture_or_of_another_result(predict: Pre
 
 
 def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
-    """Text, PostScript, a typo, a result and addresses are named, the exit code is 2, and the picture is segmented."""
+    """Text, PostScript, typos, a result, what is in the way and addresses are named, code 2, a picture is segmented."""
     Path("text.jpg").write_text("not a picture", encoding="utf-8")
     Path("eps.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", encoding="utf-8")
     result = _photo(Path("a.png.FCN2-label.png"))
     _photo(Path("pics/sub/a.png"))
     Path("out").mkdir()
     Path("out/sub").write_text("a file where pics/sub has its results", encoding="utf-8")
+    Path("out/taken.png.fcn-label.png").mkdir()
     addresses = (
         "http://[::1/",
         f"http://{'a' * 70}.example/x.jpg",
         "HTTP://127.0.0.1:1/%00",
         "http://u:marked@/?marked",
     )
-    given = ("text.jpg", "eps.jpg", _photo(Path("good.png")), "typo.png", "n" * 300, result, "pics", *addresses)
-    code, said, told = predict(NET, *given, "--out", "out")
+    given = ("text.jpg", "eps.jpg", _photo(Path("good.png")), "typo.png", "", "n" * 300, result, "pics", *addresses)
+    code, said, told = predict(NET, *given, _photo(Path("taken.png")), "--out", "out")
     assert code == 2
     for name in ("text.jpg", "eps.jpg"):
         assert f"error: {name}: not a whole picture (it begins as no JPEG or PNG or" in told
     assert "typo.png: no such file or folder" in told
     assert "has the name of a result of predict; rename it, if it is a picture of yours" in told
     assert "http://127.0.0.1:1/%00 can't be fetched: Connection refused".lower() in told.lower()
-    assert "error: 10 of 11 could not be segmented; the others' results are in out" in told
+    assert "error: 12 of 13 could not be segmented; the others' results are in out" in told
     assert "error: pics/sub/a.png: [Errno 17] File exists: 'out/sub'" in told
+    assert "error: taken.png: [Errno 21] Is a directory: " in told
+    assert "error: a picture's name is empty" in told
     assert "error: http://[::1/ can't be fetched: it is no valid address" in told
     assert "marked" not in said + told
     assert Path("out/good.png.fcn-label.png").exists()
