@@ -40,7 +40,7 @@ def test_a_beginning_is_no_lock() -> None:
     assert all(map(is_torn, (b"", b"schema: '2.0'\n", b"schema: '2.0'\nstages:\n", b"a: 'b\n")))
 
 
-@pytest.mark.parametrize("left", [b"", CUT, b"schema: '2.0'\nstages:\n  code:\n"])
+@pytest.mark.parametrize("left", [b"", CUT, b"schema: '2.0'\nstages:\n  code:\n", WHOLE.partition(b"    - path")[0]])
 def test_a_torn_lock(project: Path, left: bytes) -> None:
     """It becomes the committed one; where none was committed, as of a profile of one's own, it goes: DVC can start."""
     (project / "profiles/own").mkdir(parents=True)
