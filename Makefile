@@ -53,7 +53,7 @@ environment:
 
 define install
 set -e; \
-if [ -e $(VENV) ] && { [ -L $(VENV) ] || [ ! -f $(VENV)/.installed ] || { $(moved); }; }; then \
+if [ -L $(VENV) ] || { [ -e $(VENV) ] && { [ ! -f $(VENV)/.installed ] || { $(moved); }; }; }; then \
   echo "error: make didn't make the environment $(VENV), or not in this place: move it away, and make makes one;" >&2; \
   echo "or, in yours, pip install -r requirements.lock && cp requirements.lock $(VENV)/.installed" >&2; \
   exit 1; \
