@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn.datasets import modes
+from fcn.datasets import modes, tree
 from fcn.datasets.facts import Target
 from fcn.datasets.labels import VOID
 from fcn.errors import InputError
@@ -45,7 +45,8 @@ def size(picture: Path | NDArray[Any]) -> tuple[int, int]:
             return size
     except FileNotFoundError:
         raise InputError(
-            f"{picture}: no such image; every label needs its image: the archive or folder is not whole"
+            f"{picture}: no such image; every label needs its image, as {', '.join(tree.PICTURES)}: the archive or "
+            "folder is not whole"
         ) from None
 
 

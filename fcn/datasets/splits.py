@@ -90,7 +90,7 @@ def _derive(
 def _own(name: str, entry: ImageList, dataset: Holdings) -> list[str]:
     """The dataset's own list that an entry starts from."""
     if entry.list not in dataset.lists:
-        hint = f"; {_VOC2011}" if dataset.format == "voc" else ""
+        hint = f"; {_VOC2011}" if dataset.format == "voc" and "trainval" in dataset.lists else ""  # VOC's own archive
         raise InputError(
             f"lists.{name}: dataset {entry.dataset!r} has no list {entry.list!r}; it has "
             f"{', '.join(sorted(dataset.lists)) or 'none'}{hint}"

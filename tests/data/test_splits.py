@@ -156,6 +156,9 @@ def test_a_list_that_the_dataset_has_not_is_refused() -> None:
     )
     assert "VOCtrainval_25-May-2011.tar" in message
     assert "VOC" not in refused({"a": ImageList(dataset="sbd", list="train_noval")})
+    own = {"mine": splits.Holdings(format="voc", lists={"val": []}, ids=[])}
+    with pytest.raises(InputError, match=r"dataset 'mine' has no list 'train'; it has val$"):
+        derive({"a": ImageList(dataset="mine", list="train")}, holdings=own)
 
 
 def test_an_unexpected_count_is_refused() -> None:
