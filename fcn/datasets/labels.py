@@ -50,7 +50,7 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
             if image.mode not in ("P", "L", "1", "I;16"):
                 raise InputError(
                     f"its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "
-                    "(mode P) as in VOC's SegmentationClass: take the original file, which no picture program has saved"
+                    "(mode P) as in VOC's SegmentationClass, or has each pixel's class as its grey value (mode L)"
                 )
             bits = image.tile[0].args  # as Pillow calls what it decodes; it stretches fewer bits to 0..255
             if image.mode in ("L", "1") and bits != "L":
