@@ -101,7 +101,9 @@ def _opened(origin: Path, reader: Format, part: Path) -> _Source:
         root, wanted = reader.root(members), reader.wanted(members)
         tree.check_names(wanted)
     except InputError as error:
-        raise InputError(f"{origin}: {error}") from None
+        links = [name for top, names, _ in os.walk(origin) for name in names if Path(top, name).is_symlink()]
+        left_out = f"; not followed are links to folders, such as {links[0]}: link the files" if links else ""
+        raise InputError(f"{origin}: {error}{left_out}") from None
     size = sum((folder / member).stat().st_size for member in wanted)
     room.check(part, size, what=f"the copy of {origin}")
     folders = {origin.name: folder / root}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcn.cli import main
 from fcn.datasets import formats
 from fcn.datasets import lists as list_files
 from fcn.datasets.formats import Original, voc
@@ -175,3 +176,18 @@ def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path, origin: str
     audit = json.loads((tmp_path / "data" / "tiny" / "audit" / "mine.json").read_text())
     assert list(audit["class_share"]) == ["wall", "floor", "chair"]
     assert list(audit["geometric"]["class_share"]) == ["flat", "upright"]
+
+
+def test_a_link_to_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures behind a link to their folder, into which nobody looks, are not called missing without a word of it."""
+    mine = tiny.unpack(tmp_path / "mine", tiny.voc(prefix=""))
+    (mine / "JPEGImages").rename(tmp_path / "elsewhere")
+    (mine / "JPEGImages").symlink_to(tmp_path / "elsewhere")
+    tiny.params(tmp_path, datasets={"mine": {"format": "voc", "from": "mine"}})
+    monkeypatch.chdir(tmp_path)
+    assert main(["datasets", "mine"]) == 2
+    said = capsys.readouterr().err
+    assert "error: mine: no JPEGImages/*.jpg of the masks" in said
+    assert "not followed are links to folders, such as JPEGImages: link the files" in said
