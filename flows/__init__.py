@@ -1,6 +1,9 @@
 """Prefect's flows over the graph of dvc.yaml; of fcn/ they import what needs neither torch nor a dataset."""
 
 import os
+import sys
+
+import httpx
 
 from fcn import loopback
 
@@ -8,3 +11,10 @@ from fcn import loopback
 for _name, _value in {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}.items():
     os.environ.setdefault(_name, _value)
 loopback.keep_direct()
+try:  # as Prefect's client will; it looks at every proxy, also for addresses that are asked directly
+    httpx.Client().close()
+except (ImportError, ValueError, httpx.InvalidURL) as error:
+    sys.exit(
+        f"error: a proxy that the environment names can't be used by Prefect ({error}); begin the command with "
+        "`env -u ALL_PROXY -u all_proxy`, or whichever of http_proxy, https_proxy and their likes it is"
+    )

@@ -2,6 +2,8 @@
 
 import http.server
 import os
+import subprocess
+import sys
 import threading
 
 import httpx
@@ -9,6 +11,7 @@ import pytest
 import requests
 
 from fcn.loopback import keep_direct
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("proxy", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
@@ -41,3 +44,14 @@ def test_what_went_past_the_proxy_still_does(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     keep_direct()
     assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "example.org,localhost,127.0.0.1,::1"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:marked@127.0.0.1:9", "socks://127.0.0.1:9/", "http://[::1"])
+def test_a_proxy_that_prefect_can_t_use_is_a_sentence(proxy: str) -> None:
+    """What Prefect's client ends in a traceback of, for any address, is said before a flow begins, and the way out."""
+    command, variables = [sys.executable, "-c", "import flows"], {**os.environ, "ALL_PROXY": proxy}
+    ended = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: a proxy that the environment names can't be used by Prefect (")
+    assert "`env -u ALL_PROXY -u all_proxy`" in ended.stderr
+    assert "marked" not in ended.stderr

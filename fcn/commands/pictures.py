@@ -155,6 +155,8 @@ def _answer(url: str) -> bytes | str:
                 return f"the server answers {sent.status_code}"
             content: bytes = sent.raw.read(_MOST_BYTES + 1, decode_content=False)
             return content
+    except requests.exceptions.InvalidSchema:
+        return "it leads to a kind of address, or through a kind of proxy, that can't be used here"
     except Exception as error:  # of requests, of urllib3, of the codec of host names
         if isinstance(error, ValueError):
             return "it is no valid address"

@@ -167,3 +167,10 @@ def test_a_url_that_gives_no_picture_is_named(server: str, name: str, words: str
     with pytest.raises(StageFailure, match=words) as caught:
         pictures.read(_named(f"{server}/{name}"), patience_seconds=0.5)
     assert "marked" not in str(caught.value)
+
+
+def test_a_proxy_that_can_t_be_used_is_not_called_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a SOCKS proxy, for which a package would be needed, a good address isn't called invalid."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(StageFailure, match="through a kind of proxy, that can't be used here"):
+        pictures.read(_named("http://host.invalid/x.jpg"))
