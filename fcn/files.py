@@ -95,7 +95,10 @@ def existing(path: Path) -> Path:
     """
     if path.exists():
         return path
-    raise InputError(f"{path} is missing; it is made by an earlier stage: run `dvc repro`, or `dvc pull` to fetch it")
+    raise InputError(
+        f"{path} is missing; it is made by an earlier stage: run `dvc repro`, or `dvc pull` to fetch it, with "
+        "profiles/NAME/dvc.yaml behind for another profile than the sample"
+    )
 
 
 def sha256(path: Path) -> str:
