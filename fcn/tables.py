@@ -52,7 +52,7 @@ class Grid:
         ]
         rule = ["---" if index == 0 or text in self.left else "---:" for index, text in enumerate(self.head)]
         cells = [head, rule, *self.lines]
-        return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in cells)
+        return "".join("| " + " | ".join(map(_in_markdown, line)) + " |\n" for line in cells)
 
     def latex(self, *, label: str) -> str:
         """As LaTeX that needs the package booktabs; title and note are its caption."""
@@ -65,6 +65,11 @@ class Grid:
             index=False, column_format=places, multicolumn_format="c", caption=caption, label=f"tab:{label}"
         )
         return text
+
+
+def _in_markdown(text: str) -> str:
+    """A cell, which holds what a person wrote: on one line, without what would end it or be taken for HTML."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 _LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "->": r"$\to$", UNCONFIRMED: r"$^\dagger$"}

@@ -167,7 +167,7 @@ def test_an_edit_makes_stale_what_it_can_change(workspace_done: Path, tmp_path: 
 
 @pytest.mark.slow
 def test_what_params_no_longer_has_is_set_aside(workspace_done: Path, tmp_path: Path) -> None:
-    """A removed run's results leave the folders that others read, are kept in removed/, and a later run finds none."""
+    """A removed run's results go to removed/, out of the folders that others read; a clone has nothing to do again."""
     folder = tmp_path / "project"
     shutil.copytree(workspace_done, folder, symlinks=True)
     params(removed_run)(folder)
@@ -180,6 +180,7 @@ def test_what_params_no_longer_has_is_set_aside(workspace_done: Path, tmp_path: 
     listed = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]["tables"]["deps"]
     (scores,) = [item for item in listed if item["path"].endswith("/scores")]
     assert scores["nfiles"] == 1
+    assert workspace.ran_in_a_clone(folder, tmp_path / "clone", "tables") == []
 
 
 def test_a_digest_holds_all_that_a_stage_calls(workspace_done: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 from fcn.cli import main
 from fcn.nets.structure import structure
 from fcn.paper.table import every
-from fcn.tables import numbers_digest, others
+from fcn.tables import Grid, numbers_digest, others
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = {"pixel_acc": 0.9, "mean_acc": 0.5, "mean_iu": 0.4, "fw_iu": 0.8, "images": 100, "background_mean_iu": 0.04}
@@ -166,6 +166,12 @@ def test_latex_has_the_numbers_of_the_markdown(folder: Path) -> None:
         assert [line.removesuffix(r" \\").split(" & ") for line in plain] == shown, key
         assert latex.count("{") == latex.count("}")
         assert not re.search(r"(?<!\\)[%_#]", latex.replace(rf"\label{{tab:{key}}}", ""))
+
+
+def test_a_cell_ends_neither_its_table_nor_its_page() -> None:
+    """What a person writes, as a reason, is text in Markdown too: on one line, no HTML, no further cell."""
+    grid = Grid(title="Reasons", head=["name", "why"], lines=[["pad", "small\nimages | <script>alert(1)</script>"]])
+    assert grid.markdown().splitlines()[2] == "| pad | small images \\| &lt;script>alert(1)&lt;/script> |"
 
 
 def test_a_metric_over_nothing_is_missing(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A project folder with git and DVC, in which the tiny profile's graph can run."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -48,3 +49,13 @@ def repro(folder: Path, *arguments: str, **extra: str) -> str:
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr
+
+
+def ran_in_a_clone(folder: Path, clone: Path, *targets: str) -> list[str]:
+    """The stages that `dvc repro` runs in a git clone of `folder`, as it is now, that has its results from the cache."""
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["add", "--all"], ["commit", "-q", "-m", "as it is"], ["clone", "-q", ".", str(clone)]):
+        subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
+    for options in (["cache", "dir", "--local", str(folder / ".dvc/cache")], ["checkout", "-q", *targets]):
+        subprocess.run([*DVC, *options], cwd=clone, env=environment(), check=True, capture_output=True)
+    return re.findall(r"Running stage '(.*)'", repro(clone, *targets))
