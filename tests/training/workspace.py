@@ -52,7 +52,7 @@ def repro(folder: Path, *arguments: str, **extra: str) -> str:
 
 
 def ran_in_a_clone(folder: Path, clone: Path, *targets: str) -> list[str]:
-    """The stages that `dvc repro` runs in a git clone of `folder`, as it is now, that has its results from the cache."""
+    """What `dvc repro` runs in a git clone of `folder`, as it is now, which takes its results from the same cache."""
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
     for command in (["add", "--all"], ["commit", "-q", "-m", "as it is"], ["clone", "-q", ".", str(clone)]):
         subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
