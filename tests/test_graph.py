@@ -1,5 +1,6 @@
 """The graph in dvc.yaml: it runs whole and once, it expands for every profile, and it names what its stages read."""
 
+import dataclasses
 import importlib
 import json
 import re
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from fcn.cli import stage_names
-from fcn.config import load
+from fcn.config import Config, load
 from tests.training import tiny, tracing, workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,6 +103,15 @@ def test_the_graph_expands_for_every_profile(folder: Path) -> None:
         assert all(out.startswith(f"data/{config.profile}/") for out in outs)
         known = {*config.archives, *config.datasets, *config.weights, *config.classifiers, *config.nets, *config.runs}
         assert "@" not in stage.name or stage.name.split("@")[1] in known
+
+
+def test_no_stage_names_a_parameter_that_may_be_left_out() -> None:
+    """DVC stops, after everything was trained, at a parameter that isn't there: a short params.yaml has few."""
+    optional = {item.name for item in dataclasses.fields(Config) if item.default_factory is not dataclasses.MISSING}
+    assert "departures" in optional
+    for name, stage in GRAPH.items():
+        named = {key for entry in stage.get("params", ()) for keys in entry.values() for key in keys or ()}
+        assert not named & optional, name
 
 
 def test_plots_have_every_loss(workspace_done: Path) -> None:
