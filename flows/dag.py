@@ -12,6 +12,7 @@ from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]  # D
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
+from fcn.commands.mend import WITHOUT_GIT
 from fcn.errors import InputError, StageFailure
 
 SAMPLE = "sample"
@@ -68,7 +69,9 @@ def opened(*, remote: str | None = None) -> Iterator[Repo]:
         with Repo(".", config=config, _wait_for_lock=True) as repo:
             yield repo
     except DvcException as error:
-        raise StageFailure(f"DVC can't read the project: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split())
+        advice = f"; {WITHOUT_GIT}" if said.endswith("is not a git repository") else ""
+        raise StageFailure(f"DVC can't read the project: {said}{advice}") from error
 
 
 def stages(profile: str) -> list[Stage]:

@@ -22,6 +22,7 @@ REPOSITORY = Path(".dvc/tmp/lock")
 """Held by flock, so a dead holder's is free again, whatever number stands in it."""
 RWLOCK = Path(".dvc/tmp/rwlock")
 """A JSON of the paths that are being read or written, each with a process and its command."""
+WITHOUT_GIT = "a copy without .git, such as a ZIP, wants `dvc config --local core.no_scm true`, once"
 _RWLOCK_GUARD = Path(".dvc/tmp/rwlock.lock")
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: 30 ms instead of 0.6 s
 

@@ -1,5 +1,6 @@
 """The flows' view of the graph is DVC's own."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fcn.errors import InputError
+from fcn.errors import InputError, StageFailure
 from flows import dag
 from tests.doors.conftest import STAGES, Project
 
@@ -48,6 +49,18 @@ def test_every_profile_has_the_same_kinds_of_stages(repository: Path, monkeypatc
         params = yaml.safe_load(dag.params(profile).read_text(encoding="utf-8"))
         empty = {kind for kind in every if not params.get(kind, True)}
         assert {stage.kind for stage in dag.stages(profile)} == every - empty, profile
+
+
+def test_a_copy_without_git_is_told_what_dvc_wants(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a ZIP a flow says the one command that is needed, and after it reads the graph."""
+    folder = project(dict(STAGES))
+    monkeypatch.chdir(folder)
+    shutil.rmtree(folder / ".git")
+    with pytest.raises(StageFailure, match=r"is not a git repository; .* wants `dvc config --local core.no_scm true`"):
+        dag.stages("sample")
+    config = ["config", "--local", "core.no_scm", "true"]
+    subprocess.run([sys.executable, "-m", "dvc", *config], check=True, capture_output=True)
+    assert [stage.name for stage in dag.stages("sample")] == ["a", "b", "c", "end"]
 
 
 def test_what_needs_a_stale_stage_is_stale(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from fcn.commands.checks import lock_entries
 from fcn.commands.checks.dvc_locks import is_held
 from fcn.commands.checks.finding import Finding, python, some
-from fcn.commands.mend import REPOSITORY
+from fcn.commands.mend import REPOSITORY, WITHOUT_GIT
 from fcn.config import Config
 from fcn.errors import StageFailure
 from fcn.files import exclusive, write_text
@@ -35,7 +35,9 @@ def check(config: Config) -> list[Finding]:
         return [Finding("graph", "skipped", "a dvc is at work here and holds the lock: ask again when it is done")]
     if answer.returncode:
         message = f"dvc status {pipeline} fails: {' '.join(answer.stderr.split())[-300:] or 'no answer'}"
-        return [Finding("graph", "broken", message, "mend what it names, or restore it with git")]
+        without_git = "is not a git repository" in answer.stderr
+        cure = WITHOUT_GIT if without_git else "mend what it names, or restore it with git"
+        return [Finding("graph", "broken", message, cure)]
     found, repro = [], "dvc repro" if pipeline.name == str(pipeline) else f"dvc repro {pipeline}"
     if not changed:
         found.append(Finding("graph", "ok", "every stage is up to date, and the cache has all results"))
