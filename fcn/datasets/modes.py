@@ -48,6 +48,8 @@ def opened(
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = f"it begins as no {' or '.join(formats)} does"
+        if isinstance(error, MemoryError):  # of many pixels, or of a damaged header
+            reason = "what it asks for is more memory than there is"
         raise InputError(f"{called}: not a whole picture ({reason}); {remedy}") from None
 
 

@@ -119,3 +119,11 @@ def test_frames_are_counted(tmp_path: Path) -> None:
     for name, count in (("a.gif", 2), ("a.jpg", 1)):
         with modes.opened(tmp_path / name) as opened:
             assert modes.frames(opened) == count
+
+
+def test_a_picture_that_wants_more_memory_is_told_so(tmp_path: Path) -> None:
+    """Whether it has many pixels or a damaged header that says so: the advice is the picture's, not the machine's."""
+    Image.fromarray(NOISE[:, :, :3]).save(tmp_path / "a.png")
+    words = r"a\.png: not a whole picture \(what it asks for is more memory than there is\); save it anew"
+    with pytest.raises(InputError, match=words), modes.opened(tmp_path / "a.png"):
+        raise MemoryError
