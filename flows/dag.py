@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]  # DVC ships no types
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+from dvc.lock import LockError  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
 from fcn.commands.mend import WITHOUT_GIT
@@ -68,6 +69,10 @@ def opened(*, remote: str | None = None) -> Iterator[Repo]:
     try:
         with Repo(".", config=config, _wait_for_lock=True) as repo:
             yield repo
+    except LockError as error:
+        busy = " ".join(str(error).split()).partition(" If there are no processes")[0]
+        message = f"another `dvc` is at work in this project: start this again when it is done ({busy})"
+        raise StageFailure(message) from error
     except DvcException as error:
         said = " ".join(str(error).split())
         advice = f"; {WITHOUT_GIT}" if said.endswith("is not a git repository") else ""

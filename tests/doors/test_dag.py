@@ -1,5 +1,6 @@
 """The flows' view of the graph is DVC's own."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from fcn.errors import InputError, StageFailure
+from fcn.files import write_json
 from flows import dag
 from tests.doors.conftest import STAGES, Project
 
@@ -72,3 +74,15 @@ def test_what_needs_a_stale_stage_is_stale(project: Project, monkeypatch: pytest
     assert dag.stale("sample") == set()
     (folder / "b.txt").write_text("changed", encoding="utf-8")
     assert dag.stale("sample") == {"b", "c", "end"}
+
+
+def test_another_dvc_at_work_is_to_be_waited_for(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another living DVC holds is told as that, not as a broken project, and without DVC's advice to remove it."""
+    folder = project(dict(STAGES))
+    monkeypatch.chdir(folder)
+    holder = {"pid": os.getpid(), "cmd": "dvc repro"}
+    write_json(folder / ".dvc/tmp/rwlock", {"write": {str(folder / "a.txt"): holder}, "read": {}})
+    with pytest.raises(StageFailure, match=r"another `dvc` is at work .*: start this again when it is done") as failure:
+        dag.stale("sample")
+    assert str(os.getpid()) in str(failure.value)
+    assert "manually remove" not in str(failure.value)
