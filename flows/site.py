@@ -5,6 +5,7 @@ For a first try, and for a machine of one's own. On a site each of these runs by
 
 import argparse
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -176,11 +177,17 @@ def _explain(api: str, *, pools: Sequence[str]) -> None:
     waits = "" if "gpu" in pools else "; no GPU is visible here, so what is deployed to the pool gpu waits"
     _say(f"Prefect: {api.removesuffix('/api')}   workers: {' and '.join(pools)}{waits}")
     _say("In another terminal, in this folder:")
-    if "NO_PROXY" in os.environ:  # a proxy is set, and is asked for this machine's own server, too
-        _say(f"  export NO_PROXY={os.environ['NO_PROXY']}")
-    _say(f"  export PREFECT_API_URL={api}")
-    _say(f"  {Path(sys.executable).parent / 'prefect'} deployment run reproduce/sample --watch")
+    for line in in_another_terminal(api):
+        _say(f"  {line}")
     _say("Ctrl-C ends all of it; what was trained until then is kept.")
+
+
+def in_another_terminal(api: str) -> Iterator[str]:
+    """What a person pastes there to start a run, whatever characters this folder's path has."""
+    if "NO_PROXY" in os.environ:  # a proxy is set, and is asked for this machine's own server, too
+        yield f"export NO_PROXY={os.environ['NO_PROXY']}"
+    yield f"export PREFECT_API_URL={api}"
+    yield f"{shlex.quote(str(Path(sys.executable).parent / 'prefect'))} deployment run reproduce/sample --watch"
 
 
 def _say(line: str) -> None:

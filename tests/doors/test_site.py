@@ -1,6 +1,7 @@
 """`make worker`: one command from nothing to a run, and nothing left of it after Ctrl-C."""
 
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows import site
 from tests.conftest import ROOT
 from tests.doors import resumable
 from tests.doors.conftest import Project, quiet
@@ -77,6 +79,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, training: Training) -> Iterat
     made = Home(tmp_path_factory.mktemp("home"), training.folder)
     yield made
     made.end()
+
+
+def test_what_is_to_be_pasted_is_one_command_wherever_the_project_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell reads the path of Prefect's command as one word, spaces and all."""
+    monkeypatch.setattr(sys, "executable", "/home/a b's/project/.venv/bin/python")
+    *_, last = site.in_another_terminal("http://127.0.0.1:4200/api")
+    assert shlex.split(last)[:2] == ["/home/a b's/project/.venv/bin/prefect", "deployment"]
 
 
 def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Training) -> None:
