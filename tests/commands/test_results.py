@@ -10,6 +10,7 @@ import pytest
 from fcn.commands.checks import cache, dvc_graph
 from fcn.commands.checks.finding import Finding
 from fcn.config import Config, load
+from fcn.files import write_json
 from tests.commands.healthy import DVC
 from tests.conftest import ROOT
 
@@ -130,3 +131,11 @@ def test_a_stage_that_was_run_by_hand_is_no_damage(config: Config, way: str) -> 
     dvc(*{"commit": ("commit", "--force", "train"), "repro": ("repro", "-q")}[way])
     assert NET.read_text(encoding="utf-8") == ("by hand" if way == "commit" else "weights\n")
     assert found(dvc_graph.check(config), "graph").state == "ok"
+
+
+def test_a_graph_that_another_dvc_is_making_is_not_broken(config: Config) -> None:
+    """While a stage runs, DVC holds its outputs alone: the graph can't be looked at, which is no fault."""
+    writer = {"pid": os.getpid(), "cmd": "dvc repro"}
+    write_json(Path(".dvc/tmp/rwlock"), {"write": {str(NET.absolute()): writer}, "read": {}})
+    graph = found(dvc_graph.check(config), "graph")
+    assert (graph.state, "ask again when it is done" in graph.message) == ("skipped", True)

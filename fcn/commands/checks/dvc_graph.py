@@ -31,8 +31,9 @@ def check(config: Config) -> list[Finding]:
         return [Finding("graph", "broken", "dvc status gave no answer", "look at the locks above")]
     except ValueError:
         answer.returncode = answer.returncode or 1
-    if answer.returncode and is_held(REPOSITORY):
-        return [Finding("graph", "skipped", "a dvc is at work here and holds the lock: ask again when it is done")]
+    if answer.returncode and (is_held(REPOSITORY) or "is being blocked by" in answer.stderr):
+        message = "a dvc is at work here and holds one of the locks above: ask again when it is done"
+        return [Finding("graph", "skipped", message)]
     if answer.returncode:
         message = f"dvc status {pipeline} fails: {' '.join(answer.stderr.split())[-300:] or 'no answer'}"
         without_git = "is not a git repository" in answer.stderr
