@@ -21,7 +21,9 @@ reproduce: environment
 
 # MLflow over the papers' tables, filled first where its database is gone. `make ui PORT=5001` where 5000 is taken.
 PORT ?= 5000
+taken = error: port $(PORT) can't be used; choose another: make ui PORT=5001
 ui: environment
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { echo "$(taken)" >&2; exit 1; }
 	@test -e mlflow.db || MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT) --workers 1
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,15 @@ def test_what_make_did_not_make_is_named(checkout: Path, whose: str) -> None:
     assert ended.returncode != 0
     assert "error: make didn't make the environment .venv" in ended.stderr
     assert "no-such-package" not in ended.stderr
+
+
+def test_a_taken_port_is_told_with_the_command_for_another(checkout: Path) -> None:
+    """`make ui` doesn't leave it to MLflow, which ends as if all were well; a free port goes on to MLflow."""
+    (checkout / ".venv/.installed").write_text(LOCK)
+    (checkout / "mlflow.db").touch()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        command = ["make", "ui", f"PORT={other.getsockname()[1]}"]
+        taken = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    free = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    assert (taken.returncode, "choose another: make ui PORT=5001" in taken.stderr) == (2, True)
+    assert "choose another" not in free.stderr  # but that there is no MLflow here
