@@ -233,11 +233,7 @@ def value_77() -> bytes:
         ("cls/2009_000005.mat", value_77(), "2009_000005: the label has the value 77 in 1 pixels; allowed are 0..20"),
         ("img/2009_000005.jpg", tiny.jpeg((10, 9)), "the label has 12x9 pixels, its image"),
         ("img/2009_000005.jpg", tiny.jpeg()[:-100], "not a whole picture"),
-        (
-            "img/2009_000005.jpg",
-            None,
-            "img/2009_000005.jpg: no such image; every label needs its image, as .jpg, .jpeg, ",
-        ),
+        ("img/2009_000005.jpg", None, "2009_000005.jpg: no such image; every label needs its image, as .jpg, .jpeg, "),
     ],
 )
 def test_a_bad_label_stops_the_stage(

@@ -83,9 +83,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, training: Training) -> Iterat
 
 def test_what_is_to_be_pasted_is_one_command_wherever_the_project_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell reads the path of Prefect's command as one word, spaces and all."""
-    monkeypatch.setattr(sys, "executable", "/home/a b's/project/.venv/bin/python")
+    monkeypatch.setattr(sys, "executable", "/srv/a b's/project/.venv/bin/python")
     *_, last = site.in_another_terminal("http://127.0.0.1:4200/api")
-    assert shlex.split(last)[:2] == ["/home/a b's/project/.venv/bin/prefect", "deployment"]
+    assert shlex.split(last)[:2] == ["/srv/a b's/project/.venv/bin/prefect", "deployment"]
 
 
 def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Training) -> None:
