@@ -23,6 +23,7 @@ def tree(healthy_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     root = Path(shutil.copytree(healthy_once, tmp_path / "project"))
     for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "FCN_DEVICE", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "no-prefect"))  # where a developer's own may name a server
     monkeypatch.chdir(root)
     return root
 

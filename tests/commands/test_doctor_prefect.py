@@ -138,9 +138,18 @@ def test_artifacts_are_compared(config: Config, api: str) -> None:
     assert "flows.reproduce report" in found.cure
 
 
-def test_a_server_that_is_away(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is configured and doesn't answer is broken, in one sentence with its address."""
-    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+@pytest.mark.parametrize("named", ["in the environment", "by prefect config set"])
+def test_a_server_that_is_away(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    """A server that is configured, either way, and doesn't answer is broken, in one sentence with its address."""
+    url = f"http://127.0.0.1:{free_port()}/api"
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
+    if named == "in the environment":
+        monkeypatch.setenv("PREFECT_API_URL", url)
+    else:
+        own = f'active = "own"\n\n[profiles.own]\nPREFECT_API_URL = "{url}"\n'
+        (tmp_path / "profiles.toml").write_text(own, encoding="utf-8")
     (found,) = prefect_server.check(config)
     assert found.state == "broken"
-    assert "127.0.0.1" in found.message
+    assert url in found.message

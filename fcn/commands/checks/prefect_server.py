@@ -2,8 +2,10 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -25,8 +27,8 @@ _AGAIN = Retry(
 
 
 def check(config: Config) -> Iterator[Finding]:
-    """Ask the server that the environment names for its runs, its workers and its artifacts."""
-    url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+    """Ask the server that the environment or Prefect's profile names for its runs, its workers and its artifacts."""
+    url = _setting("PREFECT_API_URL").rstrip("/")
     if not url:
         message = "no server configured (PREFECT_API_URL isn't set): flows run by themselves"
         yield Finding("prefect runs", "skipped", message)
@@ -37,14 +39,27 @@ def check(config: Config) -> Iterator[Finding]:
         yield _artifacts(url, config)
     except (requests.RequestException, KeyError, TypeError, ValueError) as error:
         message = f"{url} gives no answer ({type(error).__name__}): a flow would fail there"
-        cure = "start the server, set PREFECT_API_URL to one that runs, or unset it"
+        unset = "unset it (`prefect config unset PREFECT_API_URL`, where `config set` did it)"
+        cure = f"start the server, set PREFECT_API_URL to one that runs, or {unset}"
         yield Finding("prefect runs", "broken", message, cure)
+
+
+def _setting(name: str) -> str:
+    """What the environment says, else what `prefect config set` wrote into the active profile."""
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    try:
+        text = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").read_text(encoding="utf-8")
+        written = tomllib.loads(text)
+        profile = written["profiles"][os.environ.get("PREFECT_PROFILE") or written["active"]]
+    except (OSError, ValueError, KeyError, TypeError):  # none is written, or Prefect itself will complain
+        profile = {}
+    return os.environ.get(name) or str(profile.get(name, ""))
 
 
 def ask(url: str, path: str, **body: object) -> Any:
     """POST `body`; raises requests.RequestException, also for an answer that is no JSON."""
-    key = os.environ.get("PREFECT_API_KEY", "")
-    user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    key = _setting("PREFECT_API_KEY")
+    user, _, password = _setting("PREFECT_API_AUTH_STRING").partition(":")
     with requests.Session() as session:
         session.mount("http", HTTPAdapter(max_retries=_AGAIN))
         session.headers.update({"Authorization": f"Bearer {key}"} if key else {})
