@@ -100,7 +100,10 @@ def _net_file(net: str, config: Config) -> Path:
         if not path.is_file():
             raise InputError(f"{path}: no such checkpoint; give a run's name, or the path of a .pt file")
         return path
-    config.run(net)
+    try:
+        config.run(net)
+    except InputError as error:
+        raise InputError(f"{error}; another profile's runs are those of --params profiles/NAME/params.yaml") from None
     return existing(Places(config).net(net))
 
 

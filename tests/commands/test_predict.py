@@ -189,6 +189,7 @@ def test_it_says_what_the_net_learned_from(predict: Predict) -> None:
     [
         (("voc-fcn9s", "good.png"), FINER),
         (("none.pt", "good.png"), "no such checkpoint"),
+        (("none", "good.png"), "another profile's runs are those of --params profiles/NAME/params.yaml"),
         (("data/none.pth", "good.png"), "no such checkpoint"),
         (("depth.pt", "good.png"), "takes depth; predict has pictures alone"),
         (("weights.pt", "good.png"), "not a trained run"),
