@@ -5,10 +5,12 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,27 @@ def post(api: str, path: str, **body: object) -> Any:
 
 def _finding(config: Config, name: str) -> Finding:
     return next(found for found in prefect_server.check(config) if found.name == name)
+
+
+def test_a_busy_server_is_asked_again() -> None:
+    """A server that says 503, as Prefect's does while its sqlite is locked, is asked again before it is called away."""
+    answers = [503, 503, 200]
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(answers.pop(0))
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert prefect_server.ask(f"http://127.0.0.1:{server.server_port}", "flow_runs/filter") == []
+        server.shutdown()
+    assert answers == []
 
 
 def test_a_zombie(config: Config, api: str, home: Path) -> None:

@@ -61,7 +61,8 @@ def ask(url: str, path: str, **body: object) -> Any:
     key = _setting("PREFECT_API_KEY")
     user, _, password = _setting("PREFECT_API_AUTH_STRING").partition(":")
     with requests.Session() as session:
-        session.mount("http", HTTPAdapter(max_retries=_AGAIN))
+        for scheme in ("http://", "https://"):  # written out: of the adapters the one with the longest prefix is taken
+            session.mount(scheme, HTTPAdapter(max_retries=_AGAIN))
         session.headers.update({"Authorization": f"Bearer {key}"} if key else {})
         answer = session.post(f"{url}/{path}", json=body, auth=(user, password) if user else None, timeout=_SECONDS)
         answer.raise_for_status()
