@@ -13,7 +13,7 @@ from tests.training import processes, tiny
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Whole trainings, and what needs a remote, which have tests of their own (tests/training, tests/remotes).
-ELSEWHERE = {"repro", "repro evaluate@voc-fcn8s-vgg16", "exp run", "exp run --temp"}
+ELSEWHERE = {"repro", "repro evaluate@voc-fcn8s-vgg16", "repro profiles/mine/dvc.yaml", "exp run", "exp run --temp"}
 WITH_REMOTE = re.compile(r"[A-Z<]|^push|^pull")
 SEVERAL = (
     "import sys, shlex; from dvc.cli import main\nfor line in sys.stdin: print('exit code', main(shlex.split(line)))"
