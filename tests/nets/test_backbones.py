@@ -1,10 +1,5 @@
 """Surgery loses nothing: classifiers, their trunks and their fully convolutional forms compute one function."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import torchvision
@@ -81,24 +76,6 @@ def test_full_size_classifiers_are_torchvisions(architecture: str) -> None:
     theirs.load_state_dict(ours.state_dict(), assign=True)
     with torch.inference_mode():
         close(ours(images(1, PUBLISHED_PX)), theirs.eval()(images(1, PUBLISHED_PX)))
-
-
-def test_a_backbone_leaves_torchvision_to_others(repository: Path) -> None:
-    """A backbone without batch normalisation needs no compiler; whoever imports torchvision later has it whole."""
-    program = """
-import sys
-from fcn.nets import backbones
-for name in ("alexnet", "vgg16"):
-    backbones.load(name).classifier(width=0.1, fc=8, input_px=224, classes=5)
-assert not {"torchvision", "torch._dynamo"} & set(sys.modules), "a second of every stage"
-import torchvision
-assert torchvision.ops.nms and torchvision.models.VGG is not vars(backbones.load("vgg16"))["VGG"]
-"""
-    environment = {**os.environ, "PYTHONPATH": str(repository)}
-    ended = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize(("architecture", "window_px"), [("alexnet", 355), ("vgg16", 404)])

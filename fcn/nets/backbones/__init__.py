@@ -6,12 +6,6 @@ convolutional, and `dense(classifier)`, the trunk with the classifier's own last
 
 import importlib
 import pkgutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
-from pathlib import Path
-from types import ModuleType
 from typing import Protocol, cast
 
 from torch import nn
@@ -45,36 +39,4 @@ def load(name: str) -> BackboneModule:
     """The module of the architecture called `name`."""
     if name not in names():
         raise InputError(f"backbone architecture {name!r} is unknown; there are {', '.join(names())}")
-    with _few_of_torchvision():
-        return cast(BackboneModule, importlib.import_module(f"{__name__}.{name}"))
-
-
-_few: dict[str, ModuleType] = {}
-
-
-@contextmanager
-def _few_of_torchvision() -> Iterator[None]:
-    """Let `torchvision.models.NAME` be imported without all else that torchvision's packages import.
-
-    That is its operators for boxes, and with these torch's compiler: 1.2 s of the 3 s that a stage took to start.
-    Whoever else imports torchvision has it whole.
-    """
-    whole = _taken_out()
-    if not _few:
-        spec = find_spec("torchvision")
-        assert spec is not None
-        assert spec.submodule_search_locations is not None
-        for name in ("torchvision", "torchvision.models"):
-            _few[name] = ModuleType(name)
-            _few[name].__path__ = [str(Path(*spec.submodule_search_locations, *name.split(".")[1:]))]
-    sys.modules.update(_few)
-    try:
-        yield
-    finally:
-        _few.update(_taken_out())
-        sys.modules.update(whole)
-
-
-def _taken_out() -> dict[str, ModuleType]:
-    names = [name for name in sys.modules if name.partition(".")[0] == "torchvision"]
-    return {name: sys.modules.pop(name) for name in names}
+    return cast(BackboneModule, importlib.import_module(f"{__name__}.{name}"))

@@ -16,7 +16,7 @@ _POOL3, _POOL4 = 16, 23
 def classifier(*, width: float, fc: int, input_px: int, classes: int) -> nn.Module:
     """N 3 input_px input_px -> N classes."""
     with torch.device("meta"):
-        net = vgg16(init_weights=False)  # its own draws on "meta" would import torch's compiler
+        net = vgg16(init_weights=False)  # materialise draws
         narrow(net.features, width=width)
         channels, side = features_size(net.features, input_px=input_px)
         net.avgpool = nn.Identity()
