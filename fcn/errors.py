@@ -1,4 +1,4 @@
-"""The two errors that are shown to people as a sentence, without a traceback and without anybody's password."""
+"""The two errors shown to people as a sentence: no traceback, nobody's password, nothing that a terminal acts on."""
 
 import re
 
@@ -12,6 +12,12 @@ def without_secrets(text: str) -> str:
     return _QUERY.sub(r"\1...", _USER.sub("", text))
 
 
+def _told(message: str) -> str:
+    """Without secrets, and with what damaged or hostile names bring along escaped: colours, bells, NUL."""
+    seen = (sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in message)
+    return without_secrets("".join(seen))
+
+
 class InputError(ValueError):
     """Something that a person gave is wrong: a flag, a parameter, a file. Exit code 2.
 
@@ -19,7 +25,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(without_secrets(message))
+        super().__init__(_told(message))
 
 
 class StageFailure(RuntimeError):
@@ -29,5 +35,5 @@ class StageFailure(RuntimeError):
     """
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__(without_secrets(message))
+        super().__init__(_told(message))
         self.exit_code = exit_code

@@ -21,3 +21,11 @@ def test_no_address_tells_its_secrets(text: str, told: str) -> None:
     assert without_secrets(text) == told
     for error in (InputError(text), StageFailure(text)):
         assert str(error) == told
+
+
+def test_no_message_steers_the_terminal() -> None:
+    """Control characters and odd bytes of a file's name are told as escapes; lines and other alphabets stay."""
+    text = "no \x1b[31mred\x1b[0m, \r, NUL \0, \udc80 or \u202etfel;\n  naïve 名前 stay"
+    told = "no \\x1b[31mred\\x1b[0m, \\r, NUL \\x00, \\udc80 or \\u202etfel;\n  naïve 名前 stay"
+    for error in (InputError(text), StageFailure(text)):
+        assert str(error) == told
