@@ -1,8 +1,9 @@
 """What a line of params.yaml may say, section by section."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from fcn.shape import STRICT, Backbone, Count, Name, Positive
@@ -10,6 +11,24 @@ from fcn.shape import STRICT, Backbone, Count, Name, Positive
 Preset = Literal["imagenet", "inception", "caffe", "sample"]  # fcn/nets/preprocessing.py has what they are
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+_CLASS = re.compile(r"[\w()'&+./-]+( [\w()'&+./-]+)*")  # what stands in a table's cell as it is
+
+
+def _class_names(given: object) -> tuple[str, ...]:
+    """Names of classes, as many as a label of 8 bits can tell apart beside void, each once."""
+    if not isinstance(given, list | tuple):
+        raise ValueError("write the names in the order of the labels' values, such as [background, cat, dog]")
+    for name in given:
+        if not isinstance(name, str) or not _CLASS.fullmatch(name) or len(name) > 40:
+            raise ValueError(
+                f"{name!r} is no name of a class: at most 40 letters, digits and blanks, in quotation marks where YAML "
+                "has another meaning for it, as for 7 and yes"
+            )
+        if given.count(name) > 1:
+            raise ValueError(f"{name!r} stands {given.count(name)} times; each class has a name of its own")
+    if not 2 <= len(given) <= 255:
+        raise ValueError(f"{len(given)} names; a net tells apart 2 to 255 classes, whose values in labels are 0..254")
+    return tuple(given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -45,10 +64,12 @@ class Dataset:
     """Pictures and labels: a module of fcn/datasets/formats reads them from an archive or a folder.
 
     `from_` is the folder of a fetched archive, data/<profile>/archives/NAME, or a person's own archive or folder.
+    `classes` are named in the order of the labels' values; without them they are the format's own.
     """
 
     format: Name
     from_: Annotated[str, Field(validation_alias="from")]
+    classes: Annotated[tuple[str, ...], BeforeValidator(_class_names)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

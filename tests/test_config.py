@@ -85,6 +85,24 @@ def test_unknown_names_are_answered_with_known_ones(place: str, value: object, s
     assert said in refused((place, value))
 
 
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (4, "write the names in the order of the labels' values, such as [background, cat, dog], found 4"),
+        (["sky", 7], "7 is no name of a class: at most 40 letters, digits and blanks, in quotation marks where YAML"),
+        (["sky", True], "True is no name of a class"),
+        (["sky", "a|b"], "'a|b' is no name of a class"),
+        (["sky", ""], "'' is no name of a class"),
+        (["sky", "tree", "sky"], "'sky' stands 2 times; each class has a name of its own"),
+        (["sky"], "1 names; a net tells apart 2 to 255 classes, whose values in labels are 0..254"),
+        ([str(number) for number in range(300)], "300 names; a net tells apart 2 to 255 classes"),
+    ],
+)
+def test_class_names_are_names(classes: object, said: str) -> None:
+    """What can't be the names of classes is said in a sentence, with what to write."""
+    assert refused(("datasets.sbd.classes", classes)).startswith(f"datasets.sbd.classes: {said}")
+
+
 @pytest.mark.parametrize("ask", [Config.run, Config.archive, Config.dataset, Config.classifier])
 def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
     """Asking for a run, archive, dataset or classifier that there isn't names those there are."""

@@ -15,6 +15,7 @@ from PIL import Image
 from fcn.datasets import audit, labels
 from fcn.datasets import lists as list_files
 from fcn.datasets.audit import Audited
+from fcn.datasets.facts import Target
 from fcn.datasets.formats import Format, Original
 from fcn.errors import InputError
 from fcn.files import sha256
@@ -22,24 +23,27 @@ from fcn.files import sha256
 _NAMED = 3  # offenders that a message names
 
 Folders = Mapping[str, Path]
+Targets = Mapping[str, Target]
 Place = Callable[[Path, Path], object]  # brings a picture's file from where it is to where it shall be
 
 
-def convert(reader: Format, folders: Folders, out: Path, *, place: Place, step: Callable[[], object]) -> list[Audited]:
+def convert(
+    reader: Format, folders: Folders, out: Path, *, targets: Targets, place: Place, step: Callable[[], object]
+) -> list[Audited]:
     """Write <input>/<id>.* and <target>/<id>.png below `out`; return what the audit of each gave.
 
-    `step` is called after each picture. Raises InputError where labels or pictures are refused; the message names up
-    to three of them.
+    `targets` has the classes that labels may hold; `step` is called after each picture. Raises InputError where labels
+    or pictures are refused; the message names up to three of them.
     """
     ids = reader.ids(folders)
     if not ids:
         raise InputError("there is no label in it")
-    for name in (*reader.INPUTS, *reader.TARGETS):
+    for name in (*reader.INPUTS, *targets):
         (out / name).mkdir()
     audited: list[Audited] = []
     offenders: list[str] = []
     with ThreadPoolExecutor(2) as pool:  # PNG and JPEG are coded outside of Python's lock
-        for result in pool.map(partial(_one, reader, folders, out, place), ids):
+        for result in pool.map(partial(_one, reader, folders, out, place, targets), ids):
             if isinstance(result, InputError):
                 offenders.append(str(result))
             else:
@@ -80,11 +84,13 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _one(reader: Format, folders: Folders, out: Path, place: Place, image_id: str) -> Audited | InputError:
+def _one(
+    reader: Format, folders: Folders, out: Path, place: Place, targets: Targets, image_id: str
+) -> Audited | InputError:
     """Convert one picture, if nothing is wrong with it."""
     try:
         original = reader.read(folders, image_id)
-        audited = _audited(reader, original, image_id)
+        audited = _audited(original, image_id, inputs=reader.INPUTS, targets=targets)
     except InputError as error:
         return error
     for name, picture in original.inputs.items():
@@ -93,13 +99,13 @@ def _one(reader: Format, folders: Folders, out: Path, place: Place, image_id: st
         else:
             _write_input(picture, out / name / image_id)
     for name, label in original.labels.items():
-        labels.write(label, path=out / name / f"{image_id}.png", colours=reader.TARGETS[name].palette)
+        labels.write(label, path=out / name / f"{image_id}.png", colours=targets[name].palette)
     return audited
 
 
-def _audited(reader: Format, original: Original, image_id: str) -> Audited:
-    assert list(original.inputs) == list(reader.INPUTS)
-    assert list(original.labels) == list(reader.TARGETS)
+def _audited(original: Original, image_id: str, *, inputs: Mapping[str, int], targets: Targets) -> Audited:
+    assert list(original.inputs) == list(inputs)
+    assert list(original.labels) == list(targets)
     sizes = {name: audit.size(picture) for name, picture in original.inputs.items()}
     pixels = {}
     for target, label in original.labels.items():
@@ -107,10 +113,10 @@ def _audited(reader: Format, original: Original, image_id: str) -> Audited:
             picture = original.inputs[name]
             pixels[target] = audit.check(
                 label,
-                name=image_id if len(reader.TARGETS) == 1 else f"{image_id}, {target}",
+                name=image_id if len(targets) == 1 else f"{image_id}, {target}",
                 size=size,
                 picture=str(picture) if isinstance(picture, Path) else name,
-                classes=len(reader.TARGETS[target].classes),
+                classes=len(targets[target].classes),
             )
     return Audited(height=size[0], width=size[1], pixels=pixels)
 

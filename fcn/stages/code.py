@@ -54,15 +54,32 @@ def run(config: Config, name: str | None) -> None:
 
 
 def _check(config: Config) -> None:
-    """Say what is wrong before anything is downloaded or trained: a missing reason, heads that the labels don't fit.
+    """Say what is wrong before anything is downloaded or trained: a missing reason, classes that don't fit.
 
     Raises InputError.
     """
     departures.check(config)
+    known = {name: formats.targets(entry) for name, entry in config.datasets.items()}
     for name, run in config.runs.items():
+        heads, trained_on = config.net(name).heads, run.train.dataset
         for ref in (run.train, run.val):
-            known = formats.load(config.dataset(ref.dataset).format).TARGETS
-            facts.of_heads(config.nets[run.net].heads, known, dataset=ref.dataset, where=f"runs.{name}.net")
+            try:
+                facts.of_heads(heads, known[ref.dataset], dataset=ref.dataset, where=f"runs.{name}.net")
+            except InputError as error:
+                own = (
+                    ""
+                    if config.dataset(ref.dataset).classes
+                    else f", or name its own as datasets.{ref.dataset}.classes"
+                )
+                raise InputError(f"{error}{own}") from None
+        started_on = [] if run.parent is None else [config.run(run.parent).train.dataset]
+        for other in (run.val.dataset, *started_on):
+            for target in heads.keys() & known[other].keys():
+                if known[other][target].classes != known[trained_on][target].classes:
+                    raise InputError(
+                        f"runs.{name}: {other!r} and {trained_on!r} name other classes for {target!r}, so that what is "
+                        "learned on one says nothing on the other; write the same `classes` for both under datasets"
+                    )
 
 
 def stages(config: Config) -> Iterator[tuple[str, str | None]]:

@@ -24,7 +24,7 @@ def run(config: Config, name: str | None) -> None:
     if name is None:
         raise InputError(f"which dataset? add its name; known are: {', '.join(config.datasets)}")
     entry, places = config.dataset(name), Places(config)
-    reader = formats.load(entry.format)
+    reader, targets = formats.load(entry.format), formats.targets(entry)
     origin = manifests.archive_file(Path(entry.from_))
     if not manifests.is_archives_folder(Path(entry.from_)):
         _check_pin(name, origin)
@@ -34,8 +34,10 @@ def run(config: Config, name: str | None) -> None:
             ids = reader.ids(source.folders)
             doubts = convert.write_lists(reader.lists(source.folders), ids=ids, out=part)
             with tqdm(total=len(ids), desc=f"datasets {name}", disable=None) as bar:
-                audited = convert.convert(reader, source.folders, part, place=source.place, step=bar.update)
-            doubts += audit.judge(dict(zip(ids, audited, strict=True)), targets=reader.TARGETS)
+                audited = convert.convert(
+                    reader, source.folders, part, targets=targets, place=source.place, step=bar.update
+                )
+            doubts += audit.judge(dict(zip(ids, audited, strict=True)), targets=targets)
         except InputError as error:
             raise InputError(f"dataset {name!r}: {source.named(str(error))}") from None
         if source.temporary is not None:
@@ -44,12 +46,12 @@ def run(config: Config, name: str | None) -> None:
             format=entry.format,
             generated=manifests.is_generated(Path(entry.from_)),
             inputs=reader.INPUTS,
-            targets=reader.TARGETS,
+            targets=targets,
             images=len(audited),
             sha256=convert.digest(part),
         )
         write_json(part / "dataset.json", facts.as_json())
-    classes = {target: found.classes for target, found in reader.TARGETS.items()}
+    classes = {target: found.classes for target, found in targets.items()}
     metric = audit.metric(audited, classes=classes)
     write_json(places.audit(name), {**metric, "sha256": facts.sha256})  # for those who only name the data
     for doubt in doubts:

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import TypeAdapter
 
 from fcn.cli import main
 from fcn.datasets import formats
 from fcn.datasets import lists as list_files
 from fcn.datasets.formats import Original, voc
+from fcn.datasets.labels import palette
+from fcn.entries import Dataset
 from fcn.errors import InputError
 from tests.data import tiny
 
@@ -84,6 +87,18 @@ def test_an_unknown_format_is_refused() -> None:
     """An unknown name is refused with those there are."""
     with pytest.raises(InputError, match="dataset format 'coco' is unknown; there are sbd, voc"):
         formats.load("coco")
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "background"), [(2, "background", 0), (21, "road", None), (255, "Background", 0)]
+)
+def test_a_dataset_names_its_own_classes(count: int, first: str, background: int | None) -> None:
+    """Own names, fewer or more than the format's, have VOC's colours; background is what is called so."""
+    classes = [first, *(f"class {number}" for number in range(1, count))]
+    entry = TypeAdapter(Dataset).validate_python({"format": "sbd", "from": "mine", "classes": classes})
+    (target,) = formats.targets(entry).values()
+    assert (list(target.classes), target.background, target.average) == (classes, background, "seen")
+    assert target.palette == tuple(map(tuple, palette()[:count].tolist()))
 
 
 @pytest.mark.parametrize("name", ["voc", "sbd"])
@@ -176,6 +191,10 @@ def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path, origin: str
     audit = json.loads((tmp_path / "data" / "tiny" / "audit" / "mine.json").read_text())
     assert list(audit["class_share"]) == ["wall", "floor", "chair"]
     assert list(audit["geometric"]["class_share"]) == ["flat", "upright"]
+    tiny.params(tmp_path, datasets={"mine": {"format": "rooms", "from": origin, "classes": ["a", "b"]}}, lists=lists)
+    command = [sys.executable, "-m", "fcn", "datasets", "mine"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "format 'rooms' has semantic and geometric, each with classes of its own; leave out `classes`" in done.stderr
 
 
 def test_a_link_to_a_folder_is_named(

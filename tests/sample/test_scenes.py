@@ -1,10 +1,14 @@
 """The sample's pictures: pure, labelled as VOC labels, balanced."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.ndimage
 
+from fcn.config import load
 from fcn.datasets.labels import VOID
+from fcn.datasets.sample import scenes
 from fcn.datasets.sample.scenes import CROP_RADIUS_PX, KINDS, SIZES_PX, crops, edges, scene
 
 
@@ -42,6 +46,20 @@ def test_labels_are_classes_or_void() -> None:
         assert set(np.unique(drawn.label).tolist()) <= {*range(KINDS + 1), VOID}
         assert int(drawn.mask.max()) <= KINDS
         assert np.array_equal(drawn.label != VOID, drawn.label == drawn.mask)
+
+
+def test_objects_are_called_what_they_are(repository: Path) -> None:
+    """The sample's class names have each kind's texture and shape: striped stands, banded lies, checked is both."""
+    down, right = np.mgrid[:60, :60].reshape(2, -1).astype(np.float32)
+    words = []
+    for texture in range(scenes.TEXTURES):
+        drawn = scenes._paint(np.random.default_rng(2), texture, 0.5, right, down).max(1).reshape(60, 60)
+        across, along = (bool(np.abs(np.diff(drawn, axis=axis)).mean() > 0.1) for axis in (1, 0))
+        words.append([["plain", "banded"], ["striped", "checked"]][across][along])
+    shapes = [draw.__name__.strip("_") for draw in scenes._DRAW]
+    kinds = [f"{words[kind // len(shapes)]} {shapes[kind % len(shapes)]}" for kind in range(KINDS)]
+    config = load(repository / "params.yaml")
+    assert [list(entry.classes) for entry in config.datasets.values()] == [["background", *kinds]] * 2
 
 
 @pytest.mark.parametrize("start", [0, 13])

@@ -1,12 +1,16 @@
 """Own pictures in VOC's layout, no paper followed: the params.yaml that README gives, and what is said at once."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fcn.cli import main
 from fcn.config import load
+from fcn.files import read_json
 from fcn.nets import checkpoint
 from fcn.nets.fcn import FCN, is_score_layer
 from tests.data import tiny
@@ -40,6 +44,37 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def changed(folder: Path, words: Mapping[str, str]) -> None:
+    """Write other words into the folder's params.yaml."""
+    whole = (folder / "params.yaml").read_text(encoding="utf-8")
+    for old, new in words.items():
+        assert old in whole, old
+        whole = whole.replace(old, new)
+    (folder / "params.yaml").write_text(whole, encoding="utf-8")
+
+
+def test_own_classes_go_from_params_to_every_answer(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels of four classes, in VOC's colours or greys, train and answer under the names that params.yaml has."""
+    names = ["road", "tree", "old house", "sky"]
+    changed(folder, {"pictures}": f"pictures, classes: [{', '.join(names)}]}}", "semantic: 21": "semantic: 4"})
+    masks = sorted((folder / "pictures/SegmentationClass").iterdir())
+    for number, mask in enumerate(masks):
+        label = np.arange(9 * 12, dtype=np.uint8).reshape(9, 12) % 4
+        Image.fromarray(label).save(mask) if number % 2 else mask.write_bytes(tiny.png(label))
+    for stage in STAGES:
+        assert main(stage.split()) == 0, capsys.readouterr().err
+    assert list(read_json(folder / "data/mine/classes/first.json")["semantic"]) == names
+    assert list(read_json(folder / "data/mine/audit/mine.json")["class_share"]) == names
+    assert read_json(folder / "data/mine/scores/first.json").get("background_mean_iu") is None
+    picture = next((folder / "pictures/JPEGImages").iterdir())
+    assert main(["predict", "first", str(picture), "--out", "answers"]) == 0, capsys.readouterr().err
+    shares = read_json(next((folder / "answers").glob("*-shares.json")))["shares"]
+    assert sum(shares[name] for name in names if name in shares) == pytest.approx(1, abs=0.001)
+    Image.fromarray(np.full((9, 12), 4, np.uint8)).save(masks[0])
+    assert main(["datasets", "mine"]) == 2
+    assert "the label has the value 4 in 108 pixels; allowed are 0..3, and 255 for void" in capsys.readouterr().err
+
+
 def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """README's few lines train and score a net on own pictures, without a reason given for anything."""
     assert len(FIRST.splitlines()) < 15
@@ -51,8 +86,7 @@ def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(("trained", "moving"), [("all", "layers of the trunk too"), ("score", "score layers alone")])
 def test_the_stage_freezes_what_the_recipe_says(folder: Path, trained: str, moving: str) -> None:
     """`trained: score` moves the score layers alone, of all that the net starts with; `all` moves the trunk too."""
-    whole = (folder / "params.yaml").read_text(encoding="utf-8")
-    (folder / "params.yaml").write_text(whole.replace("trained: all", f"trained: {trained}"), encoding="utf-8")
+    changed(folder, {"trained: all": f"trained: {trained}"})
     for stage in STAGES[:-1]:
         assert main(stage.split()) == 0
     torch.manual_seed(0)  # the run's seed
@@ -64,8 +98,35 @@ def test_the_stage_freezes_what_the_recipe_says(folder: Path, trained: str, movi
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        {"val: {<<: *train, list: val}": "val: {dataset: other, list: others}"},
+        {"recipe: short}}": "recipe: short}, second: {train: &o {dataset: other, list: others}, val: *o, net: fcn8s, "
+         "init: nets/first, recipe: short}}"},
+    ],
+    ids=["scored", "handed over"],
+)  # fmt: skip
+def test_a_run_learns_and_is_scored_in_the_same_names(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: dict[str, str]
+) -> None:
+    """Where the datasets of a run, or of one that it starts from, name other classes, the first stage says so."""
+    names = ", ".join(f"class {number}" for number in range(21))
+    other = f"pictures}}, other: {{format: voc, from: pictures, classes: [{names}]}}}}"
+    changed(folder, {"pictures}}": other, "list: val}}": "list: val}, others: {dataset: other, list: train}}"})
+    changed(folder, words)
+    assert main(["code"]) == 2
+    assert "name other classes for 'semantic', so that what is learned on one says nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("semantic: 21", "semantic: 3", "write heads: {semantic: 21}, or name its own as datasets.mine.classes"),
+        (
+            "pictures}}",
+            "pictures, classes: [a, b]}}",
+            "has 21 classes for 'semantic', but mine has 2; write heads: {semantic: 2}",
+        ),
         ("semantic: 21", "semantic: 3", "runs.first.net has 3 classes for 'semantic', but mine has 21; write heads: {"),
         ("semantic: 21", "depth: 21", "runs.first.net has a head 'depth', but the labels of mine are: semantic"),
         (
@@ -83,9 +144,7 @@ def test_what_params_alone_can_tell_is_said_first(
     folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
 ) -> None:
     """Heads that the labels don't fit, missing reasons and unknown names end the first stage, before any work."""
-    whole = (folder / "params.yaml").read_text(encoding="utf-8")
-    assert old in whole
-    (folder / "params.yaml").write_text(whole.replace(old, new), encoding="utf-8")
+    changed(folder, {old: new})
     assert main(["code"]) == 2
     assert said in capsys.readouterr().err
     assert not list(folder.glob("data/**/*.json"))

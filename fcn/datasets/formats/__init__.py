@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn.datasets.facts import Target
+from fcn.datasets.labels import palette
+from fcn.entries import Dataset
 from fcn.errors import InputError
 
 
@@ -35,7 +37,7 @@ class Format(Protocol):
     INPUTS: Mapping[str, int]
     """Channels by input."""
     TARGETS: Mapping[str, Target]
-    """What the pixels are labelled with."""
+    """What the pixels are labelled with, where the dataset's entry names no classes."""
 
     def root(self, members: Sequence[str]) -> str:
         """What stands before the dataset's own layout in member names. Raises InputError where it isn't there."""
@@ -67,3 +69,23 @@ def load(name: str) -> Format:
     if name not in names():
         raise InputError(f"dataset format {name!r} is unknown; there are {', '.join(names())}")
     return cast(Format, importlib.import_module(f"{__name__}.{name}"))
+
+
+def targets(entry: Dataset) -> Mapping[str, Target]:
+    """What the pixels of a dataset are labelled with: its format's targets, with the `classes` that the entry names.
+
+    Then the class called background is the background, if there is one, and colours beyond the format's are VOC's.
+    Raises InputError for a format with several targets.
+    """
+    known = load(entry.format).TARGETS
+    if not entry.classes:
+        return known
+    if len(known) > 1:
+        raise InputError(
+            f"format {entry.format!r} has {' and '.join(known)}, each with classes of its own; leave out `classes`"
+        )
+    ((name, target),) = known.items()
+    lower = [title.casefold() for title in entry.classes]
+    background = lower.index("background") if "background" in lower else None
+    colours = tuple((int(red), int(green), int(blue)) for red, green, blue in palette(target.palette)[: len(lower)])
+    return {name: replace(target, classes=entry.classes, background=background, palette=colours)}

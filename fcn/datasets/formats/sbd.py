@@ -60,7 +60,7 @@ def ids(folders: Mapping[str, Path]) -> list[str]:
 
 
 def read(folders: Mapping[str, Path], image_id: str) -> Original:
-    """The picture, and the class indices, 0..20 without void.
+    """The picture, and the class indices, without void.
 
     Raises InputError for a label that is no whole .mat, or holds no such field.
     """
@@ -88,6 +88,6 @@ def _label(path: Path) -> NDArray[np.uint8]:
         )
     if label.min() < 0 or label.max() > 255:
         raise InputError(
-            f"{path}: GTcls.Segmentation has values {label.min()}..{label.max()}; allowed are 0..20 and 255"
+            f"{path}: GTcls.Segmentation has values {label.min()}..{label.max()}; a class is 0..254, and 255 is void"
         )
     return np.ascontiguousarray(label, np.uint8)

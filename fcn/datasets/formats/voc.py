@@ -81,7 +81,7 @@ def ids(folders: Mapping[str, Path]) -> list[str]:
 
 
 def read(folders: Mapping[str, Path], image_id: str) -> Original:
-    """The picture, and the class indices, 0..20 and 255 for void.
+    """The picture, and the class indices, 255 for void.
 
     Raises InputError for a label that is no palette PNG.
     """
