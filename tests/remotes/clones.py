@@ -11,11 +11,13 @@ import yaml
 
 from tests.conftest import ROOT
 
-# As in our graph: a profile, the root as working directory, a stage a run, a folder as a dependency, and a last stage
-# whose output is kept out of the cache. Every stage says in ran.txt, which nobody tracks, that it ran.
+# As in our graph: a profile, the root as working directory, a stage a run, scores that are git's, a folder as a
+# dependency, and a last stage whose output is kept out of the cache. Every stage says in ran.txt that it ran, which
+# nobody tracks.
 _COMMAND = "python -c \"open('ran.txt', 'a').write('{name}\\n')\" && {work}"
 _GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 _PUBLISHED = next(iter(_GRAPH["publish"]["outs"][0].values()))
+_SCORES = next(iter(_GRAPH["evaluate"]["do"]["metrics"][0].values()))
 STAGES: dict[str, Any] = {
     "train": {
         "foreach": "${runs}",
@@ -28,10 +30,22 @@ STAGES: dict[str, Any] = {
             "outs": ["data/nets/${key}.pt"],
         },
     },
+    "evaluate": {
+        "foreach": "${runs}",
+        "do": {
+            "wdir": "${root}",
+            "cmd": _COMMAND.format(
+                name="evaluate@${key}",
+                work="mkdir -p scores && md5sum data/nets/${key}.pt > scores/${key}.json",
+            ),
+            "deps": ["data/nets/${key}.pt"],
+            "metrics": [{"scores/${key}.json": _SCORES}],
+        },
+    },
     "tables": {
         "wdir": "${root}",
         "cmd": _COMMAND.format(name="tables", work="mkdir -p data/tables && cat data/nets/* > data/tables/scores.md"),
-        "deps": ["data/nets"],
+        "deps": ["data/nets", "scores"],
         "outs": ["data/tables"],
     },
     "publish": {

@@ -18,8 +18,9 @@ def first(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with servers.KINDS[request.param](folder) as remote:
         project = make(folder / "first", remote=remote.address, options=remote.options, environment=remote.environment)
         project.dvc("repro")
-        assert sorted(project.ran()) == ["publish", "tables", "train@voc-fcn16s", "train@voc-fcn32s"]
-        project.git("add", "dvc.lock")
+        evaluations = ["evaluate@voc-fcn16s", "evaluate@voc-fcn32s"]
+        assert sorted(project.ran()) == [*evaluations, "publish", "tables", "train@voc-fcn16s", "train@voc-fcn32s"]
+        project.git("add", "dvc.lock", "scores")
         project.git("commit", "-q", "-m", "results")
         project.dvc("push", "--run-cache")
         yield project
@@ -38,7 +39,10 @@ def test_a_clone_that_pulled_runs_nothing_but_publish(first: Clone, tmp_path: Pa
 
 
 def test_what_one_clone_finished_another_restores(first: Clone, tmp_path: Path) -> None:
-    """A training of one clone comes to another through the run cache, though no dvc.lock that this one has names it."""
+    """A training of one clone comes to another through the run cache, though no dvc.lock that this one has names it.
+
+    Its scores, which git would bring and not DVC, are computed again, and are the same.
+    """
     one, two = first.clone(tmp_path / "one"), first.clone(tmp_path / "two")
     for clone in (one, two):
         clone.dvc("pull", "--run-cache")
@@ -46,12 +50,12 @@ def test_what_one_clone_finished_another_restores(first: Clone, tmp_path: Path) 
         assert clone.ran() == ["publish"]
     two.set_iterations("voc-fcn16s", 99)
     two.dvc("repro")
-    assert two.ran() == ["train@voc-fcn16s", "tables", "publish"]
+    assert two.ran() == ["train@voc-fcn16s", "evaluate@voc-fcn16s", "tables", "publish"]
     two.dvc("push", "--run-cache")
     one.set_iterations("voc-fcn16s", 99)
     one.dvc("fetch", "--run-cache")
     assert one.lock() == first.lock()
     one.dvc("repro", "--pull")  # without --pull it knows of the training, but doesn't fetch what came of it
-    assert one.ran() == ["publish"]
+    assert one.ran() == ["evaluate@voc-fcn16s", "publish"]
     assert "voc-fcn16s 99" in one.result()
     assert one.lock() == two.lock()
