@@ -13,6 +13,8 @@ import yaml
 
 from fcn.cli import stage_names
 from fcn.config import Config, load
+from fcn.publishing import origin
+from tests.report import browser
 from tests.training import tiny, tracing, workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,6 +131,39 @@ def test_plots_have_every_loss(workspace_done: Path) -> None:
             str(json.loads(row)["iteration"]) for row in rows
         ]
     assert any(name.startswith("data/tiny/figures/charts/") for name in shown)
+
+
+def test_curves_are_drawn_without_a_network(workspace_done: Path, tmp_path: Path) -> None:
+    """The page of `dvc plots show` fetches nothing, and has a line a run with a point for each row of its history."""
+    if (program := browser.chromium()) is None:
+        pytest.skip("needs Chromium")
+    command = [*workspace.DVC, "plots", "show", "--quiet", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=workspace_done, check=True)
+    rows = {
+        f"data/tiny/figures/curves/{path.stem}.csv": len(path.read_text(encoding="utf-8").splitlines())
+        for path in (workspace_done / "data/tiny/history").iterdir()
+    }
+    drawn = (
+        "Object.fromEntries([...document.querySelectorAll('svg')].map(it => [it.textContent.match(/data.*?csv/)[0], "
+    )
+    drawn += "it.querySelector('polyline').points.length]))"
+    with browser.browser(program) as page:
+        page.open(tmp_path / "index.html", width=1280)
+        assert page.value(drawn) == rows
+        fetched = page.value("performance.getEntriesByType('resource').map(it => it.name)")
+        assert all(address.startswith("file:") for address in fetched), fetched
+
+
+def test_git_has_the_scores_of_the_lock() -> None:
+    """The sample's scores are committed with the dvc.lock that names them; another profile's, where there are any."""
+    for folder in PROFILES:
+        lock = folder / "dvc.lock"
+        stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.exists() else {}
+        outs = [out for stage in stages.values() for out in stage["outs"] if "/scores/" in out["path"]]
+        assert outs or folder != ROOT
+        for out in outs:
+            if folder == ROOT or (ROOT / out["path"]).exists():
+                assert origin.md5(ROOT / out["path"]) == out["md5"], out["path"]
 
 
 def test_no_two_profiles_share_a_folder() -> None:
