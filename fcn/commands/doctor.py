@@ -15,6 +15,7 @@ from fcn.commands.checks import (
     leftovers,
     mlflow_rows,
     prefect_server,
+    scores,
     versions,
 )
 from fcn.commands.checks.finding import Finding
@@ -29,6 +30,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("dvc locks", dvc_locks.check),
     ("graph", dvc_graph.check),
     ("cache", cache.check),
+    ("scores", scores.check),
     ("resume states", leftovers.states),
     ("part files", leftovers.parts),
     ("removed results", leftovers.removed),

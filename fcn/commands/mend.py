@@ -24,7 +24,8 @@ RWLOCK = Path(".dvc/tmp/rwlock")
 """A JSON of the paths that are being read or written, each with a process and its command."""
 WITHOUT_GIT = "a copy without .git, such as a ZIP, wants `dvc config --local core.no_scm true`, once"
 _RWLOCK_GUARD = Path(".dvc/tmp/rwlock.lock")
-_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: 30 ms instead of 0.6 s
+LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""In C: 30 ms instead of 0.6 s."""
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,7 @@ def is_torn(lock: bytes) -> bool:
     if b"<<<<<<<" in lock:
         return False
     try:
-        content = yaml.load(lock, _LOADER)  # noqa: S506 - a SafeLoader
+        content = yaml.load(lock, LOADER)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError:
         return True
     stages = content.get("stages") if isinstance(content, dict) else None
@@ -78,15 +79,22 @@ def is_torn(lock: bytes) -> bool:
 
 def _replaced(lock: Path) -> str:
     """Put the committed file in its place, or none; which of the two."""
-    read = ["git", "-c", "safe.directory=*", "cat-file", "blob", f"HEAD:./{lock}"]  # also in another owner's checkout
-    with suppress(OSError):  # there is no git
-        committed = subprocess.run(read, capture_output=True, check=False)
-        if committed.returncode == 0 and not is_torn(committed.stdout):
-            with whole_file(lock) as part:
-                part.write_bytes(committed.stdout)
-            return "it is as committed again"
-    lock.unlink()
-    return "removed"
+    content = committed(lock)
+    if content is None or is_torn(content):
+        lock.unlink()
+        return "removed"
+    with whole_file(lock) as part:
+        part.write_bytes(content)
+    return "it is as committed again"
+
+
+def committed(path: Path) -> bytes | None:
+    """The file as the last commit has it; None where there is none, or no git."""
+    read = ["git", "-c", "safe.directory=*", "cat-file", "blob", f"HEAD:./{path}"]  # also in another owner's checkout
+    with suppress(OSError):
+        found = subprocess.run(read, capture_output=True, check=False)
+        return None if found.returncode else found.stdout
+    return None
 
 
 def holders(rwlock: str) -> dict[int, str]:

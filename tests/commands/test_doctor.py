@@ -49,8 +49,8 @@ def test_a_missing_result(tree: Path, doctor: Doctor) -> None:
     assert code == 1
     assert broken(found) == {"results"}
     assert "data/sample/report" in found["results"]["said"]
-    assert "dvc checkout" in found["results"]["do"]
-    subprocess.run([*healthy.DVC, "checkout", "--force", "-q"], cwd=tree, check=True)
+    assert found["results"]["do"].startswith("`dvc repro --single-item report`")
+    subprocess.run([*healthy.DVC, "repro", "-q", "--single-item", "report"], cwd=tree, check=True)
     assert doctor()[0] == 0
 
 

@@ -30,8 +30,8 @@ def test_a_number_changed_in_the_report(tree: Path, doctor: Doctor, page: str) -
     code, found = doctor()
     assert (code, broken(found)) == (1, {"results"})
     assert "changed by something else than their stage: data/sample/report" in found["results"]["said"]
-    assert "dvc checkout --force" in found["results"]["do"]
-    subprocess.run([*healthy.DVC, "checkout", "--force", "-q", "data/sample/report"], cwd=tree, check=True)
+    assert found["results"]["do"].startswith("`dvc repro --single-item report`")
+    subprocess.run([*healthy.DVC, "repro", "-q", "--single-item", "report"], cwd=tree, check=True)
     assert doctor()[0] == 0
     healthy.edit(tree / "dvc.yaml", "fcn report", "fcn report --params params.yaml")
     healthy.edit(tree / "data/sample/report" / page, shown, "99.9")

@@ -1,27 +1,37 @@
 """doctor of results that aren't as DVC recorded them: what it says, and that what it advises makes them right again."""
 
+import json
 import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
-from fcn.commands.checks import cache, dvc_graph
+from fcn.commands.checks import cache, dvc_graph, scores
 from fcn.commands.checks.finding import Finding
 from fcn.config import Config, load
 from fcn.files import write_json
-from tests.commands.healthy import DVC
+from tests.commands.healthy import BEST, DVC
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
+_GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+(METRIC,) = _GRAPH["evaluate"]["do"]["metrics"][0].values()
 NET, TABLE, COST = (Path("data/sample", name) for name in ("nets/a.pt", "tables/a.txt", "cost/a.json"))
+SCORE = Path(f"data/sample/scores/{BEST}.json")
 GRAPH = f"""
 stages:
   train:
     cmd: mkdir -p data/sample/nets data/sample/cost && echo weights > {NET} && echo 1 > {COST}
+    deps: [method.txt]
     outs: [{NET}, {COST}]
+  evaluate:
+    cmd: mkdir -p {SCORE.parent} && echo '{{"mean_iu":0.598}}' > {SCORE}
+    deps: [{NET}]
+    metrics: [{{{SCORE}: {json.dumps(METRIC)}}}]
   tables:
     cmd: mkdir data/sample/tables && echo 59.8 > {TABLE} && echo 1 > data/sample/tables/b.txt
     outs: [{TABLE.parent}]
@@ -32,17 +42,25 @@ def dvc(*arguments: str) -> None:
     subprocess.run([*DVC, *arguments], check=True, capture_output=True)
 
 
+def git(*arguments: str) -> None:
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of two stages, run once; results are links into the cache, as where files can't be cloned."""
+    """Three stages, run once and committed; results are links into the cache, as where files can't be cloned."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        dvc("init", "--no-scm", "-q")
+        git("init", "-q")
+        dvc("init", "-q")
         dvc("config", "cache.type", "hardlink,copy")
         Path("dvc.yaml").write_text(GRAPH, encoding="utf-8")
+        Path("method.txt").write_text("as published", encoding="utf-8")
         dvc("repro", "-q")
         dvc("checkout", "--relink", "-q")
+        git("add", ".")
+        git("commit", "-q", "-m", "results")
     return folder
 
 
@@ -72,7 +90,7 @@ def found(findings: list[Finding], name: str) -> Finding:
 
 def test_what_rotted_is_named_and_made_again(config: Config) -> None:
     """A flipped byte, which DVC doesn't see, and a file cut to nothing: --mend and `dvc repro` make both whole."""
-    assert found(cache.check(config), "cache").message == "4 files, 145 bytes, are whole"
+    assert found(cache.check(config), "cache").message == "5 files, 163 bytes, are whole"
     dvc("status")  # DVC knows the bytes of what it has looked at, and looks again where size or time differ
     damage(NET, b"weightz\n", seen=False)
     assert found(dvc_graph.check(config), "graph").state == "ok"
@@ -107,7 +125,9 @@ def test_an_edit_through_a_link_is_undone(config: Config, writer: str) -> None:
     changed = found(dvc_graph.check(config), "results")
     assert (changed.state, str(NET) in changed.message) == ("broken", True)
     if writer == "root":
-        assert "first see to that" in changed.cure
+        assert (
+            "--single-item train` puts back what the stage made; if the cache is broken too, first see" in changed.cure
+        )
         assert str(NET) in found(cache.check(config), "cache").message
         assert [line.partition(" ")[0] for line in cache.mend(config)] == [str(NET)]
     else:
@@ -116,6 +136,44 @@ def test_an_edit_through_a_link_is_undone(config: Config, writer: str) -> None:
     dvc("repro", "-q")
     assert NET.read_bytes() == b"weights\n"
     assert found(dvc_graph.check(config), "graph").state == "ok"
+
+
+@pytest.mark.parametrize("edit", ["in place", "deleted"])
+def test_a_score_is_no_link_into_the_cache(config: Config, edit: str) -> None:
+    """A score's file is a copy: whatever is written into it, the cache is whole, and puts back what the stage made."""
+    whole = SCORE.read_bytes()
+    if edit == "deleted":
+        SCORE.unlink()
+    else:
+        damage(SCORE, b'{"mean_iu": 0.798}', seen=True, mode=SCORE.stat().st_mode & 0o777)
+    changed = found(dvc_graph.check(config), "results")
+    assert (changed.state, str(SCORE) in changed.message) == ("broken", True)
+    assert found(cache.check(config), "cache").state == "ok"
+    assert changed.cure.startswith("`dvc repro --single-item evaluate`")
+    dvc("repro", "-q", "--single-item", "evaluate")
+    assert (SCORE.read_bytes(), SCORE.stat().st_nlink) == (whole, 1)
+    assert {finding.state for finding in (*cache.check(config), *dvc_graph.check(config))} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("edited", "said"),
+    [
+        (None, "those of 1 runs are the last commit's"),
+        ("score", "mean IU by the same code, settings and data as the last commit's: voc-fcn8s-vgg16 21.7"),
+        ("method", "mean IU by other code, settings or data than the last commit's: voc-fcn8s-vgg16 21.7"),
+    ],
+)
+def test_whose_doing_another_score_is(config: Config, edited: str | None, said: str) -> None:
+    """A score that isn't the last commit's is the processor's doing only where nothing else differs."""
+    if edited:
+        SCORE.write_text('{"mean_iu": 0.217}', encoding="utf-8")
+    if edited == "method":
+        Path("method.txt").write_text("mine", encoding="utf-8")
+        dvc("commit", "-q", "--force", "train", "evaluate")
+    (finding,) = scores.check(config)
+    assert finding.message.startswith(said)
+    assert ("expected between processors" in finding.cure) == (edited == "score")
+    assert ("(committed: 59.8)" in finding.message) == bool(edited)
 
 
 @pytest.mark.parametrize("way", ["commit", "repro"])
@@ -128,7 +186,9 @@ def test_a_stage_that_was_run_by_hand_is_no_damage(config: Config, way: str) -> 
     assert {finding.state for finding in by_hand} == {"warning"}
     assert found(by_hand, "run by hand").message == "train: run again with `python -m fcn STAGE`, without DVC"
     assert "`dvc commit --force train`" in found(by_hand, "run by hand").cure
-    dvc(*{"commit": ("commit", "--force", "train"), "repro": ("repro", "-q")}[way])
+    if way == "commit":
+        dvc("commit", "--force", "train")
+    dvc("repro", "-q")
     assert NET.read_text(encoding="utf-8") == ("by hand" if way == "commit" else "weights\n")
     assert found(dvc_graph.check(config), "graph").state == "ok"
 

@@ -57,7 +57,7 @@ def check(config: Config) -> list[Finding]:
 
 def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Finding]:
     """Outputs that are not what their stage made, though nothing it depends on has changed; then what is stale."""
-    found, changed, by_hand, lost, missing, why = [], [], [], [], [], []
+    found, changed, by_hand, lost, missing, to_restore, why = [], [], [], [], [], [], []
     for address, entries in stages.items():
         parts = {kind: paths for entry in entries if isinstance(entry, dict) for kind, paths in entry.items()}
         deps, outs = parts.get("changed deps", {}), parts.get("changed outs", {})
@@ -70,19 +70,21 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
             why += [*causes, *(f"{path} modified" for path in edited)]
         elif not address.endswith("publish"):  # its files follow MLflow, and are not in the cache
             lost += [path for path, how in outs.items() if how == "not in cache"]
-            missing += [path for path, how in outs.items() if how == "deleted"]
+            if gone := [path for path, how in outs.items() if how == "deleted"]:
+                missing += gone
+                to_restore.append(address)
             if any(Path(path).parent.name == "cost" for path in edited):  # which the stage itself wrote beside the rest
                 by_hand.append(address)
-            else:
+            elif edited:
                 changed += edited
+                to_restore.append(address)
     if by_hand:
         message = f"{some(by_hand)}: run again with `python -m fcn STAGE`, without DVC"
         cure = f"`dvc commit --force {' '.join(by_hand)}` keeps what they made; `{repro}` has DVC make it anew"
         found.append(Finding("run by hand", "warning", message, cure))
+    put_back = f"`dvc repro --single-item {' '.join(dict.fromkeys(to_restore))}` puts back what the stage made"
     if changed:
-        cure = (
-            "`dvc checkout --force PATH` puts back what the stage made; if the cache is broken too, first see to that"
-        )
+        cure = f"{put_back}; if the cache is broken too, first see to that"
         message = f"damaged, or changed by something else than their stage: {some(changed)}"
         found.append(Finding("results", "broken", message, cure))
     if lost:
@@ -90,8 +92,7 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
         cure = f"`dvc pull` where a remote has them, else `{repro}` makes them again"
         found.append(Finding("results", "broken", message, cure))
     if missing:
-        cure = "`dvc checkout PATH` puts it back from DVC's cache"
-        found.append(Finding("results", "broken", f"deleted: {some(missing)}", cure))
+        found.append(Finding("results", "broken", f"deleted: {some(missing)}", put_back))
     because = f", because of {some(list(dict.fromkeys(why)), most=3)}" if why else ""
     message = f"not up to date: {some([address.rpartition(':')[2] for address in stages])}{because}"
     return [*found, Finding("graph", "warning", message, f"`{repro}` brings it up to date")]
