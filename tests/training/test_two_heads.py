@@ -29,7 +29,7 @@ def params(heads: dict[str, int] | None = None) -> dict[str, Any]:
     """A net of two heads from scratch, and a finer one that starts from it."""
     backbone = {"architecture": "vgg16", "width": 0.0625, "fc": 8, "input_px": 32, "dropout": 0.5}
     net = {"backbone": backbone, "inputs": ["rgb"], "heads": heads or HEADS, "pad": "same", "upsampling": "all"}
-    recipe = tiny.RECIPE | {"iterations": ITERATIONS, "crop": 32, "precision": "float32"}
+    recipe = tiny.params()["recipes"]["coarse"] | {"iterations": ITERATIONS, "crop": 32, "precision": "float32"}
     refs = {side: {"dataset": "toy", "list": "every"} for side in ("train", "val")}
     run = {"regime": "cvpr", **refs, "recipe": "some", "seed": 3}
     return {
