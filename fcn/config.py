@@ -1,8 +1,9 @@
 """A profile: everything in its params.yaml, read and checked."""
 
 import difflib
+import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
@@ -224,22 +225,55 @@ def load(path: Path) -> Config:
         raise InputError(f"{path} is a folder; --params takes the params.yaml in it") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not text in UTF-8; --params takes a params.yaml") from None
+    except yaml.MarkedYAMLError as error:
+        raise InputError(f"{path}, {_unreadable(error)}") from None
     except (yaml.YAMLError, ValueError) as error:  # the latter for a number of 5,000 digits, or the 31st of February
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     return parse(values, where=str(path))
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's own, which lets the last of two equal keys win, and this one doesn't."""
+    """YAML's own, which lets the last of two equal keys win, and a key have no value, and this one doesn't."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping, whose keys have been compared."""
         keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
-            line = node.start_mark.line + 1
-            raise yaml.YAMLError(f"the key {twice!r} stands twice in the mapping that begins in line {line}")
+            problem = f"the key {twice!r} stands twice in the mapping that begins here"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        for key, value in node.value if node.flow_style else ():
+            if value.start_mark.index == value.end_mark.index == key.end_mark.index:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} has no value", problem_mark=key.start_mark)
         return super().construct_mapping(node, deep)
+
+
+# What PyYAML says, or we above, and what people who see it have mostly done.
+_MISTAKES = (
+    (r"'[\d_]+[eE.\d+-]*' has no value", "a number has a point and no comma: 0.005, 1400"),
+    (r"'.+:.*' has no value", "a space belongs behind the colon"),
+    (r"has no value", "`key: value` is wanted, between commas"),
+    (r"'\\t' that cannot", "a tab, where YAML wants spaces"),
+    (r"that cannot start", "a value that begins with such a character is put into quotes"),
+    (r"could not find expected ':'", "in the line where it begins, a colon is missing, or the space behind it"),
+    (
+        r"expected <block end>",
+        "it is indented otherwise than its neighbours, or a colon has no space behind",
+    ),
+    (r"expected ',' or '[}\]]'", "a comma, or the bracket that closes, is missing before it"),
+    (r"undefined alias", "a *name stands for what &name marks further up"),
+    (r"end of stream", "a quote or bracket is never closed"),
+    (r"escape", "with a backslash in it, a value is put into single quotes"),
+)
+
+
+def _unreadable(error: yaml.MarkedYAMLError) -> str:
+    """Where text is no YAML, PyYAML's words for it, and what to look for."""
+    problem, mark, began = error.problem or "", error.problem_mark, error.context_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+    since = f" in what begins in line {began.line + 1}" if began and mark and began.line != mark.line else ""
+    advice = next((f"; {advice}" for pattern, advice in _MISTAKES if re.search(pattern, problem)), "")
+    return f"{where}: not YAML: {problem}{since}{advice}"
 
 
 def _sentence(error: ValidationError, where: str) -> str:
@@ -247,8 +281,17 @@ def _sentence(error: ValidationError, where: str) -> str:
     for detail in error.errors()[:3]:
         place = ".".join(str(part) for part in detail["loc"])
         found = detail["input"]
-        shown = f", found {found!r}" if isinstance(found, str | int | float | bool) or found is None else ""
+        shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
         message = detail["msg"].removeprefix("Value error, ")
+        if detail["loc"][-1:] == ("[key]",) and not isinstance(found, str):
+            place, message, shown = str(detail["loc"][0]), f"a name that YAML reads as {found!r} is put into quotes", ""
+        elif found is None:
+            shown = ", found nothing"
+        elif isinstance(found, str) and re.fullmatch(r"-?[\d.]*,[\d.eE-]+", found):
+            shown += "; a number has a point and no comma"
+        elif len(detail["loc"]) == 1 and detail["type"] == "unexpected_keyword_argument":
+            sections = ", ".join(item.name for item in fields(Config))
+            shown += f"; there are {sections}, and what belongs to one of them is indented"
         parts.append(f"{place}: {message}{shown}" if place else message)
     more = error.error_count() - len(parts)
     return f"{where}: " + "; ".join(parts) + (f"; and {more} more" if more > 0 else "")

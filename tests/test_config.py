@@ -249,12 +249,46 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("rate: 0.01", "rate: 0,005", "line LINE, column .*: not YAML: '005' has no value; a number has a point"),
+        ("iterations: 80", "iterations: 1,400", "'400' has no value; a number has a point and no comma: 0.005, 1400"),
+        ("decay: 5.0e-4", "decay: 5,0e-4", "'0e-4' has no value; a number has a point and no comma"),
+        ("rate: 0.01", "rate:0.01", "'rate:0.01' has no value; a space belongs behind the colon"),
+        ("mirror: true,", "mirror,", "'mirror' has no value; `key: value` is wanted, between commas"),
+        ("threads: 2", "threads: 0,5", "threads: .* found '0,5'; a number has a point and no comma"),
+        ("threads: 2", "threads:\t2", "line LINE, column .*: not YAML: .*; a tab, where YAML wants spaces"),
+        ("threads: 2", "threads:2", "in what begins in line LINE; in the line where it begins, a colon is missing, or"),
+        ("  finer: {", "  finer:{", "line LINE, column .* a colon has no space behind"),
+        ("  finer: {", "   finer: {", "line LINE, column .* indented otherwise than its neighbours"),
+        ("  finer: {", "finer: {", "finer: Unexpected keyword argument; there are profile, .* is indented"),
+        ("crop: 64", "crop: [64", "line LINE, column .*; a comma, or the bracket that closes, is missing before it"),
+        ("*smoke", "*smok", "line LINE, column .*: .* undefined alias 'smok'; .* what &name marks further up"),
+        ("pad: same", "pad: 'same", "end of stream in what begins in line LINE; a quote or bracket is never closed"),
+        ("format: voc", "format: @voc", "line LINE, column .* begins with such a character is put into quotes"),
+        ("from: data", r'from: "C:\Users', "line LINE, column .*; with a backslash in it, a value is put into single"),
+        ("  sbd: {kind", "  no: {kind", "archives: a name that YAML reads as False is put into quotes$"),
+        ("  finer: {", "  2012: {", "recipes: a name that YAML reads as 2012 is put into quotes$"),
+        ("threads: 2", "threads:", "threads: Input should be a valid integer, found nothing"),
+    ],
+)
+def test_slips_of_the_pen_are_told(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """A comma in a number, a tab, a missing space or bracket, a wrong indentation: where, and what to look for."""
+    text = tiny.SMOKE.read_text(encoding="utf-8")
+    before = text[: text.index(old)]
+    (tmp_path / "params.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=said.replace("LINE", str(before.count("\n") + 1))) as caught:
+        load(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_key_that_stands_twice_is_named(tmp_path: Path) -> None:
     """A second line for the same run is refused, where YAML would drop the first without a word; a merge is none."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if line.startswith("  voc-fcn16s-vgg16:"))
     (tmp_path / "params.yaml").write_text(text.replace(line, f"{line}\n{line}"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"the key 'voc-fcn16s-vgg16' stands twice in the mapping that begins in line"):
+    with pytest.raises(InputError, match=r"params\.yaml, line \d+.*: the key 'voc-fcn16s-vgg16' stands twice"):
         load(tmp_path / "params.yaml")
     assert "<<: *coarse" in text
     assert load(ROOT / "params.yaml").recipes["coarse-fixed"].trained == "score"
