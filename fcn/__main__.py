@@ -4,14 +4,13 @@ import io
 import signal
 import sys
 
+from fcn.errors import without_module
+
 try:
     from fcn.lifeline import watch_starter
     from fcn.loopback import keep_direct
 except ModuleNotFoundError as error:
-    sys.exit(
-        f"error: this Python ({sys.executable}) has no {error.name}; activate the project's environment, "
-        "`. .venv/bin/activate`, which any `make` command makes first"
-    )
+    sys.exit(without_module(error.name))
 
 
 def _main() -> int:
@@ -25,6 +24,10 @@ def _main() -> int:
         return main()
     except KeyboardInterrupt:  # before the command began
         return 128 + signal.SIGINT
+    except ModuleNotFoundError as error:  # a Python that has some of them
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(without_module(error.name))
 
 
 sys.exit(_main())

@@ -6,8 +6,10 @@ import errno
 import importlib
 import os
 import pkgutil
+import shutil
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,17 +52,30 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     common.add_argument("--params", type=Path, default=Path("params.yaml"), help="the profile's params.yaml")
     common.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
     parser = argparse.ArgumentParser(
-        prog="python -m fcn", description="Run one stage of the graph in dvc.yaml, or a command for people."
+        prog="python -m fcn",
+        description="A command for people, or one stage of the graph in dvc.yaml, which `dvc repro` runs by itself.",
+        epilog=f"for people:\n{_listed(commands, command_names())}\n\nstages, in the graph's order:\n"
+        f"{_listed(stages, sorted(stage_names(), key=code.ORDER.index))}\n\n"
+        "Each takes `--params profiles/NAME/params.yaml` for another profile than the sample, and has a --help.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands and stages")
+    every = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", help="one of these")
     for name in command_names():
-        command = every.add_parser(name, parents=[common], help=_summary(commands, name))
+        command = every.add_parser(name, parents=[common], description=_summary(commands, name))
         if name == chosen:
             _imported(f"fcn.commands.{name}").add_arguments(command)
     for name in stage_names():
-        stage = every.add_parser(name, parents=[common], help=_summary(stages, name))
+        stage = every.add_parser(name, parents=[common], description=_summary(stages, name))
         stage.add_argument("name", nargs="?", help="which archive, dataset, net or run, for stages that have several")
     return parser
+
+
+def _listed(package: ModuleType, names: Sequence[str]) -> str:
+    width = shutil.get_terminal_size().columns - 2
+    return "\n".join(
+        textwrap.fill(_summary(package, name), width, initial_indent=f"  {name:<13}", subsequent_indent=" " * 15)
+        for name in names
+    )
 
 
 def _summary(package: ModuleType, name: str) -> str:

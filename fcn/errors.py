@@ -1,6 +1,7 @@
 """The two errors shown to people as a sentence: no traceback, nobody's password, nothing that a terminal acts on."""
 
 import re
+import sys
 
 # Greedy to the last @ of the word: passwords hold slashes and colons that should have been escaped.
 _USER = re.compile(r"(?<=://)[^\s/?#]*(?::\S*)?@")
@@ -16,6 +17,14 @@ def _told(message: str) -> str:
     """Without secrets, and with what damaged or hostile names bring along escaped: colours, bells, NUL."""
     seen = (sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in message)
     return without_secrets("".join(seen))
+
+
+def without_module(name: str | None) -> str:
+    """What a Python is told that isn't the environment's, by every door."""
+    return (
+        f"error: this Python ({sys.executable}) has no {name}; it takes the project's environment: "
+        "`make environment` makes it, once, and `. .venv/bin/activate` in the project's root has a terminal use it"
+    )
 
 
 class InputError(ValueError):

@@ -2,10 +2,14 @@
 
 import os
 import sys
-
-import httpx
+from importlib.util import find_spec
 
 from fcn import loopback
+from fcn.errors import without_module
+
+if find_spec("prefect") is None:
+    sys.exit(without_module("prefect"))
+import httpx
 
 # Read when prefect is imported. Nothing calls home.
 for _name, _value in {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}.items():

@@ -1,5 +1,6 @@
 """The command line: exit codes, and a sentence instead of a traceback, whatever is wrong."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fcn.cli import main, stage_names
+from fcn.cli import command_names, main, stage_names
 from fcn.nets import checkpoint
+from fcn.stages.code import ORDER
 from tests.training import processes, tiny
 
 PER_NAME = {
@@ -68,11 +70,13 @@ def test_unknown_words_are_answered(empty: Path, run_fcn: tiny.RunFcn) -> None:
     assert "arguments are required: " in sentence(run_fcn([], empty), 2)
 
 
-def test_help_shows_every_stage(empty: Path, run_fcn: tiny.RunFcn) -> None:
-    """--help exits with 0 and names every stage."""
+def test_help_shows_every_stage_in_order(empty: Path, run_fcn: tiny.RunFcn) -> None:
+    """--help exits with 0 and says of every command and stage what it does; stages come after those that they need."""
     ended = run_fcn(["--help"], empty)
     assert ended.returncode == 0
-    assert all(name in ended.stdout for name in stage_names())
+    named = re.findall(r"(?m)^  (\w+) +\w", ended.stdout.partition("for people:")[2])
+    assert named == [*command_names(), *ORDER]
+    assert sorted(ORDER) == stage_names()
 
 
 def test_a_missing_params_file_is_named(tmp_path: Path, run_fcn: tiny.RunFcn) -> None:
@@ -87,11 +91,14 @@ def test_a_missing_params_file_is_named(tmp_path: Path, run_fcn: tiny.RunFcn) ->
     )
 
 
-def test_a_python_without_the_environment_is_told(repository: Path) -> None:
+@pytest.mark.parametrize(
+    ("door", "missing"), [("fcn", "psutil"), ("flows.reproduce", "prefect"), ("flows.site", "prefect")]
+)
+def test_a_python_without_the_environment_is_told(repository: Path, door: str, missing: str) -> None:
     """Outside of the project's environment the first module that is missing is named, and how to get it."""
-    command = [sys.executable, "-S", "-m", "fcn", "doctor"]
+    command = [sys.executable, "-S", "-m", door]
     ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-    assert "has no psutil; activate the project's environment, `. .venv/bin/activate`" in sentence(ended, 1)
+    assert f"has no {missing}; it takes the project's environment: `make environment` makes it" in sentence(ended, 1)
 
 
 def test_the_traceback_is_there_for_who_asks(empty: Path, run_fcn: tiny.RunFcn) -> None:

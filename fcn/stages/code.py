@@ -225,6 +225,8 @@ _ROOTS: Mapping[str, Callable[[Config, str], _Described]] = {
     "report": _report,
     "publish": _publish,
 }
+ORDER = ("code", *_ROOTS)
+"""The kinds of stages, each after those that it needs."""
 
 
 def _backbone(backbone: Backbone) -> str:
