@@ -10,14 +10,39 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: reproduce ui worker test check coverage lock environment peer
+.PHONY: help reproduce smoke ui worker test check coverage lock environment peer
+help:
+	@$(info $(HELP)):
+
+define HELP
+make reproduce    the whole road on generated data: two CPU cores, offline, a quarter of an hour; the first time with the
+                  environment, which alone uses the network: 6.5 GB
+make smoke        the same road in a minute, on a dozen pictures: its numbers mean nothing
+make ui           MLflow over the results, until Ctrl-C
+make worker       Prefect's server, UI and workers here, until Ctrl-C
+make environment  .venv alone, which every other one makes first; `. .venv/bin/activate` has a terminal use it
+make test         the checks and all tests; `make check` the checks alone, `make coverage` what the tests miss
+make lock         the newest versions into requirements.lock
+
+Everything else: `python -m fcn --help`, `dvc repro`, README.md
+endef
+
 reproduce: environment
-	@test -e .git || $(BIN)/dvc config --local core.no_scm true
-	@$(BIN)/python -m fcn mend
-	$(BIN)/dvc repro
-	@sed -n '/^# /,/Percent[.]/p' data/sample/tables/scores.md
+	@$(whole_road)
 	@echo; echo "The whole story, departures included: data/sample/report/report.html"
 	@echo "In MLflow, as the papers' tables:      make ui"
+
+smoke: PROFILE = profiles/smoke/
+smoke: environment
+	@$(whole_road)
+	@echo; echo "Every stage ran. The numbers of a dozen pictures mean nothing; data/smoke/report/report.html has them."
+
+# Of the profile in the folder PROFILE, the root's without one; with the table of scores.
+define whole_road
+test -e .git || $(BIN)/dvc config --local core.no_scm true; $(BIN)/python -m fcn mend && \
+$(BIN)/python -m fcn reproduce --params $(PROFILE)params.yaml && \
+sed -n '/^# /,/Percent[.]/p' data/$(or $(notdir $(PROFILE:/=)),sample)/tables/scores.md
+endef
 
 # MLflow over the papers' tables, filled first where its database is gone. `make ui PORT=5001` where 5000 is taken.
 PORT ?= 5000

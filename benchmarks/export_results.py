@@ -2,7 +2,8 @@
 
     python -m benchmarks.export_results --params params.yaml
 
-The scores, the papers' tables that have a number of ours, the report as Markdown and its figures in 256 colours.
+The scores, the papers' tables that have a number of ours, the report as Markdown, its figures in 256 colours, and what
+each stage took, for `python -m fcn reproduce`.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from fcn.commands.reproduce import seconds
 from fcn.config import load
 from fcn.tables import is_filled
 
@@ -41,6 +43,8 @@ def export(data: Path, target: Path) -> int:
         index = json.loads((data / "figures/index.json").read_text(encoding="utf-8"))
         for file in sorted((data / "report/figures").glob("*.png")):
             _in_few_colours(file, folder / "figures" / file.name, exact=index["colours"])
+        took = json.dumps(seconds(data / "cost"), indent=0, sort_keys=True)
+        (folder / "seconds.json").write_text(took + "\n", encoding="utf-8")
         shown = [
             {"section": figure["section"], "file": Path(figure["file"]).name, "alt": figure["alt"]}
             for figure in index["figures"]

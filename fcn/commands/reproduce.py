@@ -1,0 +1,84 @@
+"""`python -m fcn reproduce`: `dvc repro` of a profile, with its stages counted and an estimate of what is left."""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from fcn.config import Config
+from fcn.errors import StageFailure
+from fcn.stages import code
+from fcn.stages.places import Places, address
+
+# What DVC 3.67 says of each stage, of other profiles' with the path of their dvc.yaml in it.
+_STAGE = re.compile(r"(Running stage|Stage) '(?:[^':]*:)?([^':]+)'")
+_SLACK_SECONDS = 30.0
+"""By this much the first stages' pace is held back, which a few seconds of start-up make look slow."""
+
+
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """`reproduce` takes nothing: DVC decides what is stale."""
+
+
+def run(config: Config, _options: argparse.Namespace) -> None:
+    """Have DVC do it, and pass on what it says. Ctrl-C reaches DVC and its stage by itself; we wait for their end.
+
+    Raises StageFailure with DVC's exit code, behind its own words.
+    """
+    pipeline = Path(config.params).with_name("dvc.yaml")
+    signal.signal(signal.SIGINT, lambda *_: None)
+    with subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", str(pipeline)],
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as dvc:
+        signal.signal(signal.SIGTERM, lambda *_: dvc.terminate())
+        counter = Counter(config)
+        for line in dvc.stdout or ():
+            if (said := counter.read(line)) is not None:
+                print(said, end="", flush=True)
+    if (ended := dvc.returncode) != 0:
+        ended = ended if ended > 0 else 128 - ended  # of a signal
+        raise StageFailure(f"`dvc repro {pipeline}` did not get to its end; why is said above", exit_code=ended)
+
+
+class Counter:
+    """Which stage of how many DVC is at, and for how long the rest has taken elsewhere, at this machine's pace."""
+
+    def __init__(self, config: Config) -> None:
+        names = ["code", *(address(*stage) for stage in code.stages(config))]
+        known = _committed(config) | seconds(Places(config).data / "cost")
+        self._left = {name: known.get(name, 0.0) for name in names}
+        self._known, self._count = bool(known), len(names)
+        self._spent, self._at_work, self._began = 0.0, 0.0, time.monotonic()
+
+    def read(self, line: str) -> str | None:
+        """The line, where a stage begins with its number and the time that is left; None where it says nothing new."""
+        if (found := _STAGE.match(line)) is None:
+            return line if line.strip() and not line.startswith("Updating lock file") else None
+        self._spent, self._at_work = self._spent + self._at_work, 0.0
+        took = self._left.pop(found[2], 0.0)
+        if found[1] == "Stage":  # skipped, or restored
+            return None if "didn't change" in line else line
+        pace = (time.monotonic() - self._began + _SLACK_SECONDS) / (self._spent + _SLACK_SECONDS)
+        minutes = (took + sum(self._left.values())) * pace / 60
+        self._at_work = took
+        left = f", about {minutes:.0f} min left" if self._known else ""
+        return f"[{self._count - len(self._left)} of {self._count}{left}] {line}"
+
+
+def seconds(folder: Path) -> dict[str, float]:
+    """What each stage took, by its name in the graph: from a profile's folder of costs."""
+    found = {file.stem: json.loads(file.read_text(encoding="utf-8"))["seconds"] for file in folder.glob("*.json")}
+    return {name if "@" in name or name in code.ORDER else f"train@{name}": took for name, took in found.items()}
+
+
+def _committed(config: Config) -> dict[str, float]:
+    file = Path("docs/results") / config.profile / "seconds.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
