@@ -11,11 +11,11 @@ from pathlib import Path
 from fcn.report.readme import Results, block, with_block
 
 ROOT = Path(__file__).resolve().parent.parent
-# In this order; a profile without committed results is left out.
+# The first with committed results is the README's; the others are folded away.
 TITLES = {
-    "paper": "The papers at full size (profile `paper`)",
-    "voc-subset": "Real pictures, a part of VOC and SBD (profile `voc-subset`)",
-    "sample": "Generated pictures, as `make reproduce` makes them (profile `sample`)",
+    "paper": "What came out, at full size (profile paper)",
+    "sample": "What came out, on generated pictures (profile sample)",
+    "voc-subset": "On real pictures, a part of VOC and SBD (profile voc-subset)",
 }
 
 

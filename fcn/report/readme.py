@@ -1,13 +1,21 @@
 """The README's block of results, from results that were committed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from fcn import tables
 from fcn.errors import InputError
 from fcn.tables import Json
 
 START, END = "<!-- results -->", "<!-- /results -->"
+# What the papers found, as runs whose mean IU rises where it holds.
+_CLAIMS = (
+    ("Finer strides win", {"32s": "voc-fcn32s-vgg16", "16s": "voc-fcn16s-vgg16", "8s": "voc-fcn8s-vgg16"}),
+    ("A pretrained start wins", {"from scratch": "voc-fcn32s-vgg16-scratch", "pretrained": "voc-fcn32s-vgg16"}),
+    ("Training every layer wins", {"score layer alone": "voc-fcn32s-vgg16-fixed", "every layer": "voc-fcn32s-vgg16"}),
+    ("The deeper trunk wins", {"AlexNet": "voc-fcn32s-alexnet", "VGG16": "voc-fcn32s-vgg16"}),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +33,16 @@ class Results:
 
 
 def block(found: Sequence[Results]) -> str:
-    """What stands between the marks: for each profile its scores, a picture, and where the rest is."""
-    return "\n".join(["\n".join(_profile(results)) for results in found])
+    """What stands between the marks: the first profile's claims and scores, and all else folded away."""
+    pages = []
+    for number, results in enumerate(found):
+        scores, more = _scores(results), _more(results)
+        if number == 0:
+            folded = _folded("Beside the printed numbers, and in pictures", more)
+            pages.append(f"### {results.title}\n\n{scores}\n{folded}")
+        else:
+            pages.append(_folded(results.title, f"{scores}\n{more}"))
+    return "\n".join(pages)
 
 
 def with_block(readme: str, text: str) -> str:
@@ -42,14 +58,33 @@ def with_block(readme: str, text: str) -> str:
     return f"{before}{START}\n{lines}{END}{after}"
 
 
-def _profile(results: Results) -> list[str]:
-    folder, rows = results.folder, results.scores["scores"]
-    grid = tables.score_grid(rows)
-    filled = [table for table in results.tables if tables.is_filled(table)]
+def _scores(results: Results) -> str:
+    rows = results.scores["scores"]
+    on = f"Percent, on {', '.join(tables.on_lists(rows))}.\n"
+    return "\n".join(("".join(claims(rows)), tables.score_grid(rows).markdown(), on))
+
+
+def _more(results: Results) -> str:
+    folder, filled = results.folder, [table for table in results.tables if tables.is_filled(table)]
     links = ", ".join(f"[{tables.name(table)}]({folder}/{table['key']}.md)" for table in filled)
-    page = [f"### {results.title}\n", f"Percent, on {', '.join(tables.on_lists(rows))}.\n", grid.markdown()]
+    whole = f"The [whole report]({folder}/report.md) has the figures, the departures from the papers and the costs."
+    text = f"Beside the printed numbers: {links}. {whole}\n"
     if results.picture is not None:
         file, alt = results.picture
-        page += [f"![{alt}]({folder}/{file})\n"]
-    more = f"The [whole report]({folder}/report.md) has the figures, the departures from the papers and the costs."
-    return [*page, f"Beside the printed numbers: {links}. {more}\n"]
+        text += f"\n![{alt}]({folder}/{file})\n"
+    return text
+
+
+def claims(rows: Sequence[Json]) -> Iterator[str]:
+    """A line for each finding of the papers whose runs there are, and whether it holds here."""
+    mean_iu = {row["run"]: row["numbers"]["mean_iu"] for row in rows}
+    for claim, runs in _CLAIMS:
+        found = [mean_iu[run] for run in runs.values() if mean_iu.get(run) is not None]
+        if len(found) == len(runs):
+            holds = all(worse < better for worse, better in pairwise(found))
+            numbers = ", ".join(f"{label} {number:.1f}" for label, number in zip(runs, found, strict=True))
+            yield f"- {claim}{'' if holds else ' in the papers, not here'}: {numbers} mean IU.\n"
+
+
+def _folded(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{text}\n</details>\n"

@@ -1,6 +1,7 @@
 """What is committed of the results, and the README's block that is made of it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from benchmarks.export_results import MOST_BYTES, export
 from benchmarks.readme_results import ROOT, committed
 from fcn.errors import InputError
-from fcn.report.readme import END, START, block, with_block
+from fcn.report.readme import END, START, block, claims, with_block
 from tests.report.reading import markdown_tables
 
 
@@ -73,6 +74,27 @@ def test_a_readme_without_marks_is_refused() -> None:
     """Where the marks are missing, the error says which they are."""
     with pytest.raises(InputError, match="<!-- results -->"):
         with_block("# A\n", "x")
+
+
+def test_claims_are_of_the_numbers() -> None:
+    """A finding of the papers is told with the mean IU of its runs, as theirs alone where ours are in another order."""
+    scores = {"voc-fcn32s-vgg16": 25.24, "voc-fcn16s-vgg16": 40.9, "voc-fcn8s-vgg16": 59.8, "voc-fcn32s-alexnet": 30.0}
+    rows = [
+        {"run": run, "val": "val", "images": 3, "parameters": None, "numbers": {"mean_iu": number}}
+        for run, number in (*scores.items(), ("voc-fcn32s-vgg16-fixed", None))
+    ]
+    assert list(claims(rows)) == [
+        "- Finer strides win: 32s 25.2, 16s 40.9, 8s 59.8 mean IU.\n",
+        "- The deeper trunk wins in the papers, not here: AlexNet 30.0, VGG16 25.2 mean IU.\n",
+    ]
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    """Every file that README.md links to or shows is in the project."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(([^)#:]+)[)#]|src=\"([^\"]+)\"", text)
+    assert len(linked) > 30
+    assert [name for names in linked for name in names if not (ROOT / name).exists()] == []
 
 
 def test_the_readme_is_of_the_committed_results() -> None:
