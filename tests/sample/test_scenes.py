@@ -58,8 +58,9 @@ def test_objects_are_called_what_they_are(repository: Path) -> None:
         words.append([["plain", "banded"], ["striped", "checked"]][across][along])
     shapes = [draw.__name__.strip("_") for draw in scenes._DRAW]
     kinds = [f"{words[kind // len(shapes)]} {shapes[kind % len(shapes)]}" for kind in range(KINDS)]
-    config = load(repository / "params.yaml")
-    assert [list(entry.classes) for entry in config.datasets.values()] == [["background", *kinds]] * 2
+    for profile in ("params.yaml", "profiles/smoke/params.yaml"):
+        named = [list(entry.classes) for entry in load(repository / profile).datasets.values()]
+        assert named == [["background", *kinds]] * 2, profile
 
 
 @pytest.mark.parametrize("start", [0, 13])
