@@ -1,16 +1,25 @@
 """What `make` does with an environment that is there: nothing that a run in it, or its owner, could suffer from."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 
+LOOKED_FOR = (
+    ".github/workflows/ci.yml",
+    ".pre-commit-config.yaml",
+    ".devcontainer/devcontainer.json",
+    "CITATION.cff",
+)
 LOCK = "no-such-package-anywhere==1\n"
 
 
@@ -78,3 +87,27 @@ def test_a_taken_port_is_told_with_the_command_for_another(checkout: Path) -> No
     free = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     assert (taken.returncode, "choose another: make ui PORT=5001" in taken.stderr) == (2, True)
     assert "choose another" not in free.stderr  # but that there is no MLflow here
+
+
+def test_what_other_tools_look_for_is_of_this_project() -> None:
+    """Workflow, hooks, container and citation call what is here, and say what pyproject.toml says."""
+    read = {path: yaml.safe_load((ROOT / path).read_text(encoding="utf-8")) for path in LOOKED_FOR}
+    steps = read[".github/workflows/ci.yml"]["jobs"]["test"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tools = "".join(project["optional-dependencies"]["dev"]).replace("import-linter", "lint-imports")
+    programs = [hook["entry"].split()[0] for hook in read[".pre-commit-config.yaml"]["repos"][0]["hooks"]]
+    assert all(program.startswith(".venv/bin/") and program[10:] in tools for program in programs)
+    assert (ROOT / ".devcontainer" / read[".devcontainer/devcontainer.json"]["build"]["dockerfile"]).is_file()
+    cited = read["CITATION.cff"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+
+
+def test_plain_make_says_what_there_is(checkout: Path) -> None:
+    """`make` without a word names the commands, makes nothing, and looks for no environment."""
+    ended = subprocess.run(["make"], cwd=checkout, capture_output=True, text=True, check=True)
+    told = set(re.findall(r"(?m)^make (\w+)", ended.stdout))
+    rules = set(re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    assert told == rules - {"help", "peer", "check", "coverage"}
+    assert not (checkout / ".venv/.installed").exists()

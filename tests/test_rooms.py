@@ -146,9 +146,9 @@ def test_the_project_knows_no_machine() -> None:
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
-    """Every relative link in a Markdown file names a file or folder of the project."""
+    """Every relative link in a Markdown file, and every picture, names a file or folder of the project."""
     for document in [path for path in tracked() if path.suffix == ".md"]:
-        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+        for target in re.findall(r"(?:\]\(|src=\")([^)#:\s\"]+)(?:#[^)]*)?[)\"]", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{name_of(document)} links to {target}"
 
 
