@@ -1,4 +1,4 @@
-# `make reproduce` and `make test` are all that a fresh machine needs; each makes .venv first.
+# `make smoke`, `make reproduce` and `make test` are all that a fresh machine needs; each makes .venv first.
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -15,12 +15,12 @@ help:
 	@$(info $(HELP)):
 
 define HELP
-make reproduce    the whole road on generated data: two CPU cores, offline, a quarter of an hour; the first time with the
-                  environment, which alone uses the network: 6.5 GB
-make smoke        the same road in a minute, on a dozen pictures: its numbers mean nothing
+make smoke        the whole road in a minute, on a dozen generated pictures: its numbers mean nothing
+make reproduce    the papers in miniature, on generated pictures, offline: 11 minutes on two quiet CPU cores
 make ui           MLflow over the results, until Ctrl-C
 make worker       Prefect's server, UI and workers here, until Ctrl-C
-make environment  .venv alone, which every other one makes first; `. .venv/bin/activate` has a terminal use it
+make environment  .venv, which all others make first: 3 minutes, 6.5 GB, the only use of the network;
+                  `. .venv/bin/activate` has a terminal use it
 make test         the checks and all tests; `make check` the checks alone, `make coverage` what the tests miss
 make lock         the newest versions into requirements.lock
 
