@@ -88,10 +88,14 @@ fi; \
 if ! $(BIN)/python -c "" 2>/dev/null; then \
   $(find_python); rm -rf $(VENV); mkdir $(VENV); : > $(VENV)/.installed; "$$python" -m venv $(VENV); \
 fi; \
+$(launcher) > $(BIN)/fcn; chmod +x $(BIN)/fcn; \
 $(BIN)/python -m pip install --quiet --progress-bar off -r requirements.lock; \
 $(BIN)/python -m pip check; \
 cp requirements.lock $(VENV)/.installed
 endef
+
+# `fcn`, from any folder of the project: -P, because names of modules below fcn/ are also those of Python's own.
+launcher = printf '\#!/bin/sh\nPYTHONPATH="%s" exec "%s" -P -m fcn "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)/python"
 
 # Its own requirements are of 2019 and would not install; tests/ import the little of it that they compare with.
 peer: environment

@@ -11,7 +11,7 @@ import signal
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -46,8 +46,8 @@ def _modules(package: ModuleType, *, but: set[str]) -> list[str]:
     return sorted(module.name for module in found if not module.ispkg and module.name not in but)
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    """All commands; only the chosen one is imported, to be asked for its arguments."""
+def _parser(chosen: str | None) -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """All commands, and each by its name; only the chosen one is imported, to be asked for its arguments."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--params", type=Path, default=Path("params.yaml"), help="the profile's params.yaml")
     common.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
@@ -67,7 +67,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     for name in stage_names():
         stage = every.add_parser(name, parents=[common], description=_summary(stages, name))
         stage.add_argument("name", nargs="?", help="which archive, dataset, net or run, for stages that have several")
-    return parser
+    return parser, every.choices
 
 
 def _listed(package: ModuleType, names: Sequence[str]) -> str:
@@ -88,7 +88,9 @@ def _summary(package: ModuleType, name: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a failure, 2 for wrong input, 130 for an interrupt."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser(arguments[0] if arguments else None).parse_args(arguments)
+    parser, command_parsers = _parser(arguments[0] if arguments else None)
+    options = parser.parse_args(arguments)
+    _go_to_the_root(options, command_parsers[options.command])
     try:
         config = load(options.params)
         # Before torch is imported, which reads them once. Threads that wait for others on a core that somebody else
@@ -118,6 +120,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_INTERRUPTED, file=sys.stderr)
         return 128 + signal.SIGINT
     return 0
+
+
+def _go_to_the_root(options: argparse.Namespace, command: argparse.ArgumentParser) -> None:
+    """From a folder further down go to where all paths of the project begin; what was given from there stays of there.
+
+    In a profile's own folder, its params.yaml is meant.
+    """
+    here = Path.cwd()
+    if (root := next(filter(_is_root, (here, *here.parents)), here)) == here:
+        return
+    for name, given in vars(options).items():
+        if given is not command.get_default(name) or (name == "params" and (here / given).exists()):
+            setattr(options, name, _from(here, given) if name not in ("command", "name") else given)
+    os.chdir(root)
+
+
+def _is_root(folder: Path) -> bool:
+    return (folder / "dvc.yaml").is_file() and (folder / "fcn").is_dir()
+
+
+def _from(here: Path, given: object) -> object:
+    """A path, or words that may be one or a URL or a run's name, as seen from the root."""
+    if isinstance(given, list):
+        return [_from(here, each) for each in given]
+    if isinstance(given, str) and (here / given).exists():
+        return str(here / given)
+    return here / given if isinstance(given, Path) else given
 
 
 def _imported(module: str) -> ModuleType:

@@ -1,6 +1,5 @@
 """The command line: exit codes, and a sentence instead of a traceback, whatever is wrong."""
 
-import re
 import shutil
 import signal
 import subprocess
@@ -11,9 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fcn.cli import command_names, main, stage_names
+from fcn.cli import main, stage_names
 from fcn.nets import checkpoint
-from fcn.stages.code import ORDER
 from tests.training import processes, tiny
 
 PER_NAME = {
@@ -70,15 +68,6 @@ def test_unknown_words_are_answered(empty: Path, run_fcn: tiny.RunFcn) -> None:
     assert "arguments are required: " in sentence(run_fcn([], empty), 2)
 
 
-def test_help_shows_every_stage_in_order(empty: Path, run_fcn: tiny.RunFcn) -> None:
-    """--help exits with 0 and says of every command and stage what it does; stages come after those that they need."""
-    ended = run_fcn(["--help"], empty)
-    assert ended.returncode == 0
-    named = re.findall(r"(?m)^  (\w+) +\w", ended.stdout.partition("for people:")[2])
-    assert named == [*command_names(), *ORDER]
-    assert sorted(ORDER) == stage_names()
-
-
 def test_a_missing_params_file_is_named(tmp_path: Path, run_fcn: tiny.RunFcn) -> None:
     """Without a params.yaml, or with one that is wrong, the command exits with 2 and says which file it means."""
     assert sentence(run_fcn(["splits"], tmp_path), 2).startswith("params.yaml: no such file; --params takes")
@@ -89,16 +78,6 @@ def test_a_missing_params_file_is_named(tmp_path: Path, run_fcn: tiny.RunFcn) ->
     assert "params.yaml: threads: Input should be greater than or equal to 1, found 0" in sentence(
         run_fcn(["splits"], tmp_path), 2
     )
-
-
-@pytest.mark.parametrize(
-    ("door", "missing"), [("fcn", "psutil"), ("flows.reproduce", "prefect"), ("flows.site", "prefect")]
-)
-def test_a_python_without_the_environment_is_told(repository: Path, door: str, missing: str) -> None:
-    """Outside of the project's environment the first module that is missing is named, and how to get it."""
-    command = [sys.executable, "-S", "-m", door]
-    ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-    assert f"has no {missing}; it takes the project's environment: `make environment` makes it" in sentence(ended, 1)
 
 
 def test_the_traceback_is_there_for_who_asks(empty: Path, run_fcn: tiny.RunFcn) -> None:

@@ -61,6 +61,17 @@ def test_another_lock_goes_into_the_same_environment(checkout: Path, installed: 
     assert (checkout / ".venv/.installed").read_text() == installed
 
 
+def test_the_command_works_in_any_folder(checkout: Path) -> None:
+    """`.venv/bin/fcn`, which make writes, finds the project's code and its Python, wherever it is called."""
+    (checkout / ".venv/.installed").touch()
+    environment(checkout)
+    (checkout / "fcn").symlink_to(ROOT / "fcn")
+    (checkout / "sub").mkdir()
+    command = [checkout / ".venv/bin/fcn", "doctor"]
+    ended = subprocess.run(command, cwd=checkout / "sub", capture_output=True, text=True, check=False)
+    assert f"this Python ({checkout}/.venv/bin/python) has no psutil" in ended.stderr  # it is a bare one
+
+
 @pytest.mark.parametrize("whose", ["nobody knows", "linked", "on a disk that isn't there", "moved"])
 def test_what_make_did_not_make_is_named(checkout: Path, whose: str) -> None:
     """An environment of another, there or behind a link, or of another place, is left alone; a sentence says why."""

@@ -1,4 +1,4 @@
-"""`python -m fcn reproduce`: `dvc repro` of a profile, with its stages counted and an estimate of what is left."""
+"""`python -m fcn reproduce`: bring a profile up to date by `dvc repro`, count its stages and estimate what is left."""
 
 import argparse
 import json

@@ -1,0 +1,67 @@
+"""How a person calls it: the help, a Python that isn't the environment's, a folder further down."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fcn.cli import command_names, main, stage_names
+from fcn.stages.code import ORDER
+from tests.training import tiny
+
+
+def test_help_says_what_each_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help exits with 0 and says of every command and stage what it does; stages come after those that they need."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    named = re.findall(r"(?m)^  (\w+) +\w", capsys.readouterr().out.partition("for people:")[2])
+    assert named == [*command_names(), *ORDER]
+    assert sorted(ORDER) == stage_names()
+
+
+@pytest.mark.parametrize(
+    ("door", "missing"), [("fcn", "psutil"), ("flows.reproduce", "prefect"), ("flows.site", "prefect")]
+)
+def test_a_python_without_the_environment_is_told(repository: Path, door: str, missing: str) -> None:
+    """Outside of the project's environment the first module that is missing is named, and how to get it."""
+    command = [sys.executable, "-S", "-m", door]
+    ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"has no {missing}; it takes the project's environment: `make environment` makes it" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("called_in", "arguments", "said"),
+    [
+        ("profiles/own/below", "archives nonsense", "archive: unknown name 'nonsense'; known are: voc2012, sbd"),
+        ("profiles/own/below", "splits --params no.yaml", "HERE/no.yaml: no such file"),
+        ("profiles/own", "splits", "HERE/params.yaml, line 1"),
+        ("profiles/own/below", "predict x.pt x.jpg", "HERE/x.pt"),
+        ("profiles/own/below", "predict x.pt x.jpg --out x.pt", "--out HERE/x.pt is a file"),
+    ],
+)
+def test_a_folder_further_down_will_do(
+    called_in: str,
+    arguments: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every command works at the project's root; paths are those of where it was called, and so is a profile's own."""
+    tiny.write(tmp_path, tiny.params())
+    (tmp_path / "fcn").mkdir()
+    (tmp_path / "dvc.yaml").touch()
+    here = tmp_path / called_in
+    (tmp_path / "profiles/own/below").mkdir(parents=True)
+    (tmp_path / "profiles/own/params.yaml").write_text("profile: [")
+    (here / "x.pt").touch()
+    (here / "x.jpg").touch()
+    monkeypatch.chdir(here)
+    assert main(arguments.split()) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {said.replace('HERE', str(here))}")
+    assert Path.cwd() == tmp_path
