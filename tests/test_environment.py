@@ -67,7 +67,7 @@ def test_the_command_works_in_any_folder(checkout: Path) -> None:
     environment(checkout)
     (checkout / "fcn").symlink_to(ROOT / "fcn")
     (checkout / "sub").mkdir()
-    command = [checkout / ".venv/bin/fcn", "doctor"]
+    command = [str(checkout / ".venv/bin/fcn"), "doctor"]
     ended = subprocess.run(command, cwd=checkout / "sub", capture_output=True, text=True, check=False)
     assert f"this Python ({checkout}/.venv/bin/python) has no psutil" in ended.stderr  # it is a bare one
 
