@@ -19,14 +19,6 @@ def _told(message: str) -> str:
     return without_secrets("".join(seen))
 
 
-def without_module(name: str | None) -> str:
-    """What a Python is told that isn't the environment's, by every door."""
-    return (
-        f"error: this Python ({sys.executable}) has no {name}; it takes the project's environment: "
-        "`make environment` makes it, once, and `. .venv/bin/activate` in the project's root has a terminal use it"
-    )
-
-
 class InputError(ValueError):
     """Something that a person gave is wrong: a flag, a parameter, a file. Exit code 2.
 
@@ -46,3 +38,11 @@ class StageFailure(RuntimeError):
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(_told(message))
         self.exit_code = exit_code
+
+
+def without_module(name: str | None) -> str:
+    """What a Python is told that isn't the environment's, by every door."""
+    return (
+        f"error: this Python ({sys.executable}) has no {name}; it takes the project's environment: "
+        "`make environment` makes it, once, and `. .venv/bin/activate` in the project's root has a terminal use it"
+    )
