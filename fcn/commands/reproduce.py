@@ -69,7 +69,7 @@ class Counter:
         pace = (time.monotonic() - self._began + _SLACK_SECONDS) / (self._spent + _SLACK_SECONDS)
         minutes = (took + sum(self._left.values())) * pace / 60
         self._at_work = took
-        left = f", about {minutes:.0f} min left" if self._known else ""
+        left = f", about {max(1, round(minutes))} min left" if self._known else ""
         return f"[{self._count - len(self._left)} of {self._count}{left}] {line}"
 
 

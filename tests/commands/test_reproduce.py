@@ -57,7 +57,7 @@ def test_dvc_does_it(workspace_done: Path, tmp_path: Path) -> None:
     graph = (project / "dvc.yaml").read_text(encoding="utf-8")
     (project / "dvc.yaml").write_text(graph.replace("python -m fcn tables", "exit 7; python"), encoding="utf-8")
     ended = reproduce()
-    assert re.search(r"(?m)^\[\d+ of 17, about 0 min left\] Running stage 'tables':$", ended.stdout), ended.stdout
+    assert re.search(r"(?m)^\[\d+ of 18, about \d+ min left\] Running stage 'tables':$", ended.stdout), ended.stdout
     assert "exited with 7" in ended.stderr
     assert ended.stderr.splitlines()[-1] == "error: `dvc repro dvc.yaml` did not get to its end; why is said above"
     assert ended.returncode == 255
