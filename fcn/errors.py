@@ -40,8 +40,8 @@ class StageFailure(RuntimeError):
         self.exit_code = exit_code
 
 
-def without_module(name: str | None) -> str:
-    """What a Python is told that isn't the environment's, by every door."""
+def without_module(name: object) -> str:
+    """What a Python is told that isn't the environment's, by every door; one that is too old for us can read this."""
     return (
         f"error: this Python ({sys.executable}) has no {name}; it takes the project's environment: "
         "`make environment` makes it, once, and `. .venv/bin/activate` in the project's root has a terminal use it"
