@@ -24,7 +24,6 @@ from fcn.stages import code
 from fcn.stages.places import Places
 
 _NOT_STAGES = {"device", "observer", "places"}
-_NOT_COMMANDS = {"pictures"}
 # A training counts over all its starts, by itself; the last two are made of what the others took.
 _WITHOUT_COST = {"code", "train", "report", "publish"}
 _INTERRUPTED = "interrupted; the same command goes on from here"
@@ -38,7 +37,7 @@ def stage_names() -> list[str]:
 
 def command_names() -> list[str]:
     """The commands for people: those of the folder fcn/commands."""
-    return _modules(commands, but=_NOT_COMMANDS)
+    return _modules(commands, but=set())
 
 
 def _modules(package: ModuleType, *, but: set[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the tests of doctor share: a healthy project's root of each test's own, and doctor in it."""
+"""What the tests of doctor share, a healthy project's root and doctor in it, and those of predict: a net, and it."""
 
 import json
 import shutil
@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from fcn.cli import main
+from fcn.nets import checkpoint
 from tests.commands import healthy
 from tests.commands.healthy import Doctor
+from tests.commands.segmenting import NET, Predict, made
 from tests.conftest import RunFcn, once
+from tests.training import tiny
 
 
 @pytest.fixture(scope="session")
@@ -40,5 +43,29 @@ def doctor(capsys: pytest.CaptureFixture[str]) -> Doctor:
         answer = json.loads(said.out)
         assert answer["healthy"] == (code == 0)
         return code, {item["name"]: item for item in answer["checks"]}
+
+    return run
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's root with params.yaml and one trained net, which is also where the test runs."""
+    tiny.write(tmp_path, tiny.params())
+    (tmp_path / NET).parent.mkdir(parents=True)
+    checkpoint.save(made(), tmp_path / NET)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def predict(project: Path, capsys: pytest.CaptureFixture[str]) -> Predict:
+    """Run predict there: its exit code, what it wrote to stdout, and to stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        assert Path.cwd() == project
+        capsys.readouterr()
+        code = main(["predict", *map(str, arguments)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
 
     return run

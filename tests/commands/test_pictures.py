@@ -1,6 +1,7 @@
 """Pictures of every kind become RGB as a person sees them, and what is no picture is named."""
 
 import io
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.commands import pictures
-from fcn.commands.pictures import Picture
+from fcn.commands.predictions import pictures, results
+from fcn.commands.predictions.pictures import Picture
 from fcn.errors import InputError, StageFailure
 
 
@@ -20,7 +21,7 @@ def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def _named(where: str | Path) -> Picture:
-    ((picture,), wrong) = pictures.find([str(where)])
+    ((picture,), wrong, _) = pictures.find([str(where)])
     assert not wrong
     return picture
 
@@ -72,16 +73,33 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_s_pictures_come_in_order(tmp_path: Path) -> None:
-    """Hidden files, folders and predict's results are passed over; a folder without pictures, and a typo, are named."""
-    for name in ("b.PNG", "a.jpg", "deep/a.png", "notes.txt", "._a.jpg", ".cache/c.png", "a.jpg.fcn-label.png"):
+    """Hidden files, folders and predict's results are passed over; a folder without pictures, and a typo, are named.
+
+    Other files that are passed over are counted by their kinds, and so is a photo that has the name of a result.
+    """
+    names = (
+        "b.PNG",
+        "a.jpg",
+        "deep/a.png",
+        "notes.txt",
+        "._a.jpg",
+        ".cache/c.png",
+        "deep/IMG.HEIC",
+        "IMG.heic",
+        "READ",
+    )
+    for name in (*names, "a.jpg.fcn-label.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "b.PNG.fcn-shares.json").write_text(f'{{"made_by": "{results.MADE_BY}"}}', encoding="utf-8")
     for name in ("folder.png", "none"):
         (tmp_path / name).mkdir()
-    found, wrong = pictures.find([str(tmp_path), str(tmp_path / "deep" / "a.png"), str(tmp_path / "deep")])
-    results = ["a.jpg.fcn", "b.PNG.fcn", "deep/a.png.fcn", "a.png.fcn", "a.png.fcn2"]
-    assert ([str(picture.result) for picture in found], wrong) == (results, [])
-    found, wrong = pictures.find([str(tmp_path / "none"), str(tmp_path / "b.PNG"), str(tmp_path / "typo.jpg")])
+    found, wrong, passed = pictures.find([str(tmp_path), str(tmp_path / "deep" / "a.png"), str(tmp_path / "deep")])
+    begins = ["a.jpg.fcn", "b.PNG.fcn", "deep/a.png.fcn", "a.png.fcn", "a.png.fcn2"]
+    assert ([str(picture.result) for picture in found], wrong) == (begins, [])
+    assert "2 .heic, 1 .txt, 1 named like results of predict, 1 without a suffix" in passed[0]
+    assert "1 .heic; of folders pictures alone are taken" in passed[1]
+    found, wrong, _ = pictures.find([str(tmp_path / "none"), str(tmp_path / "b.PNG"), str(tmp_path / "typo.jpg")])
     assert [picture.where for picture in found] == [str(tmp_path / "b.PNG")]
     assert "holds no pictures" in wrong[0]
     assert "no such file or folder" in wrong[1]
@@ -174,3 +192,13 @@ def test_a_proxy_that_can_t_be_used_is_not_called_an_address(monkeypatch: pytest
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(StageFailure, match="through a kind of proxy, that can't be used here"):
         pictures.read(_named("http://host.invalid/x.jpg"))
+
+
+def test_a_picture_is_read_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is piped in is a picture like any other; where nothing is, it is no picture."""
+    Image.new("RGB", (6, 4), "blue").save(tmp_path / "photo.png")
+    with (tmp_path / "photo.png").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert pictures.read(_named("-"))[0, 0].tolist() == [0, 0, 255]
+        with pytest.raises(InputError, match="standard input: not a whole picture"):
+            pictures.read(_named("-"))

@@ -2,115 +2,53 @@
 
 import dataclasses
 import json
+import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
-import torch
+import yaml
 from PIL import Image
 
-from fcn.cli import main
 from fcn.datasets import labels
-from fcn.datasets.facts import Target
 from fcn.nets import checkpoint
-from fcn.nets.checkpoint import Checkpoint
-from fcn.nets.fcn import FCN
-from fcn.nets.preprocessing import preset
-from fcn.shape import Backbone, Net
+from tests.commands.segmenting import NET, SEMANTIC, Predict, contents, made, photo
 from tests.conftest import RunFcn
 from tests.training import tiny
 from tests.training.tiny import FINER
 
-Predict = Callable[..., tuple[int, str, str]]
-NET = f"data/tiny/nets/{FINER}.pt"
-SEMANTIC = Target(
-    classes=("sky", "tree", "road"), background=None, average="seen", palette=((0, 0, 0), (9, 8, 7), (1, 2, 3))
-)
-
-
-def _made(*, inputs: tuple[str, ...] = ("rgb",)) -> Checkpoint:
-    """A net with heads of 3 and 2 classes; on the second it always answers the second class."""
-    backbone = Backbone(architecture="alexnet", width=0.03125, fc=8, input_px=64, dropout=0.0)
-    heads = {"semantic": 3, "surface": 2}
-    net = Net(backbone=backbone, inputs=inputs, heads=heads, taps=(), pad="same", upsampling="fixed")
-    torch.manual_seed(0)
-    state = FCN(net).state_dict()
-    state["heads.surface.score_fr.bias"][1] = 1.0
-    torch.nn.init.normal_(state["heads.semantic.score_fr.weight"])
-    return Checkpoint(
-        backbone=backbone,
-        net=net,
-        targets={"semantic": SEMANTIC},
-        preprocessing=dict.fromkeys(inputs, preset("sample")),
-        state=state,
-        provenance={"run": FINER, "profile": "tiny"},
-    )
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's root with params.yaml and one trained net, which is also where the test runs."""
-    tiny.write(tmp_path, tiny.params())
-    (tmp_path / NET).parent.mkdir(parents=True)
-    checkpoint.save(_made(), tmp_path / NET)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def predict(project: Path, capsys: pytest.CaptureFixture[str]) -> Predict:
-    """Run predict there: its exit code, what it wrote to stdout, and to stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        assert Path.cwd() == project
-        capsys.readouterr()
-        code = main(["predict", *map(str, arguments)])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
-
-
-def _photo(path: Path, width: int = 40, height: int = 30) -> Path:
-    path.parent.mkdir(exist_ok=True, parents=True)
-    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+PARAMS = "profiles/real/params.yaml"
 
 
 def test_any_size_gives_a_label_of_that_size(predict: Predict) -> None:
-    """Of a folder, each picture's palette PNG, overlay and class shares appear for each target, and the legends."""
+    """Of a folder, each picture's palette PNG, overlay and class shares appear for each target, legends, and a page."""
     sizes = {"thin": (33, 250), "dot": (1, 1), "wide": (320, 70)}
     for name, (width, height) in sizes.items():
-        _photo(Path(f"in/{name}.png"), width, height)
+        photo(Path(f"in/{name}.png"), width, height)
     code, said, told = predict(FINER, "in", "--out", "out")
     assert code == 0, told
     kinds = ("label", "overlay", "shares")
     wanted = {f"{name}.png.fcn-{kind}{of}" for name in sizes for kind in kinds for of in ("", "-surface")}
     found = {path.with_suffix("").name for path in Path("out").iterdir()}
-    assert found == wanted | {"classes.fcn-legend", "classes.fcn-legend-surface"}
+    wanted |= {f"{name}.png.fcn-photo" for name in sizes}
+    assert found == wanted | {"classes.fcn-legend", "classes.fcn-legend-surface", "index"}
     for name, size in sizes.items():
         with (
             Image.open(f"out/{name}.png.fcn-label.png") as label,
             Image.open(f"out/{name}.png.fcn-overlay.png") as over,
         ):
-            assert (label.mode, label.size, over.size) == ("P", size, size)
+            assert (label.mode, label.size) == ("P", size)
+            assert over.width >= size[0]
+            assert over.height > size[1], "the legend is below"
             assert label.getpalette() == labels.palette(SEMANTIC.palette).ravel().tolist()
             counts = np.bincount(np.asarray(label).ravel(), minlength=3)
         content = json.loads(Path(f"out/{name}.png.fcn-shares.json").read_text(encoding="utf-8"))
         shares = {SEMANTIC.classes[index]: count / counts.sum() for index, count in enumerate(counts) if count}
-        assert content == {
-            "picture": f"in/{name}.png",
-            "width": size[0],
-            "height": size[1],
-            "shares": content["shares"],
-        }
+        about = {"picture": f"in/{name}.png", "target": "semantic", "width": size[0], "height": size[1]}
+        assert {key: content[key] for key in about} == about
+        assert content["net"].startswith(f"{NET}: run {FINER} of profile tiny")
         assert content["shares"] == pytest.approx(shares, abs=5e-5)
         assert f"-> out/{name}.png.fcn-label.png" in said
     other = json.loads(Path("out/wide.png.fcn-shares-surface.json").read_text(encoding="utf-8"))
@@ -123,25 +61,55 @@ def test_no_result_takes_the_name_of_a_picture_or_of_another_result(predict: Pre
     names = ("a.jpg", "a.png", "a-2.png", "A.JPG", "dog.jpg", "dog-overlay.jpg", "legend.jpg", "sub/a.jpg", "sub-a.jpg")
     odd = "x" * 246 + ".png"
     for number, name in enumerate((*names, odd, "Stra\udcdfe.jpg")):
-        _photo(Path("pics") / name, 20 + number)
-    before = _contents(Path("pics"))
+        photo(Path("pics") / name, 20 + number)
+    before = contents(Path("pics"))
     code, _, told = predict(NET, "pics", "--out", "pics")
     assert code == 0, told
-    first = _contents(Path("pics"))
+    first = contents(Path("pics"))
     assert {name: first[name] for name in before} == before
     shares = [json.loads(text) for name, text in first.items() if name.endswith("shares.json")]
     assert {each["width"] for each in shares} == {20 + number for number in range(len(before))}
     assert len({name.casefold() for name in first}) == len(first) - 1, "a.jpg and A.JPG alone differ by case"
     assert predict(NET, "pics", "--out", "pics")[0] == 0
-    assert _contents(Path("pics")) == first
+    assert contents(Path("pics")) == first
+
+
+def test_no_result_takes_the_place_of_a_file_of_somebody_else(predict: Predict) -> None:
+    """A photo that is called like a result of another's is said, counted, and left as it is; so is a page."""
+    photo(Path("pics/x.png"))
+    own = (photo(Path("pics/x.png.fcn-photo.jpg")), Path("pics/index.html"))
+    own[1].write_text("my page", encoding="utf-8")
+    before = contents(Path("pics"))
+    code, _, told = predict(NET, "pics", "--out", "pics")
+    assert (code, {name: contents(Path("pics"))[name] for name in before}) == (2, before)
+    assert "passed over in pics: 1 .html, 1 named like results of predict" in told
+    assert "pics/x.png.fcn-photo.jpg is in the way, and no result of predict; rename it, or name another" in told
+    own[0].unlink()
+    code, _, told = predict(NET, "pics", "--out", "pics")
+    assert (code, own[1].read_text(encoding="utf-8")) == (2, "my page")
+    assert "pics/index.html is in the way" in told
+
+
+def test_the_page_shows_every_result_in_its_folder(predict: Predict) -> None:
+    """Of this command and of those before, by net, whatever is in a name; each address leads to a file beside it."""
+    odd = "in/<b>&amp; 100%#?.png"
+    assert predict(NET, photo(Path("first.png")), "--out", "out")[0] == 0
+    assert predict(NET, photo(Path(odd)).parent, "--out", "out")[0] == 0
+    text = Path("out/index.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;&amp;amp; 100%#?.png" in text
+    assert "<b>&amp; 100" not in text
+    addresses = {unquote(address) for address in re.findall(r'(?:src|href)="([^"]*)"', text)}
+    kinds = ("photo.jpg", "overlay.png", "overlay-surface.png")
+    assert addresses == {f"{name}.fcn-{kind}" for name in ("first.png", Path(odd).name) for kind in kinds}
+    assert all(Path("out", address).is_file() for address in addresses)
 
 
 def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
     """Text, PostScript, typos, a result, what is in the way and addresses are named, code 2, a picture is segmented."""
     Path("text.jpg").write_text("not a picture", encoding="utf-8")
     Path("eps.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", encoding="utf-8")
-    result = _photo(Path("a.png.FCN2-label.png"))
-    _photo(Path("pics/sub/a.png"))
+    result = photo(Path("a.png.FCN2-label.png"))
+    photo(Path("pics/sub/a.png"))
     Path("out").mkdir()
     Path("out/sub").write_text("a file where pics/sub has its results", encoding="utf-8")
     Path("out/taken.png.fcn-label.png").mkdir()
@@ -151,8 +119,8 @@ def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
         "HTTP://127.0.0.1:1/%00",
         "http://u:marked@/?marked",
     )
-    given = ("text.jpg", "eps.jpg", _photo(Path("good.png")), "typo.png", "", "n" * 300, result, "pics", *addresses)
-    code, said, told = predict(NET, *given, _photo(Path("taken.png")), "--out", "out")
+    given = ("text.jpg", "eps.jpg", photo(Path("good.png")), "typo.png", "", "n" * 300, result, "pics", *addresses)
+    code, said, told = predict(NET, *given, photo(Path("taken.png")), "--out", "out")
     assert code == 2
     for name in ("text.jpg", "eps.jpg"):
         assert f"error: {name}: not a whole picture (it begins as no JPEG or PNG or" in told
@@ -170,18 +138,40 @@ def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
 
 def test_it_says_what_the_net_learned_from(predict: Predict) -> None:
     """Run, profile and list are told, and that they were generated; a foreign file says as much as it has."""
-    photo = _photo(Path("photo.png"))
+    taken = photo(Path("photo.png"))
     assert (
         f"{FINER}.pt: run {FINER} of profile tiny, trained on sbd-train of sbd; generated pictures"
-        in predict(NET, photo)[2]
+        in predict(NET, taken)[2]
     )
     for provenance, words in (
         ({"run": "other", "profile": "mine"}, "run other of profile mine\n"),
         ({"weights": "released"}, "weights released, not trained here\n"),
         ({}, "weights of unknown origin, not trained here\n"),
     ):
-        checkpoint.save(dataclasses.replace(_made(), provenance=provenance), Path("net.pt"))
-        assert f"net.pt: {words}" in predict("net.pt", photo)[2]
+        checkpoint.save(dataclasses.replace(made(), provenance=provenance), Path("net.pt"))
+        assert f"net.pt: {words}" in predict("net.pt", taken)[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "profile"), [((), "real"), (("--params", "params.yaml"), "tiny"), (("--params", PARAMS), "real")]
+)
+def test_a_net_of_real_pictures_is_preferred(predict: Predict, arguments: tuple[str, ...], profile: str) -> None:
+    """Where profiles have a run of one name, the one that saw photos is taken, unless --params names a profile."""
+    values = tiny.params()
+    for dataset in values["datasets"].values():
+        dataset["from"] = "photos"
+    Path(PARAMS).parent.mkdir(parents=True)
+    Path(PARAMS).write_text(yaml.safe_dump({**values, "profile": "real", "params": PARAMS}), encoding="utf-8")
+    taken = photo(Path("photo.png"))
+    assert f"{NET}: run {FINER} of profile tiny" in predict(FINER, taken)[2], "the other isn't trained yet"
+    real = Path(f"data/real/nets/{FINER}.pt")
+    real.parent.mkdir(parents=True)
+    checkpoint.save(dataclasses.replace(made(), provenance={"run": FINER, "profile": "real"}), real)
+    code, _, told = predict(FINER, taken, *arguments)
+    of, other = f"data/{profile}/nets/{FINER}.pt: run {FINER} of profile {profile}, ", f"; --params {PARAMS} takes that"
+    assert (code, of in told) == (0, True), told
+    kind = "real pictures; --params params.yaml takes that of profile tiny, generated pictures"
+    assert (kind in told, other in told) == (profile == "real", profile == "tiny"), told
 
 
 @pytest.mark.parametrize(
@@ -200,19 +190,19 @@ def test_it_says_what_the_net_learned_from(predict: Predict) -> None:
 )
 def test_a_wrong_argument_is_named(predict: Predict, arguments: tuple[str, ...], said: str) -> None:
     """A net that isn't there, one that no picture fits, and a place for no results are said, and nothing is written."""
-    _photo(Path("good.png"))
+    photo(Path("good.png"))
     Path("empty").mkdir()
-    checkpoint.save(_made(inputs=("depth",)), Path("depth.pt"))
-    checkpoint.save(dataclasses.replace(_made(), net=None), Path("weights.pt"))
-    before = _contents(Path())
+    checkpoint.save(made(inputs=("depth",)), Path("depth.pt"))
+    checkpoint.save(dataclasses.replace(made(), net=None), Path("weights.pt"))
+    before = contents(Path())
     code, _, told = predict(*arguments)
     assert (code, said in told) == (2, True), told
-    assert _contents(Path()) == before
+    assert contents(Path()) == before
 
 
 def test_large_pictures_can_be_shrunk_for_the_network(predict: Predict) -> None:
     """With --max-side the answer has the picture's size all the same."""
-    assert predict(NET, _photo(Path("large.png"), 500, 300), "--max-side", "100")[0] == 0
+    assert predict(NET, photo(Path("large.png"), 500, 300), "--max-side", "100")[0] == 0
     with Image.open("predictions/large.png.fcn-label.png") as label:
         assert label.size == (500, 300)
 
@@ -222,7 +212,7 @@ def test_a_terminal_that_can_t_write_a_name_ends_nothing(
 ) -> None:
     """From the command line, where only ASCII can be shown, a picture of another name is segmented and told."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    ended = run_fcn(["predict", FINER, _photo(project / "Straße.png")], project)
+    ended = run_fcn(["predict", FINER, photo(project / "Straße.png")], project)
     assert ended.returncode == 0, ended.stderr
     assert "Stra\\xdfe.png.fcn-label.png" in ended.stdout
     assert (project / "predictions/Straße.png.fcn-label.png").exists()

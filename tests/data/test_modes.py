@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.commands import pictures
+from fcn.commands.predictions import pictures
 from fcn.datasets import modes
 from fcn.datasets.samples import Samples
 from fcn.errors import InputError
-from fcn.publishing import segmenter
+from fcn.predict import pixels
 from tests.data.test_samples import ORIENTATION, dataset
 
 NOISE = np.random.default_rng(0).integers(0, 256, (9, 12, 4), np.uint8)
@@ -54,7 +54,7 @@ def test_everybody_reads_a_picture_alike(tmp_path: Path, content: bytes) -> None
     assert trained.dtype == np.uint8
     assert trained.shape[2] == 3
     assert np.array_equal(pictures.read(pictures.find([str(path)])[0][0]), trained)
-    assert np.array_equal(segmenter.picture(content), trained)
+    assert np.array_equal(pixels(content), trained)
 
 
 def read(path: Path) -> list[object]:

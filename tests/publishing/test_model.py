@@ -25,7 +25,7 @@ from fcn.nets import checkpoint
 from fcn.nets.build import trained
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import Preprocessing
-from fcn.publishing.segmenter import picture
+from fcn.predict import pixels
 from fcn.stages.places import Places
 from tests.conftest import RunFcn
 from tests.publishing import ledgers, results
@@ -139,7 +139,7 @@ def test_pictures_are_read_as_predict_reads_them() -> None:
     image.putpixel((1, 0), (0, 0, 0, 0))
     file = io.BytesIO()
     image.save(file, format="PNG")
-    assert picture(file.getvalue()).tolist() == [[[255, 0, 0], [255, 255, 255]]]
+    assert pixels(file.getvalue()).tolist() == [[[255, 0, 0], [255, 255, 255]]]
 
 
 def test_the_command_predicts(published: Path, repository: Path) -> None:

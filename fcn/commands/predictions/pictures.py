@@ -1,4 +1,4 @@
-"""Pictures as people have them: files, folders and URLs in, RGB arrays out."""
+"""Pictures as people have them: files, folders, URLs and standard input in, RGB arrays out."""
 
 import hashlib
 import io
@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,11 +16,12 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn.commands.predictions import results, video
 from fcn.datasets import modes
 from fcn.errors import InputError, StageFailure, without_secrets
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-_RESULT = re.compile(r"\.fcn\d*-", re.IGNORECASE)  # in every result's name, and in no picture's
+STDIN = "-"
 _LONGEST_NAME = 160  # bytes of 255: a result's ending, and that of the file while it is written, come behind
 _SILENCE_SECONDS = 30
 _PATIENCE_SECONDS = 120.0
@@ -38,18 +40,24 @@ class Picture:
     shown: str
     result: Path
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is a video, which ffmpeg reads."""
+        return not _is_url(self.where) and Path(self.where).suffix.lower() in video.SUFFIXES
 
-def find(given: Sequence[str]) -> tuple[list[Picture], list[str]]:
+
+def find(given: Sequence[str]) -> tuple[list[Picture], list[str], list[str]]:
     """Every picture that was named: files and URLs as they are, of folders all with a picture's suffix, in order.
 
-    And what is wrong with the rest: paths that aren't there, folders without pictures, and results of predict. Those in
-    a folder are passed over, and so is what is hidden.
+    Then what is wrong with the rest: paths that aren't there, folders without pictures, and results of predict. And
+    what was passed over in folders, as how many files of which kind; results and what is hidden don't count.
     """
     named: list[tuple[str, Path]] = []
     wrong: list[str] = []
+    passed: list[str] = []
     for where in given:
         try:
-            named += _named(where)
+            named += _named(where, passed)
         except InputError as error:
             wrong.append(str(error))
         except OSError as error:
@@ -61,25 +69,31 @@ def find(given: Sequence[str]) -> tuple[list[Picture], list[str]]:
         key = unicodedata.normalize("NFC", str(short)).casefold()  # as some file systems compare names
         seen[key] = seen.get(key, 0) + 1
         number = seen[key] if seen[key] > 1 else ""
-        found.append(Picture(where=where, shown=shown(where), result=short.with_name(f"{short.name}.fcn{number}")))
-    return found, wrong
+        result = short.with_name(f"{short.name}.fcn{number}")
+        found.append(Picture(where=where, shown="standard input" if where == STDIN else shown(where), result=result))
+    return found, wrong, passed
 
 
-def _named(where: str) -> list[tuple[str, Path]]:
+def _named(where: str, passed: list[str]) -> list[tuple[str, Path]]:
     """The pictures in one place, each with its name, or below a folder its path from there."""
+    if where == STDIN:
+        return [(where, Path("stdin"))]
     if _is_url(where):
         return [(where, Path(_url_name(where)))]
     if not where:
         raise InputError("a picture's name is empty, as a shell gives of a variable that isn't set")
     path = Path(where)
     if path.is_dir():
-        inside = [name for name in _names_in(path) if not _RESULT.search(str(name))]
+        inside, others = _names_in(path)
+        if others:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
+            passed.append(f"passed over in {shown(where)}: {kinds}; of folders pictures alone are taken")
         if not inside:
             raise InputError(f"{shown(where)} holds no pictures; looked for {', '.join(sorted(_SUFFIXES))}")
         return [(str(path / name), name) for name in inside]
     if not path.is_file():
         raise InputError(f"{shown(where)}: no such file or folder")
-    if _RESULT.search(path.name):
+    if results.NAME.search(path.name):
         raise InputError(f"{shown(where)} has the name of a result of predict; rename it, if it is a picture of yours")
     return [(where, Path(path.name))]
 
@@ -96,7 +110,9 @@ def read(picture: Picture, *, patience_seconds: float = _PATIENCE_SECONDS) -> ND
     Raises InputError for what is no picture, StageFailure for a URL that can't be fetched in time.
     """
     source: Path | io.BytesIO = Path(picture.where)
-    if _is_url(picture.where):
+    if picture.where == STDIN:
+        source = io.BytesIO(_bounded(sys.stdin.buffer.read(_MOST_BYTES + 1), picture))
+    elif _is_url(picture.where):
         source = io.BytesIO(_fetched(picture, patience_seconds=patience_seconds))
     with modes.opened(source, name=picture.shown) as image:
         if (frames := modes.frames(image)) > 1:
@@ -108,18 +124,30 @@ def _is_url(where: str) -> bool:
     return where.lower().startswith(("http://", "https://"))
 
 
-def _names_in(folder: Path) -> list[Path]:
-    """The pictures below `folder`, relative to it, but for what is hidden, macOS's ._ files among it."""
-    inside = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    visible = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
-    return [path for path in visible if (folder / path).is_file()]
+def _names_in(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The pictures below `folder`, relative to it, and how many files of which kinds are none.
+
+    What is hidden, macOS's ._ files among it, and results are neither; a file that only has the name of one is told.
+    """
+    found, others = [], Counter[str]()
+    for name in sorted(path.relative_to(folder) for path in folder.rglob("*")):
+        path = folder / name
+        if any(part.startswith(".") for part in name.parts) or not path.is_file():
+            continue
+        if results.NAME.search(str(name)):
+            others["named like results of predict"] += not results.is_own(path)
+        elif name.suffix.lower() in _SUFFIXES:
+            found.append(name)
+        else:
+            others[name.suffix.lower() or "without a suffix"] += 1
+    return found, +others
 
 
 def _url_name(url: str) -> str:
     """The last part of the path, with what file systems know and predict's own results don't."""
     path = shown(url).partition("://")[2].partition("/")[2]
     name = re.sub(r"[^\w.-]", "_", PurePosixPath(unquote(path)).name).lstrip(".")
-    return _RESULT.sub("_", name) or "picture"
+    return results.NAME.sub("_", name) or "picture"
 
 
 def _short(name: Path) -> Path:
@@ -139,9 +167,13 @@ def _fetched(picture: Picture, *, patience_seconds: float) -> bytes:
     found = answer[0] if answer else f"it isn't whole after {patience_seconds:.0f} seconds"
     if isinstance(found, str):
         raise StageFailure(f"{picture.shown} can't be fetched: {found}")
-    if len(found) > _MOST_BYTES:
-        raise InputError(f"{picture.shown} is larger than {_MOST_BYTES:,} bytes; download it, and shrink it first")
-    return found
+    return _bounded(found, picture)
+
+
+def _bounded(content: bytes, picture: Picture) -> bytes:
+    if len(content) > _MOST_BYTES:
+        raise InputError(f"{picture.shown} is larger than {_MOST_BYTES:,} bytes; shrink it first")
+    return content
 
 
 def _answer(url: str) -> bytes | str:

@@ -1,0 +1,80 @@
+"""Which checkpoint a run's name means where several profiles have one, and what it learned from."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from fcn.config import Config, load
+from fcn.errors import InputError
+from fcn.files import existing
+from fcn.stages.places import Places
+
+
+def profiles(config: Config) -> dict[str, Config]:
+    """All profiles here that can be read, by name; `config` first."""
+    found = {config.profile: config}
+    for path in (Path("params.yaml"), *sorted(Path("profiles").glob("*/params.yaml"))):
+        with suppress(InputError, OSError):
+            other = load(path)
+            found.setdefault(other.profile, other)
+    return found
+
+
+def chosen(net: str, profiles: Mapping[str, Config], *, named: bool) -> Path:
+    """The file of a net, which is a path or the name of a run.
+
+    Of the first profile's run, if that profile was `named`; otherwise a net of real pictures comes before it.
+    """
+    path = Path(net)
+    if path.suffix == ".pt" or len(path.parts) > 1:
+        if not path.is_file():
+            raise InputError(f"{path}: no such checkpoint; give a run's name, or the path of a .pt file")
+        return path
+    config = next(iter(profiles.values()))
+    if not named:
+        config = next((it for it in _trained(net, profiles) if not _generated(it, net)), config)
+    try:
+        config.run(net)
+    except InputError as error:
+        raise InputError(f"{error}; another profile's runs are those of --params profiles/NAME/params.yaml") from None
+    return existing(Places(config).net(net))
+
+
+def learned(provenance: Mapping[str, str], profiles: Mapping[str, Config]) -> str:
+    """What a net learned from, as far as its file and params.yaml tell."""
+    if "run" not in provenance:
+        return f"weights {provenance.get('weights', 'of unknown origin')}, not trained here"
+    run, profile = provenance["run"], provenance.get("profile", "unknown")
+    config = profiles.get(profile)
+    if config is None or run not in config.runs:
+        return f"run {run} of profile {profile}"
+    train = config.run(run).train
+    warning = ": on photos its answers mean nothing" if _generated(config, run) else ""
+    seen = f"{train.list} of {train.dataset}; {_pictures(config, run)}{warning}"
+    return f"run {run} of profile {profile}, trained on {seen}"
+
+
+def others(provenance: Mapping[str, str], profiles: Mapping[str, Config]) -> str:
+    """Which other nets have the same run's name, and how to take them, or get one that has seen photos."""
+    run, profile = provenance.get("run", ""), provenance.get("profile", "")
+    words = [
+        f"; --params {config.params} takes that of profile {config.profile}, {_pictures(config, run)}"
+        for config in _trained(run, profiles)
+        if config.profile != profile
+    ]
+    own = profiles.get(profile)
+    if not words and own is not None and run in own.runs and _generated(own, run):
+        return '; README, "Real pictures on a small machine", says how to train on photos'
+    return "".join(words)
+
+
+def _trained(run: str, profiles: Mapping[str, Config]) -> list[Config]:
+    return [config for config in profiles.values() if run in config.runs and Places(config).net(run).is_file()]
+
+
+def _pictures(config: Config, run: str) -> str:
+    return f"{'generated' if _generated(config, run) else 'real'} pictures"
+
+
+def _generated(config: Config, run: str) -> bool:
+    return config.generated(config.run(run).train.dataset)
