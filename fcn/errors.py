@@ -13,10 +13,14 @@ def without_secrets(text: str) -> str:
     return _QUERY.sub(r"\1...", _USER.sub("", text))
 
 
+def printable(text: str) -> str:
+    """The text with what damaged or hostile names bring along escaped: colours, bells, NUL."""
+    seen = (sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in text)
+    return "".join(seen)
+
+
 def _told(message: str) -> str:
-    """Without secrets, and with what damaged or hostile names bring along escaped: colours, bells, NUL."""
-    seen = (sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in message)
-    return without_secrets("".join(seen))
+    return without_secrets(printable(message))
 
 
 class InputError(ValueError):

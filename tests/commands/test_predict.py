@@ -16,6 +16,7 @@ from fcn.datasets import labels
 from fcn.nets import checkpoint
 from tests.commands.segmenting import NET, SEMANTIC, Predict, contents, made, photo
 from tests.conftest import RunFcn
+from tests.report.browser import browser, chromium
 from tests.training import tiny
 from tests.training.tiny import FINER
 
@@ -60,11 +61,11 @@ def test_no_result_takes_the_name_of_a_picture_or_of_another_result(predict: Pre
     """With the results beside the pictures every picture stays, has results of its own, and has the same next time."""
     names = ("a.jpg", "a.png", "a-2.png", "A.JPG", "dog.jpg", "dog-overlay.jpg", "legend.jpg", "sub/a.jpg", "sub-a.jpg")
     odd = "x" * 246 + ".png"
-    for number, name in enumerate((*names, odd, "Stra\udcdfe.jpg")):
+    for number, name in enumerate((*names, odd, "Stra\udcdfe.jpg", "\x1b[31m.jpg")):
         photo(Path("pics") / name, 20 + number)
     before = contents(Path("pics"))
-    code, _, told = predict(NET, "pics", "--out", "pics")
-    assert code == 0, told
+    code, said, told = predict(NET, "pics", "--out", "pics")
+    assert (code, "\x1b" in said) == (0, False), told
     first = contents(Path("pics"))
     assert {name: first[name] for name in before} == before
     shares = [json.loads(text) for name, text in first.items() if name.endswith("shares.json")]
@@ -82,16 +83,18 @@ def test_no_result_takes_the_place_of_a_file_of_somebody_else(predict: Predict) 
     before = contents(Path("pics"))
     code, _, told = predict(NET, "pics", "--out", "pics")
     assert (code, {name: contents(Path("pics"))[name] for name in before}) == (2, before)
-    assert "passed over in pics: 1 .html, 1 named like results of predict" in told
+    assert "passed over in pics: 2 named like results of predict; " in told
     assert "pics/x.png.fcn-photo.jpg is in the way, and no result of predict; rename it, or name another" in told
     own[0].unlink()
     code, _, told = predict(NET, "pics", "--out", "pics")
     assert (code, own[1].read_text(encoding="utf-8")) == (2, "my page")
     assert "pics/index.html is in the way" in told
+    own[1].unlink()
+    assert [predict(NET, "pics", "--out", "pics")[0] for _ in range(2)] == [0, 0], "its own results it replaces"
 
 
 def test_the_page_shows_every_result_in_its_folder(predict: Predict) -> None:
-    """Of this command and of those before, by net, whatever is in a name; each address leads to a file beside it."""
+    """Of this command and of those before, whatever is in a name; addresses lead to files beside it; a phone shows it."""
     odd = "in/<b>&amp; 100%#?.png"
     assert predict(NET, photo(Path("first.png")), "--out", "out")[0] == 0
     assert predict(NET, photo(Path(odd)).parent, "--out", "out")[0] == 0
@@ -102,6 +105,12 @@ def test_the_page_shows_every_result_in_its_folder(predict: Predict) -> None:
     kinds = ("photo.jpg", "overlay.png", "overlay-surface.png")
     assert addresses == {f"{name}.fcn-{kind}" for name in ("first.png", Path(odd).name) for kind in kinds}
     assert all(Path("out", address).is_file() for address in addresses)
+    if (program := chromium()) is None:
+        pytest.skip("there is no Chromium here")
+    with browser(program) as page:
+        page.open(Path("out/index.html"), width=390, scripts=False)
+        assert page.value("document.documentElement.scrollWidth") == 390
+        assert page.value("[...document.images].map(it => it.getBoundingClientRect().right <= 390)") == [True] * 8
 
 
 def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:

@@ -14,7 +14,7 @@ from fcn.commands.predictions import results
 
 def write(folder: Path) -> Path:
     """Write index.html there, of all results in and below the folder, whichever command made them."""
-    page = folder / "index.html"
+    page = folder / results.PAGE
     loader = PackageLoader("fcn.commands.predictions", package_path=".")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     found = [_entry(path, folder) for path in sorted(_shares_in(folder))]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fcn.commands.predictions import results, video
 from fcn.datasets import modes
-from fcn.errors import InputError, StageFailure, without_secrets
+from fcn.errors import InputError, StageFailure, printable, without_secrets
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 STDIN = "-"
@@ -100,7 +100,7 @@ def _named(where: str, passed: list[str]) -> list[tuple[str, Path]]:
 
 def shown(where: str | Path) -> str:
     """A place as it is told and written down: a URL without user, password and query, odd bytes of a name escaped."""
-    text = os.fsencode(where).decode("utf-8", "backslashreplace")
+    text = printable(os.fsencode(where).decode("utf-8", "backslashreplace"))
     return re.split(r"[;?#]", without_secrets(text), maxsplit=1)[0] if _is_url(text) else text
 
 
@@ -111,6 +111,8 @@ def read(picture: Picture, *, patience_seconds: float = _PATIENCE_SECONDS) -> ND
     """
     source: Path | io.BytesIO = Path(picture.where)
     if picture.where == STDIN:
+        if sys.stdin.isatty():
+            raise InputError("- is a picture on standard input: `cat photo.jpg | python -m fcn predict NET -`")
         source = io.BytesIO(_bounded(sys.stdin.buffer.read(_MOST_BYTES + 1), picture))
     elif _is_url(picture.where):
         source = io.BytesIO(_fetched(picture, patience_seconds=patience_seconds))
@@ -134,7 +136,7 @@ def _names_in(folder: Path) -> tuple[list[Path], Counter[str]]:
         path = folder / name
         if any(part.startswith(".") for part in name.parts) or not path.is_file():
             continue
-        if results.NAME.search(str(name)):
+        if results.NAME.search(str(name)) or name.name == results.PAGE:
             others["named like results of predict"] += not results.is_own(path)
         elif name.suffix.lower() in _SUFFIXES:
             found.append(name)

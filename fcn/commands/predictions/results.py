@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # torch takes seconds, and wrong arguments are said before
     from fcn.predict import Answer
 
 NAME = re.compile(r"\.fcn\d*-", re.IGNORECASE)  # in every result's name, or its folder's, and in no picture's
+PAGE = "index.html"
 MADE_BY = "python -m fcn predict"  # stands in every result: what has its name, and not this in it, is somebody's own
 _THUMBNAIL_PX = 640
 _COMPRESS_LEVEL = 3  # of 9: of a photo the next levels take longer and save little

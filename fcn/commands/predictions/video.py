@@ -50,6 +50,8 @@ def pictures(path: Path, *, rate: str, shown: str) -> Iterator[NDArray[np.uint8]
                 width, height = (int(number) for number in running.stdout.readline().split())
                 running.stdout.readline()
                 content = running.stdout.read(3 * width * height)
+                if len(content) < 3 * width * height:  # ffmpeg was killed
+                    break
                 yield np.frombuffer(content, np.uint8).reshape(height, width, 3)
                 none = False
         finally:
