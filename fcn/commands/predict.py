@@ -13,7 +13,7 @@ from tqdm import tqdm
 from fcn.commands.predictions import nets, page, pictures, results, video
 from fcn.commands.predictions.pictures import Picture
 from fcn.config import Config
-from fcn.errors import InputError, StageFailure
+from fcn.errors import InputError, StageFailure, printable
 from fcn.machine import out_of_memory
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(config: Config, options: argparse.Namespace) -> None:
     from fcn.stages.device import chosen_device
 
     predictor = Predictor.load(net, device=chosen_device())
-    learned = f"{net}: {nets.learned(predictor.provenance, profiles)}"
+    learned = printable(f"{pictures.shown(net)}: {nets.learned(predictor.provenance, profiles)}")
     print(learned + nets.others(predictor.provenance, profiles), file=sys.stderr)
     work = _Work(predictor=predictor, net=learned, out=options.out, max_side=options.max_side, fps=options.fps)
     for picture in tqdm(found, desc="predict", unit="picture", disable=not sys.stderr.isatty() or len(found) == 1):
@@ -144,4 +144,4 @@ def _segment_video(picture: Picture, work: _Work) -> None:
 def _say(picture: Picture, shares: Mapping[str, float], *, result: Path) -> None:
     """One line of a picture: the largest classes, and where a result is."""
     text = ", ".join(f"{name} {100 * share:.1f} %" for name, share in list(shares.items())[:4])
-    tqdm.write(f"{picture.shown}: {text} -> {pictures.shown(result)}")
+    tqdm.write(f"{picture.shown}: {printable(text)} -> {pictures.shown(result)}")

@@ -11,6 +11,7 @@ from fcn.datasets.facts import Target
 _COLOUR = 0.65  # the rest is the photo
 _GAMMA = 0.65  # palettes as VOC's have colours that are lost on black, such as (0, 64, 0)
 _DARKEST, _BRIGHTEST = 30, 157  # of the photo in grey: neither black nor white, which a class may be
+_LONGEST = 60  # letters of a class's name
 _GROUND, _INK = (16, 16, 16), (255, 255, 255)
 
 
@@ -44,6 +45,7 @@ def legend(
 
     The colours are those that an overlay has, on a photo of middling light, or `colours`, one a class.
     """
+    words = {index: " ".join(text.split())[:_LONGEST] for index, text in words.items()}
     size = max(13, width // 40)
     font = ImageFont.load_default(size)
     columns = 2 * size + max(int(font.getlength(text)) for text in words.values())

@@ -94,7 +94,7 @@ def test_no_result_takes_the_place_of_a_file_of_somebody_else(predict: Predict) 
 
 
 def test_the_page_shows_every_result_in_its_folder(predict: Predict) -> None:
-    """Of this command and of those before, whatever is in a name; addresses lead to files beside it; a phone shows it."""
+    """Of this command and of those before, whatever is in names; addresses lead to files beside it; it fits a phone."""
     odd = "in/<b>&amp; 100%#?.png"
     assert predict(NET, photo(Path("first.png")), "--out", "out")[0] == 0
     assert predict(NET, photo(Path(odd)).parent, "--out", "out")[0] == 0

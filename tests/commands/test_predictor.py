@@ -52,10 +52,11 @@ def test_the_overlay_s_colours_can_be_told_apart(light: int) -> None:
     target = voc.TARGETS["semantic"]
     label = np.repeat(np.arange(21, dtype=np.uint8), 10)[None].repeat(10, 0)
     image = np.full((10, 210, 3), light, np.uint8)
-    drawn = np.asarray(overlay(image, label, target=target, words={0: "background"})).astype(int)
+    drawn = np.asarray(overlay(image, label, target=target, words={0: "back\nground " * 99})).astype(int)
     seen = drawn[5, 5:210:10]
     for index, colour in enumerate(seen):
         least = np.abs(np.delete(seen, index, 0) - colour).max(1).min()
         assert least >= 20, (target.classes[index], colour)
     assert (drawn[5, 10:210:10] == 255).all(), "a white border where a class begins"
+    assert drawn.shape[1] < 800, "long names are cut"
     assert 20 <= seen[0].max() <= 200, "neither black nor white"

@@ -87,7 +87,7 @@ def _named(where: str, passed: list[str]) -> list[tuple[str, Path]]:
         inside, others = _names_in(path)
         if others:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
-            passed.append(f"passed over in {shown(where)}: {kinds}; of folders pictures alone are taken")
+            passed.append(f"passed over in {shown(where)}: {printable(kinds)}; of folders pictures alone are taken")
         if not inside:
             raise InputError(f"{shown(where)} holds no pictures; looked for {', '.join(sorted(_SUFFIXES))}")
         return [(str(path / name), name) for name in inside]
