@@ -11,10 +11,13 @@ if find_spec("prefect") is None:
     sys.exit(without_module("prefect"))
 import httpx
 
+from flows import address
+
 # Read when prefect is imported. Nothing calls home.
 for _name, _value in {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}.items():
     os.environ.setdefault(_name, _value)
 loopback.keep_direct()
+address.forget_killed()
 try:  # as Prefect's client will; it looks at every proxy, also for addresses that are asked directly
     httpx.Client().close()
 except (ImportError, ValueError, httpx.InvalidURL) as error:

@@ -46,7 +46,8 @@ def temporary() -> Iterator[None]:
 def running(api: str, *, variables: dict[str, str], log: Path) -> "Iterator[Popen[bytes]]":
     """The server at an address of this machine, which answers; its words go to `log`. Raises StageFailure."""
     command = [*PREFECT, "server", "start", "--port", str(port_of(api))]
-    with process(command, variables=variables, log=log) as server:
+    pages = {"PREFECT_SERVER_UI_API_URL": api}  # they would ask port 4200, whatever the server's own is
+    with process(command, variables=pages | variables, log=log) as server:
         deadline = time.monotonic() + _START_SECONDS
         while not is_healthy(api):
             if server.poll() is not None or time.monotonic() > deadline:

@@ -30,11 +30,10 @@ from prefect.workers.process import ProcessWorker
 
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive
-from flows import automations, guardian, server
+from flows import address, automations, guardian, server
 from flows.children import environment
 
-_FOLDER = Path(".resume/worker")
-_LOG = _FOLDER / "server.log"
+_LOG = address.LOCK.with_name("server.log")
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -68,7 +67,8 @@ def _serve(started: ExitStack, *, port: int) -> None:
     _say(automations.install())
     pools = ["cpu", "gpu"] if _gpu_is_visible() else ["cpu"]
     workers = [started.enter_context(_worker(pool, variables)) for pool in pools]
-    _explain(api, pools=pools)
+    found = started.enter_context(address.told(api)) if own else False
+    _explain(api, pools=pools, found=found)
     while all(worker.poll() is None for worker in workers) and (ours is None or ours.poll() is None):
         time.sleep(server.POLL_SECONDS)
     raise StageFailure(f"the server or a worker has ended by itself; the server's words are in {_LOG}")
@@ -77,12 +77,11 @@ def _serve(started: ExitStack, *, port: int) -> None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Hold this clone's lock, which the kernel takes back from whoever dies."""
-    path = _FOLDER / "lock"
     with ExitStack() as held:
         try:
-            lock = held.enter_context(exclusive(path))
+            lock = held.enter_context(exclusive(address.LOCK, patience_seconds=1.0))  # a flow may look at it, too
         except BlockingIOError:
-            number = path.read_text(encoding="utf-8").strip()
+            number = address.LOCK.read_text(encoding="utf-8").strip()
             running = f"`make worker` already runs for this clone, as process {number}"
             raise InputError(f"{running}: use that one, or end it with Ctrl-C first") from None
         lock.truncate(0)
@@ -173,20 +172,24 @@ def _gpu_is_visible() -> bool:
     return listed.returncode == 0 and "GPU " in listed.stdout
 
 
-def _explain(api: str, *, pools: Sequence[str]) -> None:
+def _explain(api: str, *, pools: Sequence[str], found: bool) -> None:
     waits = "" if "gpu" in pools else "; no GPU is visible here, so what is deployed to the pool gpu waits"
     _say(f"Prefect: {api.removesuffix('/api')}   workers: {' and '.join(pools)}{waits}")
     _say("In another terminal, in this folder:")
-    for line in in_another_terminal(api):
+    for line in in_another_terminal(api, found=found):
         _say(f"  {line}")
     _say("Ctrl-C ends all of it; what was trained until then is kept.")
 
 
-def in_another_terminal(api: str) -> Iterator[str]:
-    """What a person pastes there to start a run, whatever characters this folder's path has."""
+def in_another_terminal(api: str, *, found: bool) -> Iterator[str]:
+    """What a person pastes there to start a run, whatever characters this folder's path has.
+
+    Where the address is `found` in prefect.toml, it needn't be said.
+    """
     if "NO_PROXY" in os.environ:  # a proxy is set, and is asked for this machine's own server, too
         yield f"export NO_PROXY={os.environ['NO_PROXY']}"
-    yield f"export PREFECT_API_URL={api}"
+    if not found:
+        yield f"export PREFECT_API_URL={api}"
     yield f"{shlex.quote(str(Path(sys.executable).parent / 'prefect'))} deployment run reproduce/sample --watch"
 
 

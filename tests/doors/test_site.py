@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from flows import site
 from tests.conftest import ROOT
@@ -69,7 +70,8 @@ class Home(Site):
 def training(project: Project) -> Training:
     """A project with our deployments and a training that is held in its middle."""
     made = resumable.make(project)
-    shutil.copy(ROOT / "prefect.yaml", made.folder)
+    for name in ("prefect.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, made.folder)
     return made
 
 
@@ -84,24 +86,27 @@ def home(tmp_path_factory: pytest.TempPathFactory, training: Training) -> Iterat
 def test_what_is_to_be_pasted_is_one_command_wherever_the_project_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell reads the path of Prefect's command as one word, spaces and all."""
     monkeypatch.setattr(sys, "executable", "/srv/a b's/project/.venv/bin/python")
-    *_, last = site.in_another_terminal("http://127.0.0.1:4200/api")
+    *_, last = site.in_another_terminal("http://127.0.0.1:4200/api", found=True)
     assert shlex.split(last)[:2] == ["/srv/a b's/project/.venv/bin/prefect", "deployment"]
 
 
 def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Training) -> None:
-    """Deployments, automation and worker are there and a run is done; Ctrl-C cancels the next and leaves nothing.
+    """Deployments, automation and worker are there; another terminal starts a run, and sees its stages end.
 
-    After kill -9 of the command itself, server, worker, run and stage end all the same.
+    Ctrl-C cancels the next and leaves nothing. After kill -9 of the command itself, server, worker, run and stage end
+    all the same, and where the server was is forgotten.
     """
     process = home.begin()
     names = {deployment["name"] for deployment in home.ask("post", "deployments/filter")}
     assert names == {"sample", "gpu", "train", "report"}
     assert len(home.ask("post", "automations/filter")) == 1
-    said = home.said()
-    assert f"export PREFECT_API_URL={home.api}" in said
-    assert "deployment run reproduce/sample --watch" in said
+    pasted = re.findall(r"(?m)^  (\S.*)$", home.said().partition("In another terminal")[2])
+    assert [line.partition("/prefect ")[2] for line in pasted] == ["deployment run reproduce/sample --watch"]
+    assert requests.get(f"{home.api.removesuffix('/api')}/ui-settings", timeout=60).json()["api_url"] == home.api
     training.release()
-    home.until_state(home.run(), "Completed")
+    watched = home.prefect(*shlex.split(pasted[0])[1:], cwd=home.folder)
+    for name in ("before", "training"):
+        assert f"{name}: Completed, 0:00" in watched
     assert training.whole
     training.anew()
     cancelled = home.run()
@@ -115,6 +120,7 @@ def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Train
     assert process.wait(180) == 128 + signal.SIGINT
     home.until_nothing_is_alive()
     assert training.iterations
+    assert not (home.folder / "prefect.toml").exists()
 
     again = home.begin()
     assert home.state(cancelled) == "Cancelled", home.said()  # the server's data outlived it
@@ -123,11 +129,13 @@ def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Train
     until(lambda: len(training.starts) == 3, doing="the training is resumed", explain=home.said)
     again.kill()
     home.until_nothing_is_alive()
+    assert (home.folder / "prefect.toml").exists()
+    subprocess.run([sys.executable, "-c", "import flows"], cwd=home.folder, env=home.environment, check=True)
+    assert not (home.folder / "prefect.toml").exists()
 
 
 def test_without_a_server_prefect_says_so(home: Home) -> None:
     """A deployment run where PREFECT_API_URL isn't set ends at once, where it would wait for a worker of nobody's."""
-    shutil.copy(ROOT / "pyproject.toml", home.folder)
     with pytest.raises(AssertionError, match="Please set PREFECT_API_URL to the address of a running Prefect server"):
         home.prefect("deployment", "run", "reproduce/sample", "--watch", cwd=home.folder)
 

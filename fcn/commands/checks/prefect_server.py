@@ -45,15 +45,23 @@ def check(config: Config) -> Iterator[Finding]:
 
 
 def _setting(name: str) -> str:
-    """What the environment says, else what `prefect config set` wrote into the active profile."""
+    """What the environment says, else prefect.toml here, else the profile that `prefect config set` wrote into."""
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    profiles = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
+    active = os.environ.get("PREFECT_PROFILE") or str(_table(profiles).get("active"))
+    here = _table(Path("prefect.toml"), "api").get(name.removeprefix("PREFECT_API_").lower())
+    return os.environ.get(name) or str(here or _table(profiles, "profiles", active).get(name, ""))
+
+
+def _table(path: Path, *keys: str) -> dict[str, Any]:
+    """A table of a TOML file; empty where it isn't written, or Prefect itself will complain."""
     try:
-        text = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").read_text(encoding="utf-8")
-        written = tomllib.loads(text)
-        profile = written["profiles"][os.environ.get("PREFECT_PROFILE") or written["active"]]
-    except (OSError, ValueError, KeyError, TypeError):  # none is written, or Prefect itself will complain
-        profile = {}
-    return os.environ.get(name) or str(profile.get(name, ""))
+        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        for key in keys:
+            table = table[key]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return table if isinstance(table, dict) else {}
 
 
 def ask(url: str, path: str, **body: object) -> Any:
