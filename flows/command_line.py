@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("only", nargs="*", metavar="SLICE", help=f"of {', '.join(SLICES)}, with what it needs; without it, everything")
     add("--profile", default=dag.SAMPLE, help=f"one of {', '.join(dag.profiles())}; {dag.SAMPLE} without this option")
     add("--runs", nargs="+", metavar="RUN", help="names of runs, as params.yaml has them; all without this option")
-    add("--force", action="store_true", help="run every stage of it, also those that are up to date")
+    add("--force", action="store_true", help="run every stage again; with --runs, their trainings and scores alone")
     add("--stop-at-failure", dest="keep_going", action="store_false", help="begin nothing new after a failure")
     add("--gpus", type=int, nargs="+", metavar="ID", help="ids of the GPUs to work on, one training each")
     add("--exchange", action="store_true", help="fetch what the DVC remote has of it first, push afterwards")

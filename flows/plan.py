@@ -77,21 +77,22 @@ def check(options: RunOptions) -> Sequence[Stage]:
 
 
 def plan(options: RunOptions) -> Plan:
-    """The plan for the options: every wanted stage if `force`, and nothing that needs one of `without`.
+    """The plan for the options: with `force` every wanted stage, or the runs' own; nothing that needs one of `without`.
 
     Raises InputError as `check` does.
     """
     graph, only, without = check(options), options.only or SLICES[1:], options.without or ()
     known = {stage.address for stage in graph}
-    stale = dag.stale(options.profile) & known
     wanted = [stage for stage in graph if slice_of(stage) in only]
     out = dag.with_what_needs(graph, {stage.address for stage in graph if stage.name in without})
     own = {stage.address for stage in wanted} - out
+    theirs = {stage.address for stage in wanted if stage.item in (options.runs or ())} & own  # train@RUN, evaluate@RUN
+    forced = frozenset((theirs or own) if options.force else ())
+    stale = (dag.stale(options.profile) | dag.with_what_needs(graph, forced)) & known
     taken = own | dag.with_needed(graph, own) & stale  # what a fresh stage needs is fresh, too
-    forced = frozenset(own if options.force else ())
     return Plan(
         stages=[stage for stage in graph if stage.address in taken],
-        fresh=frozenset(taken - stale - forced),
+        fresh=frozenset(taken - stale),
         forced=forced,
         left_out=[stage.name for stage in wanted if stage.address in out and stage.name not in without],
     )

@@ -46,7 +46,7 @@ def reproduce(
         profile: sample, or the name of a folder below profiles/.
         runs: names of runs; stages of the others are left as they are. None: all runs.
         only: slices of the graph, of code, prepare, train, evaluate, report, with what they need. None: all of it.
-        force: run every stage, also those that are up to date.
+        force: run every stage, also those that are up to date; with `runs`, their trainings and scores alone.
         gpus: ids of the GPUs to work on, one training each. None: as the environment says.
         keep_going: after a failure, do what doesn't need the failed stage; otherwise nothing new is begun.
         exchange: take from the DVC remote what other machines have done, and give it what is done here.

@@ -83,6 +83,29 @@ def test_a_slice_of_some_runs_leaves_the_others_alone(project: Project, monkeypa
 
 
 @pytest.mark.filterwarnings(_TRIE)
+@pytest.mark.parametrize(
+    ("only", "forced", "asked_of_dvc"),
+    [
+        (None, {"train@two", "evaluate@two"}, {"train@two", "evaluate@two", "tables"}),
+        (["train"], {"train@two"}, {"train@two"}),
+        (["prepare"], {"archives@data", "weights@net"}, {"archives@data", "weights@net"}),
+    ],
+)
+def test_forcing_a_run_forces_what_is_its_own(
+    project: Project, monkeypatch: pytest.MonkeyPatch, only: list[str] | None, forced: set[str], asked_of_dvc: set[str]
+) -> None:
+    """Its training and scores are done again, neither its data nor its parent; what needs these is left to DVC.
+
+    Slices that have nothing of a run's own are done again whole.
+    """
+    monkeypatch.chdir(project(sliced()))
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], check=True, capture_output=True)
+    made = plan(RunOptions(runs=["two"], only=only, force=True))
+    assert made.forced == forced
+    assert {stage.name for stage in made.stages} - made.fresh == asked_of_dvc
+
+
+@pytest.mark.filterwarnings(_TRIE)
 def test_the_graph_of_a_run_has_what_it_needs_and_makes(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the sample's graph: its trainings from 32s on, its scores, its net's time, nothing of other runs or nets."""
     monkeypatch.chdir(repository)
