@@ -1,6 +1,7 @@
 """Child processes of a flow: their output in its log, their end with its end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,10 +15,16 @@ from flows.worker_watch import watch_worker
 
 _PATIENCE_SECONDS = guardian.GRACE_SECONDS + 10.0
 _LAST_LINES = 10
+_ERROR = "error: "  # as fcn/cli.py begins the sentence that says what was wrong
+_EXITED = re.compile(r"ERROR: failed to reproduce .*: failed to run: .*, exited with (-?\d+)$")
 
 
 class ChildFailed(RuntimeError):
-    """A child ended with an exit code other than 0."""
+    """A child ended with an exit code other than 0: why, in one line, and its last lines."""
+
+    def __init__(self, why: str, *, last: Sequence[str] = ()) -> None:
+        self.last = last
+        super().__init__(why)
 
 
 class Children:
@@ -52,7 +59,7 @@ class Children:
     def run(self, command: Sequence[str], *, variables: dict[str, str], hear: Callable[[str], None]) -> None:
         """Run a command to its end; `hear` gets every line that it says.
 
-        Raises ChildFailed, with its last lines, for an exit code other than 0.
+        Raises ChildFailed for an exit code other than 0.
         """
         with self._lock:
             if self._closed:
@@ -72,8 +79,16 @@ class Children:
             with self._lock:
                 self._running.discard(child)
         if child.returncode != 0:
-            code, words = child.returncode, "\n".join(last)
-            raise ChildFailed(f"{' '.join(command[1:])} ended with exit code {code}; its last lines:\n{words}")
+            raise ChildFailed(_why(child.returncode, last), last=last)
+
+
+def _why(code: int, last: Sequence[str]) -> str:
+    """A stage's own error, or else its exit code and last line, and not those that DVC adds."""
+    if errors := [line for line in last if line.startswith(_ERROR)]:
+        return errors[-1].removeprefix(_ERROR)
+    codes = [found[1] for line in last if (found := _EXITED.match(line))]
+    said = [line for line in last if not _EXITED.match(line)]
+    return f"exit code {[str(code), *codes][-1]}: {said[-1] if said else 'without a word'}"
 
 
 def dvc(*arguments: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The flow `reproduce`: a task for each stage of the graph, or of some slices of it."""
 
+import logging
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -14,6 +15,8 @@ from flows.artifacts import show_results
 from flows.dag import SAMPLE
 from flows.plan import RunOptions
 from flows.walking import NotAllDone, walk, write_digests
+
+_SAID = (InputError, StageFailure, NotAllDone)  # whose words are enough
 
 
 def run_name() -> str:
@@ -40,7 +43,7 @@ def reproduce(
 ) -> State[Any]:
     """Rebuild everything of a profile that is stale; DVC decides what that is, and remembers the results.
 
-    What went wrong is the message of the state, without a traceback in the log.
+    What went wrong is the message of the state, and the log's last line.
 
     Args:
         profile: sample, or the name of a folder below profiles/.
@@ -57,6 +60,7 @@ def reproduce(
 
     """
     options = RunOptions(**locals())
+    logging.getLogger("prefect.flow_runs").addFilter(_in_one_line)
     try:
         for sentence in mend():
             get_run_logger().warning("%s", sentence)
@@ -68,11 +72,18 @@ def reproduce(
             write_digests(options)
             walk(options)
         ended: State[Any] = Completed()
-    except (InputError, StageFailure, NotAllDone) as error:
+    except _SAID as error:
         ended = Failed(message=str(error), data=error)
     if not options.only or "report" in options.only:
         show_results(options.profile, return_state=True)  # of an unfinished report, too; a view fails nothing
     return ended
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Say in our words why a run failed, where Prefect's engine logs a traceback through Prefect in a worker's run."""
+    if record.exc_info and isinstance(error := record.exc_info[1], _SAID):
+        record.msg, record.args, record.exc_info = "%s", (error,), None
+    return True
 
 
 if __name__ == "__main__":

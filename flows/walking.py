@@ -27,17 +27,24 @@ from flows.progress import Progress
 
 _DOWNLOAD_RETRIES = 3
 _DOWNLOAD_DELAY_SECONDS = 30
+_NAMED = 4  # stages in the message of a run that failed
 _console = logging.getLogger("flows")  # heard where the command line runs a flow
 
 
 class NotAllDone(RuntimeError):
-    """Some stages did not end well: `stages` has their names and states, `why` what else is known."""
+    """Some stages did not end well: `stages` has why, in one line, and nothing for those that wait for a failed one.
+
+    `why` is what else went wrong.
+    """
 
     def __init__(self, stages: dict[str, str], *, of: int, why: str = "") -> None:
-        self.stages, self.of = stages, of
-        counted = [f"{len(stages)} of {of} stages did not end well; what ended well is kept:"] if stages else []
-        lines = [*([why] if why else []), *counted, *(f"{name}: {state}" for name, state in stages.items())]
-        super().__init__("\n".join(lines))
+        self.stages = stages
+        failed = [f"{name} failed: {reason}" for name, reason in stages.items() if reason]
+        waiting = [name for name, reason in stages.items() if not reason]
+        more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
+        left = [f"not done: {', '.join(waiting[:_NAMED])}{more}"] if waiting else []
+        counted = [f"{len(stages)} of {of} stages did not end well; what ended well is kept"] if stages else []
+        super().__init__("; ".join([*([why] if why else []), *failed, *left, *counted]))
 
 
 def tell(text: str) -> None:
@@ -75,7 +82,7 @@ def _walk(todo: Plan, options: RunOptions) -> None:
     futures: dict[str, PrefectFuture[Any]] = {}
     began: dict[str, float] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-    undone = dict.fromkeys(todo.left_out, "left out, for it needs one that is not done")
+    undone = dict.fromkeys(todo.left_out, "")
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(1, len(todo.stages)))
     with runner, Children() as children:
         while True:
@@ -101,12 +108,12 @@ def _walk(todo: Plan, options: RunOptions) -> None:
             stage = waiting.end(ended.get())
             futures[stage.address].wait()
             state = futures[stage.address].state
+            why = f"{state.message or state.name}" if state.is_failed() or state.is_crashed() else ""
             if not state.is_completed():
-                undone[stage.name] = str(state.name)
+                undone[stage.name] = why
             if stage.address not in todo.fresh:
-                words = f"; {state.message}" if state.is_failed() else ""
-                tell(f"{stage.name}: {state.name}, {lasted(began[stage.address])}{words}")
-    undone |= {stage.name: "not begun" for stage in waiting.waiting}
+                tell(f"{stage.name}: {state.name}, {lasted(began[stage.address])}{why and f'; {why}'}")
+    undone |= {stage.name: "" for stage in waiting.waiting}
     if undone:
         raise NotAllDone(undone, of=len(todo.stages) + len(todo.left_out))
 
@@ -125,8 +132,7 @@ def run_stage(
     """Bring one stage up to date; the state's name says whether it was run, restored from a cache or kept."""
     logger = get_run_logger()
     if fresh:
-        logger.info("%s is up to date", stage.name)
-        return Completed(name="Kept", message="nothing that it depends on has changed")
+        return Completed(name="Kept", message=f"{stage.name} is up to date")
     progress = Progress(profile=options.profile, run=stage.item) if stage.kind == "train" else None
     seen: Counter[str] = Counter()
 
@@ -149,6 +155,7 @@ def run_stage(
     try:
         children.run(command, variables=variables, hear=hear)
     except ChildFailed as error:
+        _console.info("%s", "\n".join(error.last))  # which the log has
         return Failed(message=str(error))
     if seen["run"]:
         return Completed()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.doors.conftest import STAGES, Project
-from tests.doors.servers import Site
+from tests.doors.servers import Site, until
 
 pytestmark = pytest.mark.slow  # whole flows
 
@@ -53,17 +53,32 @@ def test_both_doors_leave_the_same_lock(
     assert "4 stages, 0 stale" in again.stdout
 
 
-def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, prefect_site: Site) -> None:
-    """What doesn't need the failed stage is done, the flow ends with an error that names it, its words are logged."""
-    broken = {"cmd": "echo no such luck; exit 3", "outs": ["b.txt"]}
+def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, at_work: Site) -> None:
+    """What doesn't need the failed stage is done, the flow ends with an error that names it, its words are said.
+
+    By a worker: the same words are the state's message and the log's last line, without a traceback.
+    """
+    broken = {"cmd": "echo as it began; echo no such luck; exit 3", "outs": ["b.txt"]}
     folder = project({**STAGES, "b": broken})
-    ended = _flow(folder, prefect_site.environment)
-    said = ended.stdout + ended.stderr
-    assert ended.returncode == 1
-    assert "no such luck" in said
-    assert "3 of 4 stages did not end well" in said
+    ended = _flow(folder, at_work.environment)
+    error = (
+        "b failed: exit code 3: no such luck; not done: c, end; 3 of 4 stages did not end well; what ended well is kept"
+    )
+    assert (ended.returncode, ended.stderr) == (1, f"error: {error}\n")
+    assert "as it began" in ended.stdout
     assert (folder / "a.txt").exists()
     assert not (folder / "end.txt").exists()
+    at_work.deploy(folder, pool="cpu")
+    run = at_work.run()
+    at_work.until_state(run, "Failed")
+    assert at_work.ask("get", f"flow_runs/{run}")["state"]["message"] == error
+    until(lambda: error in _logged(at_work, run)[-1:], doing="the last line is logged", explain=at_work.said)
+    assert "Traceback" not in "".join(_logged(at_work, run))
+
+
+def _logged(site: Site, run: str) -> list[str]:
+    asked = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC"}
+    return [line["message"] for line in site.ask("post", "logs/filter", **asked)]
 
 
 _MEET = """
