@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 import yaml
 
 from fcn.nets.fcn import FCN
-from fcn.scoring.timing import ROUNDS, WARM_UP, seconds_per_image, steadiest, steady, summary
+from fcn.scoring.timing import ROUNDS, WARM_UP, precision, seconds_per_image, steadiest, steady, summary
 from fcn.shape import Backbone
 from tests.nets.shapes import Stride, scores, shape
 
@@ -29,10 +30,12 @@ def fcn(stride: Stride) -> FCN:
 
 @pytest.mark.parametrize("trials", [1, 4])
 def test_every_trial_has_its_time(trials: int) -> None:
-    """There are as many times as trials, each of them positive."""
+    """There are as many times as trials, each of them positive, and together no longer than the whole took."""
+    began = time.perf_counter()
     seconds = seconds_per_image(fcn(32), device=CPU, side_px=40, trials=trials)
     assert len(seconds) == trials
     assert min(seconds) > 0
+    assert sum(seconds) < time.perf_counter() - began
 
 
 def test_a_timed_net_scores_and_learns_as_before() -> None:
@@ -52,24 +55,32 @@ def test_the_summary_is_that_of_its_trials() -> None:
     """Mean, median and sample deviation are the trials', and the count is theirs; one trial has no deviation."""
     found = summary([1.0, 2.0, 6.0])
     assert found == {"seconds_per_image": 3.0, "median": 2.0, "deviation": pytest.approx(math.sqrt(7)), "trials": 3}
+    assert summary([1.0, 3.0])["deviation"] == pytest.approx(math.sqrt(2))
     assert summary([0.5]) == {"seconds_per_image": 0.5, "median": 0.5, "deviation": 0.0, "trials": 1}
 
 
 def test_a_busy_machine_is_asked_again() -> None:
     """Trials are repeated until a round is steady, a few times at most, and the quickest round is kept."""
-    unsteady, slow, quiet = [1.0, 3.0, 1.0], [9.0, 9.0, 1.0], [0.5, 0.5, 0.51]
+    unsteady, slow, quiet = [1.0, 3.0, 1.0], [0.9, 9.0, 9.0], [0.5, 0.5, 0.51]
     assert steadiest(iter([quiet, slow]).__next__) == (quiet, 1)
     assert steadiest(iter([unsteady, slow, quiet]).__next__) == (quiet, 3)
     assert steadiest(iter([slow, unsteady, slow, slow, slow, quiet]).__next__) == (unsteady, ROUNDS)
-    assert [steady(seconds) for seconds in (unsteady, slow, quiet, [1.0])] == [False, False, True, True]
+    short = [0.1, 0.3, 0.1]
+    assert [steady(seconds) for seconds in (unsteady, slow, short, quiet, [1.0])] == [False, False, False, True, True]
 
 
 def test_a_trial_is_a_whole_prediction() -> None:
-    """What is timed ends in a class for every pixel: trunk, score layers, upsampling and the choice of a class."""
-    net, answers = fcn(8), []
+    """What is timed ends in a class for every pixel: trunk, score layers, upsampling and the choice of a class.
+
+    The trunk computes in the precision that is told with the time: float32 on a CPU, bfloat16 on a GPU.
+    """
+    net, answers, dtypes = fcn(8), [], set()
     net.register_forward_hook(lambda _net, _inputs, found: answers.append(found["semantic"].shape))
+    net.trunk.register_forward_hook(lambda _trunk, _images, maps: dtypes.add(maps[32].dtype))
     seconds_per_image(net, device=CPU, side_px=40, trials=2)
     assert answers == [(1, 3, 40, 40)] * (WARM_UP + 2)
+    assert dtypes == {torch.float32}
+    assert [precision(torch.device(kind)) for kind in ("cpu", "cuda")] == ["float32", "bfloat16"]
 
 
 def test_the_stage_times_a_net_of_the_profile(tmp_path: Path, run_fcn: RunFcn) -> None:
