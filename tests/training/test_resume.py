@@ -49,8 +49,8 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert resume.load(tmp_path) is None
     progress = Progress(iteration=7, loss_sum=1 / 3, pixels=12, seconds=2.5, split=2, history=[{"loss": 0.1}])
     net, optimizer = {"w": torch.randn(3, 4)}, {"state": {0: {"momentum_buffer": torch.randn(2)}}, "lr": 1e-10}
-    resume.save(tmp_path / "a", progress=progress, net=net, optimizer=optimizer)
-    saved = resume.load(tmp_path / "a")
+    resume.save(tmp_path / "states" / "of-a-run", progress=progress, net=net, optimizer=optimizer)
+    saved = resume.load(tmp_path / "states" / "of-a-run")
     assert saved is not None
     assert saved[0] == progress
     assert torch.equal(saved[1]["w"], net["w"])

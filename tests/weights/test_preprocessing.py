@@ -53,11 +53,24 @@ def test_a_read_only_image_gives_its_own_float_planes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["imagenet", "inception", "caffe", "sample"])
-def test_a_description_names_the_preset_and_its_channels(name: str) -> None:
-    """A preset's description has its name, its channel order and its mean."""
-    made = preset(name)
-    assert made.describe().startswith(f"{name} ({made.channels}")
-    assert f"mean {made.mean[0]:.6g}" in made.describe()
+def test_every_step_is_rounded_to_float32(name: str) -> None:
+    """Scale, mean and deviation act one after the other in float32, to the bit: nets were trained on these numbers."""
+    made, values = preset(name), np.arange(256, dtype=np.uint8).reshape(16, 16)
+    steps = [[np.float32(number) for number in (made.scale, *pair)] for pair in zip(made.mean, made.std, strict=True)]
+    wanted = [[(np.float32(value) * scale - mean) / std for value in range(256)] for scale, mean, std in steps]
+    assert made(np.stack([values] * 3, axis=2)).reshape(3, 256).tolist() == np.array(wanted).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "described"),
+    [
+        ("imagenet", "imagenet (RGB x 0.00392157, mean 0.485 0.456 0.406, std 0.229 0.224 0.225)"),
+        ("caffe", "caffe (BGR, mean 104.007 116.669 122.679, std 1 1 1)"),
+    ],
+)
+def test_a_description_is_the_formula(name: str, described: str) -> None:
+    """A preset's description has its name, its channel order, its scale where there is one, mean and deviation."""
+    assert preset(name).describe() == described
 
 
 def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
