@@ -2,14 +2,15 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from fcn.config import Config
+from fcn.grid import UNCONFIRMED, Grid
 from fcn.paper.table import METRICS, Row, Table, every
 from fcn.scoring.metrics import Metrics
 
@@ -17,68 +18,9 @@ Json = Mapping[str, Any]
 
 _SCORES = tuple(field.name for field in fields(Metrics))
 _WHOLE = ("conv_layers", "rf_size", "max_stride")
-_NOT_PERCENT = ("forward_ms", "backward_ms", "inference_s", "speedup_convnet_only", "speedup_overall", "parameters_M")
-UNCONFIRMED = "†"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """A table of texts: the first column names the row, columns whose head is in `left` are words, others numbers.
-
-    `over` are titles that stand above several columns, as (title, number of columns).
-    """
-
-    title: str
-    head: Sequence[str]
-    lines: Sequence[Sequence[str]]
-    left: Sequence[str] = ()
-    note: str = ""
-    over: Sequence[tuple[str, int]] = ()
-
-    def __post_init__(self) -> None:
-        assert all(len(line) == len(self.head) for line in self.lines), self.title
-        assert not self.over or len(self.head) == sum(span for _, span in self.over), self.title
-
-    def _over(self) -> list[str]:
-        """What stands above each column."""
-        return [title for title, span in self.over for _ in range(span)] or [""] * len(self.head)
-
-    def markdown(self) -> str:
-        """As Markdown, which has one line of heads: the first column of several under one title has that."""
-        over = self._over()
-        head = [
-            above if above and above not in over[:index] else text
-            for index, (text, above) in enumerate(zip(self.head, over, strict=True))
-        ]
-        rule = ["---" if index == 0 or text in self.left else "---:" for index, text in enumerate(self.head)]
-        cells = [head, rule, *self.lines]
-        return "".join("| " + " | ".join(map(_in_markdown, line)) + " |\n" for line in cells)
-
-    def latex(self, *, label: str) -> str:
-        """As LaTeX that needs the package booktabs; title and note are its caption."""
-        heads: list[Any] = [tuple(map(_escaped, pair)) for pair in zip(self._over(), self.head, strict=True)]
-        frame = pd.DataFrame([[_escaped(text) for text in line] for line in self.lines])
-        frame.columns = pd.MultiIndex.from_tuples(heads) if self.over else pd.Index([text for _, text in heads])
-        places = "".join("l" if index == 0 or text in self.left else "r" for index, text in enumerate(self.head))
-        caption = _escaped(" ".join(filter(None, (f"{self.title}.", self.note))))
-        text: str = frame.to_latex(
-            index=False, column_format=places, multicolumn_format="c", caption=caption, label=f"tab:{label}"
-        )
-        return text
-
-
-def _in_markdown(text: str) -> str:
-    """A cell, which holds what a person wrote: on one line, without what would end it or be taken for HTML."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "->": r"$\to$", UNCONFIRMED: r"$^\dagger$"}
-
-
-def _escaped(text: str) -> str:
-    for plain, escaped in _LATEX.items():
-        text = text.replace(plain, escaped)
-    return text
+_STRUCTURE = (*_WHOLE, "parameters_M")
+_TIMES = ("forward_ms", "backward_ms", "inference_s", "speedup_convnet_only", "speedup_overall")
+GENERATED = "generated pictures"
 
 
 def scored(
@@ -175,12 +117,15 @@ def paper_table(
     used = sorted({row["run"] for row in made if row["run"] is not None})
     names = sorted({name for run in used for name in departing[run]})
     remarks = [f"Printed: {table.dataset}, {table.split}.", table.note]
+    others_data = other_pictures(config, used, departing=names)
     if used:
         settings = [config.runs[run] for run in used]
         lists = dict.fromkeys(f"{item.val.list}, trained on {item.train.list}" for item in settings)
         counts = {ours[run]["val"]: ours[run]["images"] for run in ours if run in used}
         shown = ", ".join(f"{count} images in {name}" for name, count in counts.items())
         remarks.append(f"Ours: profile {config.profile}: {'; '.join(lists)}; {shown}.")
+        if others_data:
+            remarks.append(f"Ours are of {others_data}: what they differ by is neither a failure nor a success.")
         remarks.append(f"Departures: {', '.join(names) or 'none'}.")
         remarks.append(f"Our forward times: {device}." if "forward_ms" in table.columns else "")
     if any(row.architecture for row in table.rows):
@@ -190,11 +135,20 @@ def paper_table(
     return {
         **{name: getattr(table, name) for name in ("key", "paper", "number", "title", "dataset", "split", "note")},
         "profile": config.profile,
+        "pictures": others_data,
         "departures": names,
         "remarks": " ".join(filter(None, remarks)),
         "others": others(table),
         "rows": made,
     }
+
+
+def other_pictures(config: Config, runs: Iterable[str], *, departing: Collection[str]) -> str:
+    """What our numbers are of, where these aren't the papers' pictures; `departing` names the runs' departures."""
+    generated = {config.generated(config.run(run).val.dataset) for run in runs}
+    if True in generated:
+        return GENERATED if generated == {True} else f"{GENERATED} in part"
+    return "other pictures" if {"val-list", "train-list"} & set(departing) else ""
 
 
 def _percent_of_whole(config: Config, name: str, ours: Mapping[str, Json]) -> float | None:
@@ -271,12 +225,20 @@ def _absent(row: Json) -> str:
 
 
 def paper_grid(table: Json) -> Grid:
-    """A filled table as texts: printed, ours and the difference by metric; without the last two where ours is none."""
+    """A filled table as texts: printed, ours and the difference by metric; without the last two where ours is none.
+
+    A difference between unlike things is called by what is unlike: on other data no number is a failure or a success.
+    """
     metrics, title = columns(table), f"{name(table)}: {table['title']}"
     if is_filled(table):
+        unlike = {**dict.fromkeys(_TIMES, "other machine"), **dict.fromkeys(_STRUCTURE, "diff.")}
+        scores = "other data" if table["pictures"] else "diff."
+        title += f" (ours: {table['pictures']})" if table["pictures"] else ""
         lines = [[row["row"], row["run"] or "", *_compared(row, metrics)] for row in table["rows"]]
-        head = ["row", "our run", *["printed", "ours", "diff."] * len(metrics)]
-        over = [("", 2), *((METRICS[metric], 3) for metric in metrics)]
+        head = ["row", "our run"]
+        for metric in metrics:
+            head += ["printed", "ours", unlike.get(metric, scores)]
+        over = [("", 2), *((METRICS[metric] + ", full size" * (metric in _STRUCTURE), 3) for metric in metrics)]
         return Grid(title=title, head=head, lines=lines, left=["our run"], note=table["remarks"], over=over)
     lines = [[row["row"], *(_printed(row, metric) for metric in metrics), _absent(row)] for row in table["rows"]]
     head = ["row", *(METRICS[metric] for metric in metrics), "ours"]
@@ -300,7 +262,7 @@ def _printed(row: Json, metric: str) -> str:
     if cell is None:
         return ""
     value = cell["paper"]
-    percent = metric not in (*_WHOLE, *_NOT_PERCENT) and round(value, 1) == value
+    percent = metric not in (*_STRUCTURE, *_TIMES) and round(value, 1) == value
     return (f"{value:.1f}" if percent else f"{value:g}") + ("" if cell["confirmed"] else UNCONFIRMED)
 
 

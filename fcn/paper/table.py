@@ -10,12 +10,12 @@ from typing import Any
 
 FILES = ("cvpr2015.toml", "pami2016.toml", "released.toml", "reproductions.toml")
 
-# Percent unless the unit says otherwise; the order is the order of columns.
+# Percent unless the unit says otherwise; the order is the order of columns: first what the papers judge by.
 METRICS: Mapping[str, str] = MappingProxyType(
     {
+        "mean_iu": "mean IU",
         "pixel_acc": "pixel acc.",
         "mean_acc": "mean acc.",
-        "mean_iu": "mean IU",
         "fw_iu": "f.w. IU",
         "geometric_pixel_acc": "geom. acc.",
         "mean_iu_voc2011": "mean IU VOC2011",

@@ -1,23 +1,25 @@
 """The tables of the report that aren't the papers': settings, classes, costs, data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fcn import tables
 from fcn.config import Config
+from fcn.grid import Grid
 from fcn.report.material import Material
 from fcn.report.quantities import duration, percent, size
 from fcn.shape import Net
-from fcn.tables import Grid, Json
+from fcn.tables import Json
 
 
 def grids(material: Material) -> dict[str, Grid]:
-    """Every table of the page by the name that report.jinja has for it."""
+    """Every table of the page by the name that report.jinja has for it; generated data are called so in each title."""
     rows, departures = material.scores["scores"], material.scores["departures"]
-    return {
+    found = {
         "scores": tables.score_grid(rows, note=tables.score_note(rows, material.timing)),
         "settings": _settings(material.config),
-        "classes": _classes(material.classes),
+        "classes": _classes(material.classes, rows),
         "reasons": tables.departure_grid(departures),
         "departures": _departures(departures),
         "environment": _environment(material),
@@ -28,6 +30,9 @@ def grids(material: Material) -> dict[str, Grid]:
         "proofs": _proofs(material.splits),
         "shares": _shares(material.audit),
     }
+    pictures = material.scores["pictures"]
+    of = f": {pictures}" if pictures.startswith(tables.GENERATED) else ""
+    return {name: replace(grid, title=f"{grid.title}{of}") for name, grid in found.items()}
 
 
 def _settings(config: Config) -> Grid:
@@ -56,15 +61,18 @@ def _shape(net: Net, *, at_once: bool) -> list[str]:
     return [net.backbone.architecture, f"{net.stride}", skips]
 
 
-def _classes(classes: Mapping[str, Json]) -> Grid:
-    by_run = {run: {key: value for of in found.values() for key, value in of.items()} for run, found in classes.items()}
+def _classes(classes: Mapping[str, Json], rows: Sequence[Json]) -> Grid:
+    mean_iu = {row["run"]: row["numbers"]["mean_iu"] or 0.0 for row in rows}
+    best_first = sorted(classes, key=lambda run: -mean_iu[run])  # a phone shows the first columns
+    by_run = {run: {key: value for of in classes[run].values() for key, value in of.items()} for run in best_first}
     names = dict.fromkeys(name for found in by_run.values() for name in found)
     lacking = any(len(found) < len(names) for found in by_run.values())
+    nowhere = f"in no truth and no answer{', or none of the dataset’s' * lacking}"
     return Grid(
         title="IU by class",
-        head=["class", *classes],
+        head=["class", *by_run],
         lines=[[name, *(percent(found.get(name, {}).get("iu")) for found in by_run.values())] for name in names],
-        note=f"Percent; “-” where a class is in no truth and no answer{', or none of the dataset’s' * lacking}.",
+        note=f"Percent, the best run first; “-” where a class is {nowhere}.",
     )
 
 

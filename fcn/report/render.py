@@ -14,11 +14,11 @@ from fcn.report.material import Material
 
 _TYPES = {"png": "image/png", "jpg": "image/jpeg"}
 _SECTIONS = {
+    "pictures": "Segmentations",
+    "curves": "Losses",
     "results": "Scores",
     "papers": "The papers’ tables",
-    "pictures": "Segmentations",
     "score-maps": "Score maps",
-    "curves": "Losses",
     "classes": "Classes",
     "departures": "Departures from the papers",
     "cost": "Environment, time, memory, disk",

@@ -9,6 +9,7 @@ from fcn.config import Config
 from fcn.departures import check, departures
 from fcn.errors import InputError
 from fcn.files import existing, read_json, whole_folder, write_json
+from fcn.grid import Grid
 from fcn.nets.structure import structure
 from fcn.paper.table import every
 from fcn.stages.places import Places
@@ -31,14 +32,16 @@ def run(config: Config, name: str | None) -> None:
     by_run = {run: [asdict(item) for item in departures(config, run)] for run in config.runs}
     departing = {run: [item["name"] for item in found] for run, found in by_run.items()}
     grid = tables.score_grid(scored, note=tables.score_note(scored, timing))
-    device, text = tables.devices(timing), _scores_page(config, grid, by_run)
+    every_name = {name for names in departing.values() for name in names}
+    pictures = tables.other_pictures(config, config.runs, departing=every_name)
+    device, text = tables.devices(timing), _scores_page(config, grid, by_run, pictures=pictures)
     printed = every()
     architectures = {row.architecture for table in printed.values() for row in table.rows if row.architecture}
     structures = {architecture: structure(architecture) for architecture in architectures}
     with whole_folder(places.tables) as folder:
         tables.scores_frame(scored).to_csv(folder / "scores.csv", index=False)
         (folder / "scores.md").write_text(text, encoding="utf-8")
-        about = {"profile": config.profile, "device": device}
+        about = {"profile": config.profile, "device": device, "pictures": pictures}
         write_json(folder / "scores.json", {**about, "scores": scored, "departures": by_run})
         for table in printed.values():
             filled = tables.paper_table(
@@ -50,9 +53,13 @@ def run(config: Config, name: str | None) -> None:
     print(f"The papers' tables with these numbers beside are in {places.tables}: CSV, JSON, Markdown and LaTeX.")
 
 
-def _scores_page(config: Config, scores: tables.Grid, by_run: dict[str, list[dict[str, Any]]]) -> str:
+def _scores_page(config: Config, scores: Grid, by_run: dict[str, list[dict[str, Any]]], *, pictures: str) -> str:
     reasons = tables.departure_grid(by_run)
-    page = [f"# Scores, profile {config.profile}\n", scores.markdown(), f"{scores.note}\n"]
+    page = [
+        f"# Scores, profile {config.profile}{f': {pictures}' if pictures else ''}\n",
+        scores.markdown(),
+        f"{scores.note}\n",
+    ]
     page += ["## Departures from the papers\n", reasons.markdown() if reasons.lines else "None.\n"]
     return "\n".join(page)
 

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from fcn.cli import main
+from fcn.config import load
+from fcn.grid import Grid
 from fcn.nets.structure import structure
 from fcn.paper.table import every
-from fcn.tables import Grid, numbers_digest, others
+from fcn.tables import numbers_digest, other_pictures, others, paper_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = {"pixel_acc": 0.9, "mean_acc": 0.5, "mean_iu": 0.4, "fw_iu": 0.8, "images": 100, "background_mean_iu": 0.04}
@@ -129,6 +131,23 @@ def test_rows_without_a_run_say_so(folder: Path) -> None:
     assert "| 65.5 | 46.0 | -19.5 |" in staged
     assert "| R-CNN | 47.9 |  |  | - |" in (tables / "cvpr_table3.md").read_text()
     assert "† as reported" in (tables / "pami_table3.md").read_text()
+
+
+def test_a_difference_of_unlike_things_is_called_so(folder: Path) -> None:
+    """On other data, or another machine, the third column says that; own data and full-size nets compare."""
+    assert main(["tables"]) == 0
+    tables = folder / "data/sample/tables"
+    title, _, head, *_ = (tables / "cvpr_table1.md").read_text().splitlines()
+    assert title == "# CVPR 2015, Table 1: Classifiers made fully convolutional (ours: generated pictures)"
+    assert "| mean IU | ours | other data | forward time (ms) | ours | other machine | conv. layers, full size" in head
+    assert "| parameters (M), full size | ours | diff. |" in head
+    assert (tables / "scores.md").read_text().startswith("# Scores, profile sample: generated pictures\n")
+    filled = json.loads((tables / "cvpr_table2.json").read_text())
+    assert "neither a failure nor a success" in filled["remarks"]
+    assert paper_grid({**filled, "pictures": ""}).head[2:5] == ["printed", "ours", "diff."]
+    config = load(ROOT / "profiles/paper/params.yaml")
+    assert other_pictures(config, config.runs, departing=["rate"]) == ""
+    assert other_pictures(config, config.runs, departing=["rate", "val-list"]) == "other pictures"
 
 
 def test_table_1_has_the_printed_structure() -> None:

@@ -19,6 +19,12 @@ TOO_WIDE = (
     "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1"
     " && !e.closest('.scroll')).map(e => e.outerHTML.slice(0, 80))"
 )
+# The right ends of the mean IUs of all tables, of the 8s net's IU by class, and of the segmentations.
+MATTERS = (
+    "[...document.querySelectorAll('thead :is(th, td)')].filter(e => e.textContent === 'mean IU' ||"
+    " e.textContent.includes('fcn8s') && e.closest('section').id === 'classes')"
+    ".concat([...document.querySelectorAll('.fits img')]).map(e => e.getBoundingClientRect().right)"
+)
 # Contrast of text with the page, as WCAG counts it, for the elements that have text colours of their own.
 CONTRAST = """
 (() => {
@@ -53,6 +59,15 @@ def test_nothing_sticks_out(data: Path, page: Page, width: int) -> None:
     assert page.value("innerWidth") == width
     assert page.value("document.documentElement.scrollWidth") == width
     assert page.value(TOO_WIDE) == []
+
+
+def test_a_phone_shows_what_matters(data: Path, page: Page) -> None:
+    """On a phone each table's mean IU, the 8s net's column and all columns of segmentations are in sight."""
+    page.open(data / "report/report.html", width=390)
+    page.value("document.querySelectorAll('details').forEach(item => item.open = true) ?? null")
+    ends = page.value(MATTERS)
+    assert len(ends) > 10
+    assert max(ends) <= 390
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])

@@ -20,6 +20,7 @@ from tests.report.reading import Table, html_tables, markdown_tables, parsed, wo
 
 pytestmark = pytest.mark.slow
 METRICS = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu", "background_mean_iu", "forward_ms")
+OURS = " (ours: generated pictures)"
 UNITS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
@@ -40,9 +41,27 @@ def timing_of(project: Path, data: Path) -> dict[str, Any]:
 
 @pytest.fixture(name="tables", params=["html", "md"])
 def _tables(data: Path, request: pytest.FixtureRequest) -> dict[str, Table]:
-    """The tables of both reports by title."""
+    """The tables of both reports by title, in which those with a number of ours say of which pictures it is."""
     page = data / f"report/report.{request.param}"
-    return html_tables(page) if request.param == "html" else markdown_tables(page)
+    found = html_tables(page) if request.param == "html" else markdown_tables(page)
+    return {title.removesuffix(": generated pictures").removesuffix(OURS): found[title] for title in found}
+
+
+def test_every_table_says_that_its_pictures_are_generated(data: Path) -> None:
+    """Of generated data each table with something of ours says so in its heading, in HTML and in Markdown."""
+    for found in (html_tables(data / "report/report.html"), markdown_tables(data / "report/report.md")):
+        for title, (head, *_) in found.items():
+            compared, theirs_alone = "our run" in head, head[0] in ("row", "mean IU", "best mean IU")
+            said = title.endswith(OURS if compared else ": generated pictures")
+            assert said == (compared or not theirs_alone), title
+
+
+def test_pictures_come_before_tables(data: Path) -> None:
+    """What the nets answer, and how they learned, is seen first: the first table comes after the curves."""
+    sections = [item.get("id") for item in parsed(data / "report/report.html").iter("section")]
+    assert sections[:3] == ["pictures", "curves", "results"]
+    text = (data / "report/report.md").read_text(encoding="utf-8")
+    assert text.index("## Segmentations") < text.index("](figures/loss.png)") < text.index("### Scores of all runs")
 
 
 def test_scores_are_those_of_the_files(project: Path, data: Path, tables: dict[str, Table]) -> None:
@@ -136,8 +155,10 @@ def test_every_other_table_is_of_the_files(project: Path, data: Path, tables: di
                 assert shown == sorted(format(item["mean_iu"], ".2f") for item in file["others"])
     tables.pop("Scores of all runs")
     classes = {run: read(data / f"classes/{run}.json")["semantic"] for run in RUNS}
-    assert tables.pop("IU by class")[1:] == [
-        [name, *(percent(classes[run][name]["iu"]) for run in RUNS)] for name in classes[RUNS[0]]
+    best_first = sorted(RUNS, key=lambda run: -read(data / f"scores/{run}.json")["mean_iu"])
+    assert tables.pop("IU by class") == [
+        ["class", *best_first],
+        *([name, *(percent(classes[run][name]["iu"]) for run in best_first)] for name in classes[RUNS[0]]),
     ]
     costs = {run: read(data / f"cost/{run}.json") for run in RUNS}
     timing = timing_of(project, data)
