@@ -123,6 +123,7 @@ def _segment_video(picture: Picture, work: _Work) -> None:
     rate = video.rate(path, shown=picture.shown)
     rate = rate if work.fps is None else f"{work.fps:g}"
     frames, count, total = begin.with_name(f"{begin.name}-frames"), 0, Counter[str]()
+    results.clear(frames)
     for image in tqdm(video.pictures(path, rate=rate, shown=picture.shown), disable=not sys.stderr.isatty()):
         count += 1
         answers = work.predictor.answers(image, max_side=work.max_side)

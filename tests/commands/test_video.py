@@ -35,7 +35,8 @@ def test_a_video_is_its_pictures(predict: Predict, clip: Path) -> None:
     ended = subprocess.run(["ffprobe", "-v", "error", *asked, "out/clip.mkv.fcn-overlay.mp4"], capture_output=True)
     assert ended.stdout.strip() == b"2/1,3"
     assert 'src="clip.mkv.fcn-overlay.mp4"' in Path("out/index.html").read_text(encoding="utf-8")
-    assert predict(NET, clip, "--fps", "1", "--out", "out")[0] == 0, "a result of its own may be written over"
+    assert predict(NET, clip, "--fps", "1", "--out", "out")[0] == 0, "results of its own it replaces"
+    assert len(list(Path("out/clip.mkv.fcn-frames").glob("*photo.jpg"))) == 2, "none of those before are left"
 
 
 def test_without_ffmpeg_a_video_is_one_sentence(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:

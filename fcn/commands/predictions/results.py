@@ -29,6 +29,13 @@ def is_own(path: Path) -> bool:
     return MADE_BY.encode() in path.read_bytes()
 
 
+def clear(folder: Path) -> None:
+    """Remove predict's own files there, of a time when there may have been more of them."""
+    for path in folder.glob("*.fcn*-*"):
+        if path.is_file() and is_own(path):
+            path.unlink()
+
+
 @contextmanager
 def result(path: Path) -> Iterator[Path]:
     """Yield a temporary file, which then takes the name, if that is free or a result's.
