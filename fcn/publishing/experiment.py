@@ -24,7 +24,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One run of MLflow, known by its name within its experiment.
+    """One run of MLflow, known by its name within its experiment; one with `metrics` is a model there, too.
 
     `curves` are (step, value) by metric, `texts` and `files` artifacts by path, `seconds` is how long the work took
     that the run stands for, `origin` are tags that join the run to what made it.

@@ -16,7 +16,7 @@ def experiment(
     entries = [
         Entry(
             name=row["row"],
-            note=_row_note(row, found),
+            note=_row_note(row, found, table=table),
             metrics=_metrics(row),
             tags=_tags(row),
             origin={**place(index), **origins[row["run"] or ""]},
@@ -41,7 +41,15 @@ def report(files: Mapping[str, Path], *, origin: Mapping[str, str], profile: str
         title="The report, and whole tables as artifacts",
         note=about(profile),
         columns=columns("tags", "what"),
-        entries=[Entry(name="report", tags={"what": "report, tables and figures"}, origin=origin, files=files)],
+        entries=[
+            Entry(
+                name="report",
+                note="The report, the whole tables and the figures that belong to no single run, as artifacts.",
+                tags={"what": "report, tables and figures"},
+                origin=origin,
+                files=files,
+            )
+        ],
     )
 
 
@@ -54,9 +62,11 @@ def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for item, cell in row["cells"].items():
         ours, paper, difference = _names(item)
+        if cell["ours"] is not None:
+            metrics[ours] = rounded(cell["ours"])
         metrics[paper] = cell["paper"]
         if cell["ours"] is not None:
-            metrics[ours], metrics[difference] = rounded(cell["ours"]), rounded(cell["difference"])
+            metrics[difference] = rounded(cell["difference"])
     return metrics
 
 
@@ -68,11 +78,16 @@ def _tags(row: Mapping[str, Any]) -> dict[str, str]:
     return tags
 
 
-def _row_note(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+def _row_note(row: Mapping[str, Any], found: Mapping[str, Any], *, table: Table) -> str:
+    what = f"The row `{row['row']}` of {table.paper}, {table.number}"
+    if row["run"]:
+        what += f"; ours is the training `{row['run']}`, `paper.` what is printed, `delta.` ours less that."
+    else:
+        what += " as it is printed, with `paper.` before each number; none of ours stands beside it."
     sources = dict.fromkeys(cell["source"] for cell in row["cells"].values())
     others = [item for item in found["others"] if item["row"] == row["row"]]
     lines = [f"- mean IU {item['mean_iu']:.2f}: {item['who']}, {item['label']} ({item['source']})" for item in others]
-    return "\n".join([f"Printed: {'; '.join(sources)}.", *lines])
+    return "\n".join([f"{what}\n\nPrinted: {'; '.join(sources)}.", *lines])
 
 
 def _note(table: Table, found: Mapping[str, Any], *, profile: str) -> str:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcn.publishing.tracking import DIGEST
+from fcn.publishing.tracking import DIGEST, MODEL_TYPE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,6 +38,7 @@ class Model:
     checkpoint: str
     md5: str
     card: str
+    metrics: Mapping[str, float]
     script: Path
 
 
@@ -74,11 +75,11 @@ def register(
 def _log(client: "MlflowClient", model: Model, *, experiment: str, run: str, tags: dict[str, str]) -> "ModelVersion":
     """Log the model with its run, and make a version of it. The version, which carries the digest, comes last."""
     import mlflow.pyfunc
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
     from mlflow.models import Model as Described
 
     logged = client.create_logged_model(
-        experiment, name=model.name, source_run_id=run, tags=tags, model_type="semantic segmentation"
+        experiment, name=model.name, source_run_id=run, tags=tags, model_type=MODEL_TYPE
     )
     key, place = logged.model_id, logged.artifact_location
     with tempfile.TemporaryDirectory() as folder:
@@ -92,6 +93,9 @@ def _log(client: "MlflowClient", model: Model, *, experiment: str, run: str, tag
             mlflow_model=Described(artifact_path=place, model_uuid=key, run_id=run, model_id=key),
         )
         client.log_model_artifacts(key, f"{folder}/model")
+    ended = client.get_run(run).info.end_time or 0
+    numbers = [Metric(metric, value, ended, 0, model_id=key) for metric, value in model.metrics.items()]
+    client.log_batch(run, metrics=numbers)
     client.finalize_logged_model(key, LoggedModelStatus.READY)
     client.log_outputs(run, [LoggedModelOutput(key, step=0)])
     return client.create_model_version(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from fcn.errors import InputError, StageFailure, without_secrets
 from fcn.files import exclusive
 from fcn.publishing import shared_view
-from fcn.publishing.experiment import Entry, Experiment
+from fcn.publishing.experiment import ROW, Entry, Experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 PROFILE, SETTINGS = "profile", "settings"
@@ -26,7 +26,9 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
+MODEL_TYPE = "semantic segmentation"
 _MOST_RUNS = 50_000  # MLflow's own limit for one request
+_NOT_IN_MODELS = str.maketrans(dict.fromkeys("/:.%\"'", "·"))  # what MLflow refuses in a model's name
 
 
 def connected(uri: str) -> "MlflowClient":
@@ -134,6 +136,37 @@ def runs(client: "MlflowClient", identity: str) -> "list[Run]":
     return list(client.search_runs([identity], max_results=_MOST_RUNS))
 
 
+def models(client: "MlflowClient", identity: str) -> "dict[str, LoggedModel]":
+    """The models of the experiment's rows, by run; of registered ones and somebody's own there are others."""
+    found: list[LoggedModel] = []
+    token = None
+    while token != "":
+        page = client.search_logged_models([identity], page_token=token)
+        found, token = [*found, *page], page.token or ""
+    return {str(item.source_run_id): item for item in found if ROW in item.tags}
+
+
+def model(client: "MlflowClient", run: "Run", entry: Entry, *, found: "LoggedModel | None") -> str:
+    """The id of the model of a row, which is made if need be: a name for its numbers, without any file."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    key = run.info.run_id
+    if found is None:
+        found = client.create_logged_model(
+            run.info.experiment_id,
+            name=entry.name.translate(_NOT_IN_MODELS),
+            source_run_id=key,
+            tags={ROW: entry.origin[ROW], **entry.tags},
+            params=dict(entry.params),
+            model_type=MODEL_TYPE,
+        )
+    identity = str(found.model_id)
+    if identity not in {item.model_id for item in (run.outputs.model_outputs if run.outputs else ())}:
+        client.log_outputs(key, [LoggedModelOutput(identity, step=0)])
+    client.finalize_logged_model(identity, LoggedModelStatus.READY)
+    return identity
+
+
 def is_of(run: "Run", entry: Entry) -> bool:
     """Whether a run is of this very training: of its name and of its settings, by their hash."""
     settings = entry.tags.get(SETTINGS)
@@ -154,11 +187,11 @@ def tag(client: "MlflowClient", run: "Run", tags: Mapping[str, str]) -> None:
 
 
 def describe(client: "MlflowClient", run: "Run", entry: Entry, tags: Mapping[str, str]) -> None:
-    """Give a run what is known from the start: settings, pictures, and `tags` beside the entry's own."""
+    """Give a run what is known from the start: what it is, settings, pictures, and `tags` beside the entry's own."""
     from mlflow import entities as mlflow
 
     key = run.info.run_id
-    tag(client, run, {**entry.tags, **entry.origin, **tags})
+    tag(client, run, {**entry.tags, **entry.origin, "mlflow.note.content": entry.note, **tags})
     lacking = [mlflow.Param(name, value) for name, value in entry.params.items() if name not in run.data.params]
     client.log_batch(key, params=lacking)
     for item in entry.datasets:

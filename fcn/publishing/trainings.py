@@ -56,7 +56,7 @@ def entry(
 
     `score` is its line of tables/scores.json, in percent, `artifacts` are texts.
     """
-    metrics = {item: rounded(value) for item, value in score.get("numbers", {}).items() if value is not None}
+    metrics = scores(score)
     if "seconds" in cost:
         metrics["seconds"] = rounded(cost["seconds"])
         metrics["peak_memory_gib"] = rounded(cost["peak_memory_bytes"] / 2**30, digits=2)
@@ -68,9 +68,15 @@ def entry(
     if departures is not None:
         tags["departures"] = ", ".join(item["name"] for item in departures) or "none"
         texts["departures.md"] = _reasons(departures)
+    run = config.run(name)
+    note = (
+        f"The training `{name}`: net `{run.net}` from `{run.init}` by recipe `{run.recipe}`, on `{run.train.list}` of "
+        f"{run.train.dataset}. Its scores are in percent, on `{run.val.list}` of {run.val.dataset}."
+    )
     pictures = {f"data.{item.path.rpartition('/')[2]}": item.digest for item in datasets}
     return Entry(
         name=name,
+        note=note,
         metrics=metrics,
         params=settings(config, name),
         tags={**tags, **checkpoint},
@@ -81,6 +87,11 @@ def entry(
         files=figures,
         seconds=cost.get("seconds", 0.0),
     )
+
+
+def scores(score: Mapping[str, Any]) -> dict[str, float]:
+    """A line of tables/scores.json as metrics, in percent."""
+    return {item: rounded(value) for item, value in score.get("numbers", {}).items() if value is not None}
 
 
 def settings(config: Config, name: str) -> dict[str, str]:

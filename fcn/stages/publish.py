@@ -159,6 +159,7 @@ def _best(config: Config) -> registered_model.Model | None:
         checkpoint=path.as_posix(),
         md5=md5,
         card=card.card(config, score, departures=scores["departures"].get(name, [])),
+        metrics=trainings.scores(score),
         script=_SCRIPT,
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
 
 PASSWORD = "pass/word-of-nobody"  # in addresses; the slash should have been escaped, and people forget that
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "1"}
@@ -68,7 +68,19 @@ def complete(reader: "MlflowClient", root: Path) -> dict[str, dict[str, str]]:
     for title, runs in held(reader).items():
         assert {str(run.info.run_name): run.data.tags["digest"] for run in runs} == published[title]
         assert {run.info.status for run in runs} == {"FINISHED"}
+        rows = {str(run.info.run_name): run.info.run_id for run in runs if run.data.metrics}
+        assert {key: model.source_run_id for key, model in models(reader, title).items()} == rows
     return found
+
+
+def models(reader: "MlflowClient", title: str) -> dict[str, "LoggedModel"]:
+    """The models of an experiment's rows by the name of their run; a row with two is an error."""
+    experiment = reader.get_experiment_by_name(title)
+    assert experiment is not None
+    found = [model for model in reader.search_logged_models([experiment.experiment_id]) if "row" in model.tags]
+    named = {str(reader.get_run(str(model.source_run_id)).info.run_name): model for model in found}
+    assert len(named) == len(found), f"{title}: {[model.name for model in found]}"
+    return named
 
 
 def with_password(address: str) -> str:

@@ -160,13 +160,14 @@ def test_a_copied_project_leaves_the_other_alone(published: Path, run_fcn: RunFc
 
 
 def test_what_others_did_is_handled(published: Path, run_fcn: RunFcn) -> None:
-    """Somebody's own run in an experiment stays; an experiment that somebody deleted, or a run of it, comes back."""
+    """Somebody's own run in an experiment stays; an experiment that somebody deleted, a run or a model comes back."""
     before = complete(published)
     someone = ledgers.client(ledgers.sqlite(published))
     experiment = someone.get_experiment_by_name(TABLE)
     assert experiment is not None
     own = someone.create_run(experiment.experiment_id, run_name="mine")
     someone.delete_run(before["sample / trainings"]["voc-fcn8s-vgg16"])
+    someone.delete_logged_model(ledgers.models(someone, "sample / trainings")["voc-fcn16s-vgg16"].model_id)
     report = someone.get_experiment_by_name("sample / report")
     assert report is not None
     someone.delete_experiment(report.experiment_id)
@@ -174,6 +175,7 @@ def test_what_others_did_is_handled(published: Path, run_fcn: RunFcn) -> None:
     after = ledgers.identities(someone)
     assert after[TABLE] == {**before[TABLE], "mine": own.info.run_id}
     assert after["sample / trainings"].keys() == before["sample / trainings"].keys()
+    assert ledgers.models(someone, "sample / trainings").keys() == before["sample / trainings"].keys()
     assert after["sample / report"] == before["sample / report"]
 
 

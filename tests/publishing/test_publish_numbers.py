@@ -89,6 +89,34 @@ def test_numbers_of_tables_are_the_files(world: World) -> None:
     assert checked > 150
 
 
+def test_models_are_the_rows(world: World) -> None:
+    """Every run with numbers is a model with the same numbers and no file, in the rows' order; the report is none."""
+    for title, runs in world.held.items():
+        models = ledgers.models(world.client, title)
+        newest = sorted(models, key=lambda name: models[name].creation_timestamp, reverse=True)
+        assert newest == [run.info.run_name for run in runs if title != "sample / report"]
+        for run in runs if models else ():
+            model = models[str(run.info.run_name)]
+            numbers = {metric.key: metric.value for metric in model.metrics or ()}
+            assert numbers == {key: value for key, value in run.data.metrics.items() if key not in ("loss", "rate")}
+            assert run.outputs is not None
+            assert model.model_id in {item.model_id for item in run.outputs.model_outputs}
+            assert world.client.list_logged_model_artifacts(model.model_id) == []
+            assert (model.status.value, model.tags["run"]) == ("READY", run.data.tags["run"])
+
+
+def test_every_run_says_what_it_is(world: World) -> None:
+    """A run's description names it, and of a table's row the table and whether one of ours stands there."""
+    for title, runs in world.held.items():
+        table = world.tables().get(title)
+        for run in runs:
+            note = run.data.tags["mlflow.note.content"]
+            assert str(run.info.run_name) in note or title == "sample / report"
+            if table is not None:
+                assert f"{table['paper']}, {table['number']}" in note
+                assert ("ours is the training" in note) == (run.data.tags["run"] in world.config.runs)
+
+
 def test_unconfirmed_rows_say_so(world: World) -> None:
     """A row is marked unconfirmed exactly where one of its printed numbers is."""
     marked = set()
