@@ -17,7 +17,7 @@ help:
 define HELP
 make smoke        the whole road in a minute, on a dozen generated pictures: its numbers mean nothing
 make reproduce    the papers in miniature, on generated pictures, offline: 11 minutes on two quiet CPU cores
-make ui           MLflow over the results, until Ctrl-C
+make ui           MLflow, opened on the papers' tables, until Ctrl-C
 make worker       Prefect's server, UI and workers here, until Ctrl-C
 make environment  .venv, which all others make first: 3 minutes, 6.5 GB, the only use of the network;
                   `. .venv/bin/activate` has a terminal use it
@@ -44,13 +44,14 @@ $(BIN)/python -m fcn reproduce --params $(PROFILE)params.yaml && \
 sed -n '/^# /,/Percent[.]/p' data/$(or $(notdir $(PROFILE:/=)),sample)/tables/scores.md
 endef
 
-# MLflow over the papers' tables, filled first where its database is gone. `make ui PORT=5001` where 5000 is taken.
+# MLflow, opened on the papers' tables; filled first where its database is gone. `make ui PORT=5001` where 5000 is taken.
 PORT ?= 5000
 taken = error: port $(PORT) can't be used; choose another: make ui PORT=5001
 ui: environment
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { echo "$(taken)" >&2; exit 1; }
 	@test -e mlflow.db || MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(PORT) --workers 1
+	@echo "In some seconds, until Ctrl-C: http://127.0.0.1:$(PORT) has every table, the trainings and the models"
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -W ignore -m uvicorn fcn.serving.ui:app --port $(PORT) --log-level warning
 
 # Prefect's server, pools, deployments and workers here, until Ctrl-C. `make worker PORT=4201` where 4200 is taken.
 worker: PORT = 4200

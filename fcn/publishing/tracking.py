@@ -101,7 +101,7 @@ def experiment(client: "MlflowClient", wanted: Experiment, *, profile: str, uri:
     tags = {
         PROFILE: profile,
         "mlflow.note.content": f"{wanted.title} ([as a table]({link})). {wanted.note}",
-        shared_view.TAG: shared_view.state(wanted),
+        shared_view.TAG: shared_view.saved(wanted),
     }
     there = client.get_experiment(identity).tags
     for key, value in tags.items():

@@ -1,1 +1,1 @@
-"""What MLflow loads as a model, outside of this project's command line."""
+"""What MLflow runs of this project, outside of its command line: a model, and the front page of `make ui`."""

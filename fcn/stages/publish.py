@@ -72,6 +72,8 @@ def run(config: Config, name: str | None) -> None:
             page = redirects.page(item.title, address=address)
             (folder / redirects.file_name(item.name)).write_text(page, encoding="utf-8")
             print(f"  {item.name}: {address}")
+    if model is not None:
+        print(f"  the model {model.name}, to be served: {base}/#/models/{model.name}")
 
 
 def _say(line: str) -> None:

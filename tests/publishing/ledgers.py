@@ -118,12 +118,21 @@ def free_port() -> int:
 
 
 @contextmanager
+def ui(root: Path, repository: Path, *, port: int) -> Iterator[str]:
+    """What `make ui` starts, by the Makefile's own line, on mlflow.db in `root`; as `server` otherwise."""
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    line = next(line for line in makefile.splitlines() if "fcn.serving.ui:app" in line)
+    line = line.strip("\t@").replace("$(BIN)/python", sys.executable).replace("$(PORT)", str(port))
+    with _serving(["sh", "-c", line], root, port=port, PYTHONPATH=str(repository)) as address:
+        yield address
+
+
+@contextmanager
 def server(root: Path, *, port: int, store: str | None = None) -> Iterator[str]:
     """A real `mlflow server` on a database, or on `server.db` in `root`.
 
     Yields its address, then kills it with all that it started.
     """
-    address = f"http://127.0.0.1:{port}"
     command = [
         sys.executable,
         "-m",
@@ -133,9 +142,21 @@ def server(root: Path, *, port: int, store: str | None = None) -> Iterator[str]:
         store or f"sqlite:///{root / 'server.db'}",
     ]
     command += ["--artifacts-destination", str(root / "kept"), "--port", str(port), "--workers", "1"]
+    with _serving(command, root, port=port) as address:
+        yield address
+
+
+@contextmanager
+def _serving(command: list[str], root: Path, *, port: int, **environment: str) -> Iterator[str]:
+    address = f"http://127.0.0.1:{port}"
     with (root / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=root, env={**os.environ, **QUIET}, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=root,
+            env={**os.environ, **QUIET, **environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             _wait_for(process, address, root / "server.log")

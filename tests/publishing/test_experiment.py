@@ -55,6 +55,17 @@ def test_a_view_orders_rows_and_columns() -> None:
     assert max(state["columnWidths"].values()) < 400
 
 
+def test_the_front_page_is_told_the_views() -> None:
+    """A browser gets each published view; one of another version, or that MLflow has packed, is left out, unharmed."""
+    shown = columns("tags", "</script>")
+    saved = shared_view.saved(Experiment(name="e", title="t", note="n", columns=shown, entries=[]))
+    packed = json.dumps({"name": "mine", "createdAt": 1, "state": "deflate;xyz"})
+    values = {"1": saved, "2": packed, "3": json.dumps({"selectedColumns": []}), "4": "no JSON", "5": "[]"}
+    script = shared_view.front({**{key: {shared_view.TAG: value} for key, value in values.items()}, "6": {}})
+    assert [key for key in "123456" if f'ExperimentPage-[\\"{key}\\"]' in script] == ["1"]
+    assert "<" not in script
+
+
 def test_rows_are_ordered_as_text() -> None:
     """The tags of hundreds of rows are in order when compared as text."""
     tags = [place(index)[ROW] for index in range(300)]

@@ -1,5 +1,7 @@
 """Publishing to a real MLflow server, and the page of a table as a browser shows it."""
 
+import html
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -32,10 +34,12 @@ CELLS = """[...document.querySelectorAll('.ag-row .ag-cell[col-id]')].map(
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, repository: Path, run_fcn: RunFcn) -> Iterator[tuple[Path, str]]:
-    """A project whose results were published to a server by an address with a password, and that without it."""
+    """A project whose results were published by an address with a password to what `make ui` starts, and that alone."""
     root = tmp_path_factory.mktemp("served")
     results.only(root, results.make(root, repository), "pami_table3")
-    with ledgers.server(root, port=ledgers.free_port()) as address, pytest.MonkeyPatch.context() as patch:
+    (root / "site").mkdir()
+    site = ledgers.ui(root / "site", repository, port=ledgers.free_port())
+    with site as address, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", ledgers.with_password(address))
         done = run_fcn(["publish"], root)
         assert done.returncode == 0, done.stderr
@@ -71,48 +75,87 @@ def test_twice_to_a_server_adds_nothing(served: tuple[Path, str], run_fcn: RunFc
     assert ledgers.identities(reader) == before
 
 
-def test_the_page_is_the_table(served: tuple[Path, str]) -> None:
-    """Opened through its link, the list of runs has the paper's rows in order, and ours, paper, difference."""
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A browser that never was here."""
     program = chromium()
     if program is None:
         pytest.skip("needs chromium, which is not installed here")
-    root, address = served
-    reader = ledgers.client(address)
-    experiment = reader.get_experiment_by_name(TABLE)
-    assert experiment is not None
-    found = read_json(root / Places(load(root / "params.yaml")).tables / "pami_table3.json")
     with browser(program) as page:
         page.ask("Emulation.setDeviceMetricsOverride", **SIZE)
-        page.ask("Page.navigate", url=shared_view.link(address, experiment.experiment_id))
-        heads, cells = _grid(page, rows=len(found["rows"]))
-    columns = [column for _, column, _ in sorted(heads)]
-    metrics = [
-        column.removeprefix("metrics.`").removesuffix("`") for column in columns if column.startswith("metrics.")
-    ]
+        yield page
+
+
+@pytest.mark.parametrize("way", ["its link", "a click"])
+def test_the_page_is_the_table(served: tuple[Path, str], page: Page, way: str) -> None:
+    """By its link, or clicked on the front page, the list of runs has the paper's rows, with ours, paper, difference.
+
+    One more click, and the list of models has the same numbers in the same rows.
+    """
+    root, address = served
+    experiment = ledgers.client(address).get_experiment_by_name(TABLE)
+    assert experiment is not None
+    key = experiment.experiment_id
+    rows = read_json(root / Places(load(root / "params.yaml")).tables / "pami_table3.json")["rows"]
+    if way == "its link":
+        page.ask("Page.navigate", url=shared_view.link(address, key))
+    else:
+        page.ask("Page.navigate", url=address)
+        _click(page, f"a[href='#/experiments/{key}']")
+    columns, shown = _grid(page, names="attributes.`Run Name`", rows=len(rows))
     items = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
-    assert metrics == [name for item in items for name in (item, f"paper.{item}", f"delta.{item}")]
-    assert {text for _, column, text in heads if column.startswith("metrics.")} == set(metrics)
-    shown = {(row, column): text for row, column, text in cells}
-    for index, row in enumerate(found["rows"]):
+    metrics = [(f"metrics.`{name}`", name) for item in items for name in _of(item)]
+    assert [(column, head) for column, head in columns.items() if column.startswith("metrics.")] == metrics
+    for index, row in enumerate(rows):
         assert shown[index, "attributes.`Run Name`"] == row["row"]
-        for item, cell in row["cells"].items():
-            assert float(shown[index, f"metrics.`paper.{item}`"]) == cell["paper"]
-            if cell["ours"] is None:
-                assert shown[index, f"metrics.`{item}`"] == shown[index, f"metrics.`delta.{item}`"] == "-"
-            else:
-                assert float(shown[index, f"metrics.`{item}`"]) == float(f"{cell['ours']:.1f}")
-                assert float(shown[index, f"metrics.`delta.{item}`"]) == float(f"{cell['ours'] - cell['paper']:.1f}")
         assert shown[index, "tags.`run`"] == (row["run"] or "not run")
+        for item in items:
+            _check(row["cells"][item], *(shown[index, f"metrics.`{name}`"] for name in _of(item)))
+    if way == "a click":
+        _click(page, f"a[href^='#/experiments/{key}/models']")
+        _, shown = _grid(page, names="name", rows=len(rows))
+        for index, row in enumerate(rows):
+            assert shown[index, "name"] == row["row"]
+            for item in items:
+                keys = [json.dumps({"metricKey": name}, separators=(",", ":")) for name in _of(item)]
+                _check(row["cells"][item], *(shown[index, f"metrics.{key}"] for key in keys))
 
 
-def _grid(page: Page, *, rows: int) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Heads and cells once all are drawn; on a busy machine MLflow's page can give up on a request, and stays empty."""
+def _of(item: str) -> tuple[str, str, str]:
+    return item, f"paper.{item}", f"delta.{item}"
+
+
+def _check(cell: dict[str, Any], ours: str, paper: str, difference: str) -> None:
+    """Three cells say what the table's file does."""
+    assert float(paper) == cell["paper"]
+    if cell["ours"] is None:
+        assert {ours, difference} <= {"", "-"}
+    else:
+        assert float(ours) == float(f"{cell['ours']:.1f}")
+        assert float(difference) == float(f"{cell['ours'] - cell['paper']:.1f}")
+
+
+def _click(page: Page, selector: str) -> None:
+    """Click on what is meant, once it is there."""
+    deadline = time.monotonic() + PAGE_SECONDS
+    while not page.value(f"document.querySelector({json.dumps(selector)}) !== null"):
+        assert time.monotonic() < deadline, page.value("document.body.innerText")
+        time.sleep(0.5)
+    page.click(selector)
+
+
+def _grid(page: Page, *, names: str, rows: int) -> tuple[dict[str, str], dict[tuple[int, str], str]]:
+    """Heads by column, cells by row and column, once all are drawn of the list whose names are in this column.
+
+    On a busy machine MLflow's page can give up on a request, and stays empty.
+    """
     for _ in range(3):
         deadline = time.monotonic() + PAGE_SECONDS
         while time.monotonic() < deadline:
             heads, cells = page.value(f"[{HEADS}, {CELLS}]")  # of one moment: the grid draws them one after the other
-            if len(heads) >= 15 and len(cells) >= 15 * rows:
-                return heads, cells
+            columns = {column: text for _, column, text in sorted(heads)}
+            if names in columns and len(columns) >= 15 and len(cells) >= 15 * rows:
+                return columns, {(row, html.unescape(column)): text for row, column, text in cells}
             time.sleep(0.5)
         page.ask("Page.reload")
     raise AssertionError(f"the page has only {heads} and {cells}")
