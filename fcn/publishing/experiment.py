@@ -87,11 +87,13 @@ def rounded(value: float, *, digits: int = 1) -> float:
     return round(value, digits) + 0.0
 
 
+_ABOUT = {
+    "sample": "generated scenes, networks an eighth as wide or less, minutes of training. Its numbers are a "
+    "miniature's, not the papers': read their order, not their height.",
+    "smoke": "every stage once, on a dozen generated scenes. Its numbers mean nothing.",
+}
+
+
 def about(profile: str) -> str:
     """What a reader of this profile's numbers has to know first."""
-    if profile == "sample":
-        return (
-            "Profile `sample`: generated scenes, networks an eighth as wide or less, minutes of training. Its numbers "
-            "are a miniature's, not the papers': read their order, not their height."
-        )
-    return f"Profile `{profile}`."
+    return f"Profile `{profile}`" + (f": {_ABOUT[profile]}" if profile in _ABOUT else ".")

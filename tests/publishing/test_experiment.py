@@ -79,7 +79,8 @@ def test_numbers_are_rounded_without_minus_zero() -> None:
 
 
 def test_only_the_sample_is_a_miniature() -> None:
-    """The sample's description says that its numbers are no papers' numbers; other profiles' name the profile."""
+    """The descriptions of sample and smoke say that their numbers are no papers' numbers; others name the profile."""
     assert "miniature" in about("sample")
     assert "miniature" not in about("paper")
+    assert "mean nothing" in about("smoke")
     assert "`paper`" in about("paper")
