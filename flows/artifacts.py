@@ -1,4 +1,4 @@
-"""The results of a profile as artifacts in Prefect: tables, pictures and the report, read from its files."""
+"""The results of a profile as artifacts in Prefect: tables, pictures, and a page that leads to them."""
 
 import base64
 import io
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.utilities.slugify import slugify
 
 _WIDTH_PX = 1200  # of a preview; the server keeps a picture as text in its database
@@ -18,30 +19,42 @@ _WIDTH_PX = 1200  # of a preview; the server keeps a picture as text in its data
 
 @task(name="artifacts", task_run_name="artifacts", cache_policy=NO_CACHE)
 def show_results(profile: str) -> None:
-    """Make an artifact of each result that is there; files that aren't there are left out.
+    """Make an artifact of each result that is there, and one that leads to them, with a link to it in the log.
 
     Each says which numbers it shows, by the digest that the tables stage gave them.
     """
     data = Path("data") / profile
     digest = data / "tables" / "numbers.txt"
     numbers = f"numbers {digest.read_text(encoding='utf-8').strip()}" if digest.exists() else "numbers unknown"
+    links = []
     for path in _filled_tables(data / "tables"):
         text = path.read_text(encoding="utf-8")
-        create_markdown_artifact(text, key=slugify(f"{profile}-{path.stem}"), description=f"{numbers}; `{path}`")
+        about = f"{numbers}; `{path}`"
+        made = create_markdown_artifact(text, key=slugify(f"{profile}-{path.stem}"), description=about)
+        links.append(f"- [{text.partition('# ')[2].partition(chr(10))[0]}]({_address(made)})")
     captions = _captions(data / "figures")
     for path in sorted(data.glob("figures/charts/*.png")):
         about = f"{captions.get(path.name, '')}{numbers}; `{path}`"
-        create_image_artifact(_preview(path), key=slugify(f"{profile}-figure-{path.stem}"), description=about)
+        made = create_image_artifact(_preview(path), key=slugify(f"{profile}-figure-{path.stem}"), description=about)
+        links.append(f"- [{path.stem}]({_address(made)})")
     report = data / "report" / "report.html"
     if report.exists():
-        text = f"The report of profile {profile}, one page that is whole in itself, on the machine that ran this flow:"
-        about = f"{numbers}; `{report}`"
-        create_markdown_artifact(f"{text}\n\n`{report.resolve()}`", key=slugify(f"{profile}-report"), description=about)
+        links.append(f"- the report, one page, on the machine that ran this flow: `{report.resolve()}`")
+    if links:
+        text = "\n".join(["The results as this flow left them:", "", *links])
+        made = create_markdown_artifact(text, key=slugify(f"{profile}-report"), description=f"{numbers}; `{report}`")
+        get_run_logger().info("tables, pictures and report of %s: %s", profile, _address(made))
+
+
+def _address(artifact: object) -> str:
+    """Of an artifact's page; Prefect knows its UI's own address only where the environment names the server."""
+    pages = PREFECT_UI_URL.value() or str(PREFECT_API_URL.value()).removesuffix("/api")
+    return f"{pages}/artifacts/artifact/{artifact}"
 
 
 def _filled_tables(folder: Path) -> Iterator[Path]:
     """The scores, and the papers' tables of which a run fills a row."""
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*.json"), key=lambda path: (path.stem != "scores", path)):
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if path.stem == "scores" or any(row["run"] for row in found.get("rows", [])):
             yield path.with_suffix(".md")

@@ -50,6 +50,7 @@ def _quiet() -> logging.Logger:
     if "PREFECT_LOGGING_LEVEL" not in os.environ:
         logging.getLogger("prefect").setLevel(logging.WARNING)
         for name in ("prefect.flow_runs", "prefect.task_runs"):  # of which the server alone hears
+            logging.getLogger(name).setLevel(logging.INFO)
             logging.getLogger(name).propagate = False
     console = logging.getLogger("flows")
     console.addHandler(logging.StreamHandler(sys.stdout))

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import shutil
+import subprocess
+import sys
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from PIL import Image
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from flows.artifacts import show_results
-from tests.doors.servers import Site
+from tests.doors.conftest import Project
+from tests.doors.servers import Site, until
+from tests.report.browser import Page, browser, chromium
 
 pytestmark = pytest.mark.slow  # a real server
 
@@ -77,6 +81,11 @@ def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_si
             assert "**Mean IU**. Higher is better." in artifact["description"]
     report = shown.pop("sample-report")
     assert str((data / "report" / "report.html").resolve()) in report["data"]
+    links = [line for line in report["data"].splitlines() if line.startswith("- [")]
+    assert links[0].startswith(
+        f"- [Scores, profile sample]({prefect_site.api.removesuffix('/api')}/artifacts/artifact/"
+    )
+    assert len(links) == len(filled) + len([*data.glob("figures/charts/*.png")])
     assert not [key for key in shown if not key.endswith("-progress")]  # tables that no run fills are left out
 
     keys = _latest(prefect_site).keys()
@@ -94,3 +103,41 @@ def test_a_profile_without_results_breaks_nothing(tmp_path: Path, prefect_site: 
     before = _latest(prefect_site).keys()
     _show(tmp_path, prefect_site)
     assert _latest(prefect_site).keys() == before
+
+
+def _press(page: Page, words: str, *, leads_to: str) -> None:
+    """Press the first link or button whose words begin so, in this tab, until the address or the page has those."""
+    said = json.dumps(words)
+    first = f"[...document.querySelectorAll('a, button')].find(e => e.innerText.trim().startsWith({said}))"
+    mark = f"(e => {{ if (e) {{ e.target = ''; e.dataset.press = {said}; }} return Boolean(e); }})({first})"
+
+    def has_led_there() -> bool:
+        try:
+            if leads_to in page.value("location.pathname + document.body.innerText"):
+                return True
+            if page.value(mark):
+                page.click(f"[data-press={said}]")
+        except AssertionError:  # between two pages
+            pass
+        return False
+
+    until(has_led_there, doing=f"{words} leads to {leads_to}")
+
+
+def test_a_person_gets_from_the_dashboard_to_a_table(prefect_site: Site, project: Project, repository: Path) -> None:
+    """Runs, the run, the link at the end of its log, a table: four clicks, and the last page has the table's rows."""
+    if (program := chromium()) is None:
+        pytest.skip("needs Chromium")
+    folder = project({"tables": {"cmd": "true"}})
+    _with_results(folder, repository)
+    command = [sys.executable, "-m", "flows.reproduce", "report"]
+    subprocess.run(command, cwd=folder, env=prefect_site.environment, check=True, capture_output=True)
+    with browser(program) as page:
+        page.ask("Emulation.setDeviceMetricsOverride", width=1700, height=900, deviceScaleFactor=1, mobile=False)
+        page.ask("Page.navigate", url=prefect_site.api.removesuffix("/api"))
+        _press(page, "Runs", leads_to="/runs")
+        _press(page, "reproduce-sample-report", leads_to="/runs/flow-run/")
+        _press(page, "http", leads_to="The results as this flow left them")
+        _press(page, "CVPR 2015, Table 2", leads_to="FCN-32s-fixed")
+        rows = page.value("[...document.querySelectorAll('tr')].map(row => row.innerText.split(/\\s+/)[0])")
+    assert {"FCN-32s-fixed", "FCN-32s", "FCN-16s", "FCN-8s"} <= set(rows)
