@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn.datasets import audit, labels
+from fcn.datasets import audit, labels, tree
 from fcn.datasets import lists as list_files
 from fcn.datasets.audit import Audited
 from fcn.datasets.facts import Target
@@ -64,7 +64,7 @@ def write_lists(lists: Mapping[str, Path | Sequence[str]], *, ids: Sequence[str]
     for name, given in lists.items():
         path = out / "lists" / f"{name}.txt"
         try:
-            listed = list_files.read(given) if isinstance(given, Path) else given
+            listed = [tree.same(line) for line in (list_files.read(given) if isinstance(given, Path) else given)]
         except InputError as error:
             assert isinstance(given, Path)
             shutil.copyfile(given, path)

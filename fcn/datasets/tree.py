@@ -1,6 +1,7 @@
 """Where a dataset's own files are among the members of an archive, or in a folder."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -35,7 +36,8 @@ def by_id(
 ) -> dict[str, str]:
     """The members right in `folder` with one of these suffixes, by their id; only the ids `among`, where given.
 
-    Raises InputError where two have one id. A name that begins with a dot is none: macOS adds those to archives.
+    Raises InputError where two have one id. A name that begins with a dot is none: macOS adds those to archives, and
+    writes é as two letters in names, which are one id.
     """
     found: dict[str, str] = {}
     for member in members:
@@ -43,7 +45,7 @@ def by_id(
         suffix = next((suffix for suffix in suffixes if name.endswith(suffix)), None)
         if suffix is None or not member.startswith(folder) or "/" in name or name.startswith("."):
             continue
-        image_id = name.removesuffix(suffix)
+        image_id = same(name.removesuffix(suffix))
         if among is None or image_id in among:
             if image_id in found:
                 raise InputError(f"{found[image_id]} and {member} are both there; keep the one that is meant")
@@ -53,8 +55,14 @@ def by_id(
 
 def file(folder: Path, image_id: str, *, suffixes: Sequence[str]) -> Path:
     """The file of an id in a folder; where there is none, the one that should be."""
-    candidates = [folder / f"{image_id}{suffix}" for suffix in suffixes]
+    forms = (image_id, unicodedata.normalize("NFD", image_id))
+    candidates = [folder / f"{form}{suffix}" for form in forms for suffix in suffixes]
     return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def same(image_id: str) -> str:
+    """An id in the one form that all of a dataset's ids have, whatever wrote its letters."""
+    return unicodedata.normalize("NFC", image_id)
 
 
 def check_names(names: Iterable[str]) -> None:

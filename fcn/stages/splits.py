@@ -4,10 +4,14 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
+
 import fcn.paper
 from fcn.config import Config
 from fcn.datasets import facts, splits
 from fcn.datasets import lists as list_files
+from fcn.datasets.labels import VOID
+from fcn.datasets.samples import Samples
 from fcn.errors import InputError
 from fcn.files import existing, whole_folder, write_json
 from fcn.stages.places import Places
@@ -24,6 +28,8 @@ def run(config: Config, name: str | None) -> None:
         holdings[dataset] = _holdings(existing(places.dataset(dataset)), used)
     lists = splits.derive(config.lists, holdings=holdings, published=_published())
     splits.prove_disjoint(lists, pairs=config.disjoint)
+    for list_name, ids in lists.items():
+        _check_labels(Samples(places.dataset(config.lists[list_name].dataset), ids), name=list_name)
     with whole_folder(places.splits) as part:
         for list_name, ids in lists.items():
             (part / f"{list_name}.txt").write_text(list_files.text(ids), encoding="utf-8")
@@ -42,6 +48,22 @@ def _holdings(folder: Path, used: Collection[str]) -> splits.Holdings:
         format=found.format,
         lists={name: list_files.read(path) if name in used else [] for name, path in files.items()},
         ids=[file.stem for file in (folder / next(iter(found.targets))).glob("*.png")],
+    )
+
+
+def _check_labels(samples: Samples, *, name: str) -> None:
+    """Raise InputError for a list whose labels show less than two classes: there is nothing to learn or to score."""
+    seen: dict[str, set[int]] = {target: set() for target in samples.facts.targets}
+    for image_id in samples.ids:
+        for target, values in seen.items():
+            values |= {*np.unique(samples.read_label(image_id, target)).tolist()} - {VOID}
+            if len(values) > 1:
+                return
+    named = [samples.facts.targets[target].classes[value] for target, values in seen.items() for value in values]
+    held = " and ".join(named) or "void"
+    raise InputError(
+        f"lists.{name}: its {len(samples)} labels hold nothing but {held}, from which nothing can "
+        "be learned, and on which a score would say nothing; list images whose labels show two classes or more"
     )
 
 

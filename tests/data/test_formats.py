@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ from fcn.datasets.labels import palette
 from fcn.entries import Dataset
 from fcn.errors import InputError
 from tests.data import tiny
+
+Form = Literal["NFC", "NFD"]
 
 # As NYUDv2 comes: all pictures, depths and labels as arrays in one file. Two inputs, two targets, no own lists.
 NEW = '''
@@ -132,6 +136,27 @@ def test_pictures_and_names_as_people_have_them(tmp_path: Path, picture: str) ->
     assert sorted(voc.wanted(list(members))) == sorted(name for name in members if "._" not in name)
     assert voc.ids(folders) == ["my cat"]
     assert voc.read(folders, "my cat").inputs["rgb"] == tmp_path / picture
+
+
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+@pytest.mark.parametrize("format_", ["voc", "sbd"])
+def test_a_letter_of_two_signs_is_one_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str, listed: Form
+) -> None:
+    """Names with é as macOS writes it are the ids of lists that have it otherwise, and the other way round."""
+    named: Form = "NFD" if listed == "NFC" else "NFC"
+    members = {"voc": tiny.voc, "sbd": tiny.sbd}[format_](["caf\xe9"], ["th\xe9"], prefix="")
+    files = {unicodedata.normalize(named, name): content for name, content in members.items()}
+    for name in (name for name in files if name.endswith(".txt")):
+        files[name] = unicodedata.normalize(listed, files[name].decode()).encode()
+    tiny.unpack(tmp_path / "mine", files)
+    lists = {"mine": {"dataset": "mine", "list": "train", "expect": 1}}
+    tiny.params(tmp_path, datasets={"mine": {"format": format_, "from": "mine"}}, lists=lists)
+    monkeypatch.chdir(tmp_path)
+    assert main(["datasets", "mine"]) == main(["splits"]) == 0
+    (image_id,) = list_files.read(Path("data/tiny/splits/mine.txt"))
+    assert image_id == "caf\xe9"
+    assert Path(f"data/tiny/datasets/mine/rgb/{image_id}.jpg").is_file()
 
 
 def test_two_pictures_of_one_label_are_refused() -> None:

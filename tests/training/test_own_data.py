@@ -75,6 +75,22 @@ def test_own_classes_go_from_params_to_every_answer(folder: Path, capsys: pytest
     assert "the label has the value 4 in 108 pixels; allowed are 0..3, and 255 for void" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "held"), [("train", 255, "void"), ("train", 0, "background"), ("val", 3, "bird")]
+)
+def test_a_list_shows_two_classes(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, value: int, held: str
+) -> None:
+    """A list of one class or of void alone, on which a loss of 0 or a score of 100 means nothing, is refused."""
+    for image_id in (folder / f"pictures/ImageSets/Segmentation/{name}.txt").read_text(encoding="utf-8").split():
+        label = np.full((9, 12), value, np.uint8)
+        label[0] = 255
+        Image.fromarray(label).save(folder / f"pictures/SegmentationClass/{image_id}.png")
+    assert main(["datasets", "mine"]) == 0
+    assert main(["splits"]) == 2
+    assert f"lists.{name}: its 3 labels hold nothing but {held}, from which nothing" in capsys.readouterr().err
+
+
 def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """README's few lines train and score a net on own pictures, without a reason given for anything."""
     assert len(FIRST.splitlines()) < 15

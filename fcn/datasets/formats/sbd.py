@@ -67,7 +67,7 @@ def read(folders: Mapping[str, Path], image_id: str) -> Original:
     (folder,) = folders.values()
     return Original(
         inputs={"rgb": tree.file(folder / "img", image_id, suffixes=tree.PICTURES)},
-        labels={"semantic": _label(folder / "cls" / f"{image_id}.mat")},
+        labels={"semantic": _label(tree.file(folder / "cls", image_id, suffixes=[".mat"]))},
     )
 
 
