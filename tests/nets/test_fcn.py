@@ -1,6 +1,7 @@
 """The fully convolutional network answers every pixel of any image, in its place, and starts from nothing."""
 
 import itertools
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -244,6 +245,16 @@ def test_inputs_are_taken_by_their_names() -> None:
         assert torch.equal(found["semantic"], scores(net, image))
     with pytest.raises(KeyError, match="rgb"):
         net({"depth": image})
+
+
+def test_inputs_lie_side_by_side() -> None:
+    """Several inputs are the channels of the one trunk, in the order in which the net names them."""
+    net, image = scored(fcn("vgg16", 16)), photo(40, 50)
+    parted = FCN(replace(net.net, inputs=("red", "others"))).eval()
+    parted.load_state_dict(net.state_dict())
+    with torch.inference_mode():
+        found = parted({"others": image[:, 1:], "red": image[:, :1]})
+        assert torch.equal(found["semantic"], scores(net, image))
 
 
 @pytest.mark.parametrize("stride", STRIDES)

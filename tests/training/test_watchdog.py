@@ -70,8 +70,12 @@ def test_a_loss_at_ln_k_is_said(tmp_path: Path) -> None:
     assert any(f"ln {pictures.CLASSES}" in warning for warning in notes.warnings)
 
 
-def test_background_everywhere_is_said(tmp_path: Path) -> None:
-    """A net that answers background for every pixel is told of, a quarter of the way in and later."""
+@pytest.mark.parametrize(("answer", "told_at"), [(0, [20, 40]), (1, [])])
+def test_background_everywhere_is_said(tmp_path: Path, answer: int, told_at: list[int]) -> None:
+    """A net that answers background for every pixel is told of, a quarter of the way in and later; no other class is.
+
+    Every twentieth row looks at a batch's answers.
+    """
     assert watchdog.all_background(0.0, done=0.2) is None
     assert watchdog.all_background(0.001, done=0.9) is None
     assert "background everywhere" in (watchdog.all_background(0.0, done=0.25) or "")
@@ -80,11 +84,12 @@ def test_background_everywhere_is_said(tmp_path: Path) -> None:
     bias = net.head("semantic").score_fr.bias
     assert bias is not None
     with torch.no_grad():
-        bias[0] = 100.0
+        bias[answer] = 100.0
     notes = Notes()
-    recipe = pictures.recipe(rate=1e-9, iterations=20)
+    recipe = pictures.recipe(rate=1e-9, iterations=40)
     train(net, made, recipe=recipe, seed=0, device=CPU, workers=0, observer=notes)
-    assert any("background everywhere" in warning for warning in notes.warnings)
+    told = zip(notes.warned_at, notes.warnings, strict=True)
+    assert [before + 1 for before, warning in told if "background everywhere" in warning] == told_at
 
 
 def test_a_training_that_learns_is_left_alone(tmp_path: Path) -> None:
