@@ -60,6 +60,8 @@ def test_a_loss_at_ln_k_is_said(tmp_path: Path) -> None:
     assert watchdog.stuck(math.log(21), heads={"semantic": 21}, done=0.05) is None
     assert watchdog.stuck(math.log(21) - 0.1, heads={"semantic": 21}, done=0.5) is None
     assert "ln 21: nothing is learned" in (watchdog.stuck(math.log(21) + 0.005, heads={"semantic": 21}, done=0.1) or "")
+    of_two, heads = (math.log(5) + math.log(3)) / 2, {"semantic": 5, "geometric": 3}
+    assert "ln 5 and ln 3: nothing is learned" in (watchdog.stuck(of_two, heads=heads, done=0.5) or "")
     made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
     net = pictures.net()
     for name, parameter in net.named_parameters():
