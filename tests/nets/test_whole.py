@@ -88,17 +88,19 @@ def test_looking_leaves_torch_s_generator_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_classifier_is_no_net() -> None:
-    """Weights that no run has trained predict nothing, and are named."""
-    with pytest.raises(InputError, match=r"^the checkpoint of vgg16-sample holds a classifier, not a net; those that"):
-        trained(replace(made(), net=None, provenance={"weights": "vgg16-sample"}))
+@pytest.mark.parametrize(("provenance", "name"), [({"weights": "vgg16-sample"}, "vgg16-sample"), ({}, "a net")])
+def test_a_classifier_is_no_net(provenance: dict[str, str], name: str) -> None:
+    """Weights that no run has trained predict nothing, and are named, where they have a name."""
+    with pytest.raises(InputError, match=rf"^the checkpoint of {name} holds a classifier, not a net; those that"):
+        trained(replace(made(), net=None, provenance=provenance))
 
 
 @pytest.mark.parametrize("net", [PARENT, None])
 def test_an_input_without_preprocessing_is_refused(net: object) -> None:
-    """A net starts neither from a net nor from a classifier that doesn't say how its input is prepared."""
+    """A net starts neither from a net nor from a classifier that doesn't say how its inputs are prepared."""
     checkpoint = made()
     if net is None:
         checkpoint = replace(checkpoint, net=None, state={})
-    with pytest.raises(InputError, match=r"^it has no preprocessing for rgb, which the run's net takes$"):
-        start(FCN(CHILD), replace(checkpoint, preprocessing={}), where="it")
+    child = FCN(replace(CHILD, inputs=("rgb", "depth")))
+    with pytest.raises(InputError, match=r"^it has no preprocessing for rgb, depth, which the run's net takes$"):
+        start(child, replace(checkpoint, preprocessing={}), where="it")
