@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,7 @@ def test_a_finished_state_ends_at_once(tmp_path: Path) -> None:
 
 
 def test_long_rows_survive_a_stop(tmp_path: Path) -> None:
-    """Where a row sums over several iterations, a stop in between doesn't change what it says; the last has a row."""
+    """A row has the mean of several iterations; a stop in between doesn't change what it says; the last has a row."""
     recipe = pictures.recipe(iterations=401, batch=1)
     samples = pictures.write(tmp_path, [(16, 16)])
     made = pictures.batches(samples, batch=1)
@@ -225,6 +226,9 @@ def test_long_rows_survive_a_stop(tmp_path: Path) -> None:
         assert 0 < progress.seconds < time.monotonic() - began
     assert [row["iteration"] for row in histories[0]] == [*range(2, 401, 2), 401]
     assert histories[0] == histories[1]
+    recipe = replace(recipe, iterations=2)  # a row each
+    short = train(pictures.net(stride=32), made, recipe=recipe, seed=0, device=CPU, workers=0, observer=Notes())
+    assert histories[0][0]["loss"] == pytest.approx(sum(row["loss"] for row in short.history) / 2)
 
 
 def found_iteration(states: Path) -> int | None:
