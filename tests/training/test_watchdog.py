@@ -29,7 +29,7 @@ def test_no_state_with_a_broken_weight_is_kept(tmp_path: Path) -> None:
     (tmp_path / "states").mkdir()
     made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
     notes = Notes(tmp_path / "states")
-    with pytest.raises(Diverged, match=r"at a rate of 1e\+12: the training diverged"):
+    with pytest.raises(Diverged, match=r"after iteration \d+ at a rate of 1e\+12: the training diverged"):
         train(
             pictures.net(),
             made,
@@ -68,8 +68,9 @@ def test_a_loss_at_ln_k_is_said(tmp_path: Path) -> None:
         if is_score_layer(name):
             torch.nn.init.zeros_(parameter)
     notes = Notes()
-    train(net, made, recipe=pictures.recipe(rate=1e-9, iterations=10), seed=0, device=CPU, workers=0, observer=notes)
-    assert any(f"ln {pictures.CLASSES}" in warning for warning in notes.warnings)
+    train(net, made, recipe=pictures.recipe(rate=1e-9, iterations=30), seed=0, device=CPU, workers=0, observer=notes)
+    told = zip(notes.warned_at, notes.warnings, strict=True)
+    assert [at + 1 for at, warning in told if f"ln {pictures.CLASSES}" in warning] == list(range(3, 31))
 
 
 @pytest.mark.parametrize(("answer", "told_at"), [(0, [20, 40]), (1, [])])
