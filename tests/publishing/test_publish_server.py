@@ -103,7 +103,7 @@ def test_the_page_is_the_table(served: tuple[Path, str], page: Page, way: str) -
         page.ask("Page.navigate", url=address)
         _click(page, f"a[href='#/experiments/{key}']")
     columns, shown = _grid(page, names="attributes.`Run Name`", rows=len(rows))
-    items = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")
+    items = ("mean_iu", "pixel_acc", "mean_acc", "fw_iu")
     metrics = [(f"metrics.`{name}`", name) for item in items for name in _of(item)]
     assert [(column, head) for column, head in columns.items() if column.startswith("metrics.")] == metrics
     for index, row in enumerate(rows):
