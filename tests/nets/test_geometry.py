@@ -220,10 +220,11 @@ def test_grids_that_no_crop_aligns_are_refused() -> None:
 
 def test_branches_that_disagree_are_a_bug() -> None:
     """Branches that are concatenated lie on one grid; the widest and the deepest count."""
-    wide, deep = window(5, 1, 2, depth=1), window(3, 1, 1, depth=2)
-    assert beside([wide, deep]) == Geometry(receptive_field_px=5, depth=2)
+    wide, deep = window(5, 2, 1, depth=1), window(3, 2, 0, depth=2)
+    both = Geometry(receptive_field_px=5, stride_px=Fraction(2), centre_px=Fraction(1), depth=2)
+    assert beside([wide, deep]) == both
     with pytest.raises(AssertionError):
-        beside([wide, window(3, 1, 0)])
+        beside([wide, window(3, 2, 1)])
 
 
 def test_an_unknown_layer_is_named() -> None:

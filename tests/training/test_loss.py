@@ -161,3 +161,15 @@ def test_the_net_learns_from_every_pass(tmp_path: Path) -> None:
     for total, one, other in zip(both, first, second, strict=True):
         torch.testing.assert_close(total, one + other, rtol=1e-9, atol=1e-12)
         assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_the_trunk_computes_in_the_recipes_precision(precision: str, dtype: torch.dtype) -> None:
+    """With `precision: bfloat16` the trunk's maps are of it; scores, loss and gradients are float32 either way."""
+    net, dtypes = pictures.net(), set()
+    net.trunk.register_forward_hook(lambda _trunk, _images, maps: dtypes.add(maps[32].dtype))
+    images, labels = torch.rand(1, 3, 32, 32), torch.ones(1, 32, 32, dtype=torch.int64)
+    loss, _, scores = gradients(net, [batch(images, labels)], pictures.recipe(precision=precision))
+    assert dtypes == {dtype}
+    kept = [scores, loss, *(parameter.grad for parameter in trained(net))]
+    assert {None if tensor is None else tensor.dtype for tensor in kept} == {torch.float32}
