@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fcn.training.loop import train
-from fcn.training.optimizer import freeze
+from fcn.training.optimizer import freeze, rate_at
 from tests.training import pictures
 from tests.training.observing import Notes
 
@@ -47,7 +47,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[float]]] = {
 def test_the_first_losses_are_as_they_were(
     tmp_path: Path, settings: dict[str, Any], net: dict[str, Any], losses: list[float]
 ) -> None:
-    """Six iterations on the CPU with one thread have these losses, to five digits."""
+    """Six iterations on the CPU with one thread have these losses, to five digits; rows tell images and rate too."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -56,7 +56,7 @@ def test_the_first_losses_are_as_they_were(
         freeze(made, recipe)
         made.eval()  # as a net that has just answered is: training is the loop's to switch on
         notes = Notes()
-        train(
+        progress = train(
             made,
             pictures.batches(samples, seed=3, **settings),
             recipe=recipe,
@@ -68,3 +68,7 @@ def test_the_first_losses_are_as_they_were(
     finally:
         torch.set_num_threads(threads)
     assert [row["loss"] for row in notes.rows] == pytest.approx(losses, rel=1e-5)
+    assert progress.history == notes.rows
+    batch = recipe.batch * recipe.accumulation
+    told = [(row["images"], row["rate"]) for row in notes.rows]
+    assert told == [((done + 1) * batch, rate_at(done, recipe)) for done in range(6)]
