@@ -208,6 +208,13 @@ def test_a_finished_state_ends_at_once(tmp_path: Path) -> None:
     assert again.history == progress.history
 
 
+def test_a_stop_at_the_last_iteration_is_the_end(tmp_path: Path) -> None:
+    """Asked to stop when the last iteration is done, a training saves, and has ended as it would have."""
+    notes = Notes(tmp_path / "states", stop_after=9)
+    _, progress = run(tmp_path, RECIPES["plain"], notes)
+    assert progress.iteration == notes.saved[-1] == 9
+
+
 def test_long_rows_survive_a_stop(tmp_path: Path) -> None:
     """A row has the mean of several iterations; a stop in between doesn't change what it says; the last has a row."""
     recipe = pictures.recipe(iterations=401, batch=1)
