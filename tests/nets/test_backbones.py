@@ -119,7 +119,10 @@ def test_the_trunk_holds_the_classifiers_own_numbers(architecture: str) -> None:
 @pytest.mark.parametrize("architecture", backbones.names())
 @pytest.mark.parametrize("pad", [100, "same"])
 def test_a_trunk_counts_the_channels_of_its_maps(architecture: str, pad: int | str) -> None:
-    """The map of each stride has the channels that the trunk counts, and a side of the image's by the stride."""
+    """The map of each stride has the channels that the trunk counts, and a side of the image's by the stride.
+
+    So has the first layer's, exactly.
+    """
     module = backbones.load(architecture)
     trunk = module.trunk(module.classifier(width=1 / 16, fc=12, input_px=224, classes=3), dropout=0.0)
     trunk.pad(pad)
@@ -127,6 +130,7 @@ def test_a_trunk_counts_the_channels_of_its_maps(architecture: str, pad: int | s
         maps = trunk.eval()(images(1, 256))
     assert {stride: tensor.shape[1] for stride, tensor in maps.items()} == trunk.channels
     if pad == "same":
+        assert trunk.first(images(1, 256)).shape[2] == 256 // trunk.first.stride[0]
         for stride, tensor in maps.items():
             assert abs(tensor.shape[2] - 256 // stride) <= 2, f"stride {stride}"  # partial windows, AlexNet's even fc6
 
