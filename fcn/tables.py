@@ -81,9 +81,14 @@ def score_note(rows: Sequence[Json], timing: Mapping[str, Json]) -> str:
     background = " “all background” is the mean IU of answering background everywhere." if some else ""
     on = f"On {where[0]}. " if len(where) == 1 else ""
     sides = ", ".join(dict.fromkeys(f"{net['side_px']}x{net['side_px']} px" for net in timed))
-    unsteady = [name for name, net in timing.items() if not net.get("steady", True)]
+    unsteady = [name for name, net in timing.items() if was_busy(net) or not net.get("steady", True)]
     busy = f" The machine was busy while {', '.join(unsteady)} was timed: a quiet one is quicker." if unsteady else ""
     return f"{on}Percent.{background} Forward time: one image of {sides} on {devices(timing)}.{busy}"
+
+
+def was_busy(work: Json) -> bool:
+    """Whether others wanted the machine's cores while something was timed, whose own threads are among the load."""
+    return bool(work.get("load_average", 0) > 1.5 * work.get("cores", 1))
 
 
 def devices(timing: Mapping[str, Json]) -> str:

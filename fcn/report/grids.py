@@ -115,8 +115,7 @@ def _cost(cost: Json) -> list[str]:
 
 def _runs(material: Material) -> Grid:
     timing, runs = material.timing, material.config.runs
-    # Its own threads are among those that want a core.
-    busy = [name for name, cost in material.cost.items() if cost.get("load_average", 0) > 1.5 * cost.get("cores", 1)]
+    busy = [name for name, cost in material.cost.items() if tables.was_busy(cost)]
     forward = {name: f"{1000 * timing[runs[name].net]['seconds_per_image']:.1f}" for name in material.cost}
     return Grid(
         title="Time and memory of each run",

@@ -193,3 +193,11 @@ def test_classes_of_another_dataset_are_left_open(both: Path) -> None:
     found = {line[0]: line[head.index(FINE)] for line in lines}
     assert {name: found[name] for name in ("sky", "plain star")} == {"sky": "81.8", "plain star": "-"}
     assert "or none of the dataset’s" in (both / "data/sample/report/report.md").read_text()
+
+
+def test_times_of_a_busy_machine_are_called_so() -> None:
+    """Whether the trials disagreed or others wanted the cores all the while; one's own two threads are no others."""
+    timed = {"side_px": 500, "device": "CPU", "precision": "float32", "steady": True, "load_average": 2.4, "cores": 2}
+    assert "busy" not in tables.score_note([], {"quiet": timed})
+    timing = {"quiet": timed, "uneven": {**timed, "steady": False}, "late": {**timed, "load_average": 3.1}}
+    assert "busy while uneven, late was timed" in tables.score_note([], timing)
