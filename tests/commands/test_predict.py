@@ -12,6 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from fcn.commands.predictions.results import MADE_BY
 from fcn.datasets import labels
 from fcn.nets import checkpoint
 from tests.commands.segmenting import NET, SEMANTIC, Predict, contents, made, photo
@@ -84,18 +85,25 @@ def test_no_result_takes_the_place_of_a_file_of_somebody_else(predict: Predict) 
     code, _, told = predict(NET, "pics", "--out", "pics")
     assert (code, {name: contents(Path("pics"))[name] for name in before}) == (2, before)
     assert "passed over in pics: 2 named like results of predict; " in told
-    assert "pics/x.png.fcn-photo.jpg is in the way, and no result of predict; rename it, or name another" in told
+    assert "pics/x.png.fcn-photo.jpg is in the way, and doesn't say that predict made it; move it, or" in told
     own[0].unlink()
     code, _, told = predict(NET, "pics", "--out", "pics")
     assert (code, own[1].read_text(encoding="utf-8")) == (2, "my page")
     assert "pics/index.html is in the way" in told
     own[1].unlink()
+    own[1].mkdir()
+    assert (predict(NET, "pics", "--out", "pics")[0], own[1].is_dir()) == (2, True)
+    own[1].rmdir()
     assert [predict(NET, "pics", "--out", "pics")[0] for _ in range(2)] == [0, 0], "its own results it replaces"
 
 
 def test_the_page_shows_every_result_in_its_folder(predict: Predict) -> None:
-    """Of this command and of those before, whatever is in names; addresses lead to files beside it; it fits a phone."""
+    """Of this command and those before, whatever is in names, not of other versions; links work; it fits a phone."""
     odd = "in/<b>&amp; 100%#?.png"
+    older = {"torn": f"{{ {MADE_BY}", "older": f'{{"by": "{MADE_BY}", "shares": {{}}}}', "listed": f'["{MADE_BY}"]'}
+    for name, text in older.items():
+        Path("out").mkdir(exist_ok=True)
+        Path(f"out/{name}.png.fcn-shares.json").write_text(text, encoding="utf-8")
     assert predict(NET, photo(Path("first.png")), "--out", "out")[0] == 0
     assert predict(NET, photo(Path(odd)).parent, "--out", "out")[0] == 0
     text = Path("out/index.html").read_text(encoding="utf-8")
@@ -138,7 +146,7 @@ def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
     assert "http://127.0.0.1:1/%00 can't be fetched: Connection refused".lower() in told.lower()
     assert "error: 12 of 13 could not be segmented; the others' results are in out" in told
     assert "error: pics/sub/a.png: [Errno 17] File exists: 'out/sub'" in told
-    assert "error: taken.png: [Errno 21] Is a directory: " in told
+    assert "taken.png.fcn-label.png is in the way" in told
     assert "error: a picture's name is empty" in told
     assert "error: http://[::1/ can't be fetched: it is no valid address" in told
     assert "marked" not in said + told

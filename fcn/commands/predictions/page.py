@@ -17,7 +17,7 @@ def write(folder: Path) -> Path:
     page = folder / results.PAGE
     loader = PackageLoader("fcn.commands.predictions", package_path=".")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    found = [_entry(path, folder) for path in sorted(_shares_in(folder))]
+    found = [entry for path in sorted(_shares_in(folder)) if (entry := _entry(path, folder)) is not None]
     with results.result(page) as part:
         text = environment.get_template("page.jinja").render(found=found, made_by=results.MADE_BY)
         part.write_text(text, encoding="utf-8")
@@ -32,10 +32,16 @@ def _shares_in(folder: Path) -> Iterator[Path]:
         yield from (path for name in shares if results.is_own(path := Path(root, name)))
 
 
-def _entry(path: Path, folder: Path) -> dict[str, Any]:
-    """What the page says of a result, with addresses as a browser takes them."""
-    told = json.loads(path.read_text(encoding="utf-8"))
+def _entry(path: Path, folder: Path) -> dict[str, Any] | None:
+    """What the page says of a result, with addresses as a browser takes them; None of what another version wrote."""
     there = path.parent.relative_to(folder)
-    links = {kind: quote(os.fsencode(there / name)) for kind, name in told["files"].items()}
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        links = {kind: quote(os.fsencode(there / name)) for kind, name in told["files"].items()}
+        words = {key: str(told[key]) for key in ("picture", "net", "target")}
+        shares = {name: float(share) for name, share in told["shares"].items()}
+        moving = links["overlay"].endswith(".mp4")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
     other = not path.name.endswith("-shares.json")
-    return {**told, "photo": None, **links, "other": other, "moving": links["overlay"].endswith(".mp4")}
+    return {"photo": None, **links, **words, "shares": shares, "other": other, "moving": moving}

@@ -1,6 +1,7 @@
 """The files that predict leaves, and that none of them takes the place of somebody's own."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,14 +26,14 @@ _COMPRESS_LEVEL = 3  # of 9: of a photo the next levels take longer and save lit
 
 
 def is_own(path: Path) -> bool:
-    """Whether predict has made the file."""
-    return MADE_BY.encode() in path.read_bytes()
+    """Whether it is a file that predict has made."""
+    return path.is_file() and MADE_BY.encode() in path.read_bytes()
 
 
 def clear(folder: Path) -> None:
     """Remove predict's own files there, of a time when there may have been more of them."""
     for path in folder.glob("*.fcn*-*"):
-        if path.is_file() and is_own(path):
+        if is_own(path):
             path.unlink()
 
 
@@ -40,10 +41,10 @@ def clear(folder: Path) -> None:
 def result(path: Path) -> Iterator[Path]:
     """Yield a temporary file, which then takes the name, if that is free or a result's.
 
-    Raises InputError where somebody's own file has it.
+    Raises InputError where somebody's own file, folder or link has it.
     """
-    if path.is_file() and not is_own(path):
-        raise InputError(f"{path} is in the way, and no result of predict; rename it, or name another folder as --out")
+    if os.path.lexists(path) and not is_own(path):
+        raise InputError(f"{path} is in the way, and doesn't say that predict made it; move it, or name another --out")
     with whole_file(path) as part:
         yield part
 

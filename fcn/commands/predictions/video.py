@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from fcn.errors import InputError
 
 SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"}
-_QUIET = ["-v", "error", "-protocol_whitelist", "file,pipe"]  # under any suffix there may be a list of addresses
+_KINDS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts"
+# Under any suffix there may be a list of addresses or of other files: ffprobe tries those of one for ever.
+_QUIET = ["-v", "error", "-protocol_whitelist", "file,pipe"]
+_READ = [*_QUIET, "-format_whitelist", _KINDS]
 _EVEN = "pad=ceil(iw/2)*2:ceil(ih/2)*2"  # as codecs want width and height
 
 
@@ -28,7 +31,7 @@ def rate(path: Path, *, shown: str) -> str:
             "(`apt-get install ffmpeg`, `brew install ffmpeg`), or give pictures"
         )
     asked = ["-select_streams", "v:0", "-show_entries", "stream=avg_frame_rate", "-of", "csv=p=0"]
-    told = subprocess.run(["ffprobe", *_QUIET, *asked, _file(path)], capture_output=True, check=False)
+    told = subprocess.run(["ffprobe", *_READ, *asked, _file(path)], capture_output=True, check=False)
     found = told.stdout.decode("ascii", "replace").strip().rstrip(",")
     if told.returncode != 0 or not found:
         raise InputError(f"{shown} is no video that ffmpeg can read ({_last(told.stderr) or 'it has no pictures'})")
@@ -40,7 +43,7 @@ def pictures(path: Path, *, rate: str, shown: str) -> Iterator[NDArray[np.uint8]
 
     Raises InputError where there is none.
     """
-    command = ["ffmpeg", "-nostdin", *_QUIET, "-i", _file(path), "-map", "0:v:0", "-vf", f"fps={rate}"]
+    command = ["ffmpeg", "-nostdin", *_READ, "-i", _file(path), "-map", "0:v:0", "-vf", f"fps={rate}"]
     command += ["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
     with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as running:
         assert running.stdout is not None
