@@ -49,7 +49,7 @@ PORT ?= 5000
 taken = error: port $(PORT) can't be used; choose another: make ui PORT=5001
 ui: environment
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { echo "$(taken)" >&2; exit 1; }
-	@test -e mlflow.db || MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish
+	@test -s mlflow.db || MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish
 	@echo "In some seconds, until Ctrl-C: http://127.0.0.1:$(PORT) has every table, the trainings and the models"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -W ignore -m uvicorn fcn.serving.ui:app --port $(PORT) --log-level warning
 

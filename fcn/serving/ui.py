@@ -1,12 +1,14 @@
 """MLflow's server as `make ui` starts it, by `uvicorn fcn.serving.ui:app`: its own pages, opened on the tables."""
 
 import os
+import sys
 from pathlib import Path
 
 from mlflow import server
 from mlflow.server import constants
 from mlflow.server.fastapi_app import app
 
+from fcn.errors import InputError, StageFailure
 from fcn.publishing import shared_view, tracking
 
 # As `mlflow ui` sets them.
@@ -17,7 +19,12 @@ _SETTINGS = {
     constants.SERVE_ARTIFACTS_ENV_VAR: "true",
 }
 os.environ.update({key: value for key, value in _SETTINGS.items() if key not in os.environ})
-_CLIENT = tracking.connected(os.environ[constants.BACKEND_STORE_URI_ENV_VAR])  # refuses a database of other versions
+_URI = os.environ[constants.BACKEND_STORE_URI_ENV_VAR]
+try:
+    with tracking.failing_clearly(_URI):  # a damaged database, or one of another version of MLflow
+        _CLIENT = tracking.connected(_URI)
+except (InputError, StageFailure) as error:
+    sys.exit(f"error: {error}")
 _PAGE = (Path(str(server.app.static_folder)) / "index.html").read_text(encoding="utf-8")
 
 

@@ -176,6 +176,17 @@ def test_whose_doing_another_score_is(config: Config, edited: str | None, said: 
     assert ("(committed: 59.8)" in finding.message) == bool(edited)
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]", "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n"])
+def test_a_file_of_scores_that_has_none(config: Config, content: str) -> None:
+    """What a merge or an editor left of it is named, and what doctor says to do about it helps."""
+    SCORE.write_text(content, encoding="utf-8")
+    (finding,) = scores.check(config)
+    assert (finding.state, str(SCORE) in finding.message) == ("broken", True)
+    assert finding.cure.startswith("`dvc repro`")
+    dvc("repro", "-q")
+    assert [it.state for it in scores.check(config)] == ["ok"]
+
+
 @pytest.mark.parametrize("way", ["commit", "repro"])
 def test_a_stage_that_was_run_by_hand_is_no_damage(config: Config, way: str) -> None:
     """Other bytes than DVC recorded, with a cost of their own: the person's own doing, to be kept or made anew."""

@@ -2,7 +2,10 @@
 
 import html
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +66,17 @@ def test_a_server_holds_the_same(served: tuple[Path, str]) -> None:
     picture = Path(reader.download_artifacts(training.info.run_id, "figures/voc-fcn32s-alexnet-curves.png"))
     assert picture.read_bytes().startswith(results.PICTURE)
     assert not (root / "mlflow.db").exists()
+
+
+def test_the_page_of_a_damaged_database_is_one_sentence(tmp_path: Path, repository: Path) -> None:
+    """What is no database, or one of another version, is named with what to do, and no traceback is shown."""
+    (tmp_path / "mlflow.db").write_text("garbage", encoding="ascii")
+    command, variables = [sys.executable, "-c", "import fcn.serving.ui"], {**os.environ, "PYTHONPATH": str(repository)}
+    ended = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    assert ended.stderr.endswith(
+        "error: mlflow.db is not a database; delete it, publish makes it anew from the files\n"
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
 
 
 def test_twice_to_a_server_adds_nothing(served: tuple[Path, str], run_fcn: RunFcn) -> None:

@@ -21,16 +21,24 @@ def check(config: Config) -> list[Finding]:
     same: list[str] = []
     other_machine: list[str] = []
     other_work: list[str] = []
+    damaged: list[Path] = []
     for run in config.runs:
         path = Places(config).scores(run)
-        if not path.exists() or (was := committed(path)) is None:
+        if not path.is_file() or (was := committed(path)) is None:
             continue
         if (now := path.read_bytes()) == was:
             same.append(run)
             continue
+        if _percent(now) is None:
+            damaged.append(path)
+            continue
         made_alike = _made_of(lock, path.as_posix()) == _made_of(committed_lock, path.as_posix())
-        (other_machine if made_alike else other_work).append(f"{run} {_percent(now)} (committed: {_percent(was)})")
+        words = f"{run} {_percent(now)} (committed: {_percent(was) or 'damaged'})"
+        (other_machine if made_alike else other_work).append(words)
     found = []
+    if damaged:
+        message = f"no scores: {some(damaged)}; damaged, or with a merge's marks in it"
+        found.append(Finding("scores", "broken", message, "`dvc repro` writes it as its net was scored"))
     if other_work:
         message = f"mean IU by other code, settings or data than the last commit's: {some(other_work)}"
         cure = "`dvc metrics diff` shows all scores; commit them together with dvc.lock, once they are what is wanted"
@@ -44,8 +52,12 @@ def check(config: Config) -> list[Finding]:
     return found
 
 
-def _percent(scores: bytes) -> str:
-    return f"{100 * json.loads(scores)['mean_iu']:.1f}"
+def _percent(scores: bytes) -> str | None:
+    """Their mean IU; None where they are none."""
+    try:
+        return f"{100 * json.loads(scores)['mean_iu']:.1f}"
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _made_of(lock: Mapping[str, Any], path: str) -> set[tuple[str, str]]:
