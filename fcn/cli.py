@@ -70,7 +70,7 @@ def _parser(chosen: str | None) -> tuple[argparse.ArgumentParser, Mapping[str, a
 
 
 def _listed(package: ModuleType, names: Sequence[str]) -> str:
-    width = shutil.get_terminal_size().columns - 2
+    width = max(shutil.get_terminal_size().columns - 2, 40)
     return "\n".join(
         textwrap.fill(_summary(package, name), width, initial_indent=f"  {name:<13}", subsequent_indent=" " * 15)
         for name in names
@@ -89,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser, command_parsers = _parser(arguments[0] if arguments else None)
     options = parser.parse_args(arguments)
-    _go_to_the_root(options, command_parsers[options.command])
     try:
+        _go_to_the_root(options, command_parsers[options.command])
         config = load(options.params)
         # Before torch is imported, which reads them once. Threads that wait for others on a core that somebody else
         # uses would otherwise spin there, and a training take many times as long.
@@ -127,8 +127,12 @@ def _go_to_the_root(options: argparse.Namespace, command: argparse.ArgumentParse
     In a profile's own folder, its params.yaml is meant.
     """
     here = Path.cwd()
-    if (root := next(filter(_is_root, (here, *here.parents)), here)) == here:
+    root = next(filter(_is_root, (here, *here.parents)), None)
+    if root is None and options.params is command.get_default("params") and not options.params.exists():
+        raise InputError(f"{here} is in no project: go to its folder, or one below, or name the profile by --params")
+    if root in (None, here):
         return
+    print(f"(paths are as from {root})", file=sys.stderr)
     for name, given in vars(options).items():
         if given is not command.get_default(name) or (name == "params" and (here / given).exists()):
             setattr(options, name, _from(here, given) if name not in ("command", "name") else given)

@@ -12,8 +12,9 @@ from fcn.stages.code import ORDER
 from tests.training import tiny
 
 
-def test_help_says_what_each_is_for(capsys: pytest.CaptureFixture[str]) -> None:
-    """--help exits with 0 and says of every command and stage what it does; stages come after those that they need."""
+def test_help_says_what_each_is_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """--help says of every command and stage what it does, in any terminal; stages come after those that they need."""
+    monkeypatch.setenv("COLUMNS", "1")
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
@@ -63,5 +64,16 @@ def test_a_folder_further_down_will_do(
     (here / "x.jpg").touch()
     monkeypatch.chdir(here)
     assert main(arguments.split()) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {said.replace('HERE', str(here))}")
-    assert Path.cwd() == tmp_path
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith(f"error: {said.replace('HERE', str(here))}")
+    assert (told[0], Path.cwd()) == (f"(paths are as from {tmp_path})", tmp_path)
+
+
+def test_a_profile_of_another_name_is_not_reproduced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC would take the params.yaml that the file names, and its numbers would be taken for the file's."""
+    tiny.write(tmp_path, tiny.params()).rename(tmp_path / "other.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "--params", "other.yaml"]) == 2
+    assert "error: other.yaml says params: params.yaml, and DVC would take that file" in capsys.readouterr().err

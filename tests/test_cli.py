@@ -70,7 +70,7 @@ def test_unknown_words_are_answered(empty: Path, run_fcn: tiny.RunFcn) -> None:
 
 def test_a_missing_params_file_is_named(tmp_path: Path, run_fcn: tiny.RunFcn) -> None:
     """Without a params.yaml, or with one that is wrong, the command exits with 2 and says which file it means."""
-    assert sentence(run_fcn(["splits"], tmp_path), 2).startswith("params.yaml: no such file; --params takes")
+    assert sentence(run_fcn(["splits"], tmp_path), 2).startswith(f"{tmp_path} is in no project: go to its folder, or")
     assert "elsewhere/p.yaml: no such file" in sentence(
         run_fcn(["splits", "--params", "elsewhere/p.yaml"], tmp_path), 2
     )

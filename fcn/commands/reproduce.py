@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from fcn.config import Config
-from fcn.errors import StageFailure
+from fcn.errors import InputError, StageFailure
 from fcn.stages import code
 from fcn.stages.places import Places, address
 
@@ -25,12 +25,17 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
     """`reproduce` takes nothing: DVC decides what is stale."""
 
 
-def run(config: Config, _options: argparse.Namespace) -> None:
+def run(config: Config, options: argparse.Namespace) -> None:
     """Have DVC do it, and pass on what it says. Ctrl-C reaches DVC and its stage by itself; we wait for their end.
 
     Raises StageFailure with DVC's exit code, behind its own words.
     """
     pipeline = Path(config.params).with_name("dvc.yaml")
+    if options.params.resolve() != Path(config.params).resolve():
+        raise InputError(
+            f"{options.params} says params: {config.params}, and DVC would take that file: give a profile a folder of "
+            "its own, with a params.yaml that says where it is, and a copy of dvc.yaml"
+        )
     signal.signal(signal.SIGINT, lambda *_: None)
     with subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", str(pipeline)],
