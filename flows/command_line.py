@@ -34,7 +34,8 @@ def start(flow: Flow[..., State[Any]]) -> None:
         _leave(error)
     except (httpx.HTTPError, RuntimeError) as error:  # Prefect's own, for a server that is away or doesn't start
         what = f"the Prefect server ({named or 'started for this run'}) could not be used: {str(error).rstrip('.')}"
-        unset = "unset PREFECT_API_URL (`prefect config unset PREFECT_API_URL`, where `config set` did it)"
+        where = "`prefect config unset PREFECT_API_URL`, where `config set` did it; prefect.toml here may name it, too"
+        unset = f"unset PREFECT_API_URL ({where})"
         advice = f"start it, or {unset} to do without it, and " if named else ""
         _leave(f"{what}. What ended well is kept; {advice}run the same command again")
     except KeyboardInterrupt:

@@ -39,7 +39,8 @@ def check(config: Config) -> Iterator[Finding]:
         yield _artifacts(url, config)
     except (requests.RequestException, KeyError, TypeError, ValueError) as error:
         message = f"{url} gives no answer ({type(error).__name__}): a flow would fail there"
-        unset = "unset it (`prefect config unset PREFECT_API_URL`, where `config set` did it)"
+        where = "`prefect config unset PREFECT_API_URL`, where `config set` did it; prefect.toml here may name it, too"
+        unset = f"unset it ({where})"
         cure = f"start the server, set PREFECT_API_URL to one that runs, or {unset}"
         yield Finding("prefect runs", "broken", message, cure)
 
