@@ -133,8 +133,16 @@ def test_plots_have_every_loss(workspace_done: Path) -> None:
     assert any(name.startswith("data/tiny/figures/charts/") for name in shown)
 
 
+HOSTILE = """(() => {
+  const spec = {title: {text: "t"}, layer: [{encoding: {y: {field: "y"}}}], data: {values: [{x: 1, y: 2, rev: "<b>"}]}};
+  document.body.insertAdjacentHTML("beforeend", "<p id=hostile></p>");
+  vegaEmbed("#hostile", {...spec, encoding: {x: {field: "x"}, color: {scale: {domain: ["<b>"], range: ["red"]}}}});
+  return document.querySelectorAll("#hostile b").length;
+})()"""
+
+
 def test_curves_are_drawn_without_a_network(workspace_done: Path, tmp_path: Path) -> None:
-    """The page of `dvc plots show` fetches nothing, and has a line a run with a point for each row of its history."""
+    """`dvc plots show` fetches nothing, has a line a run with a point a row of its history; a branch's name is text."""
     if (program := browser.chromium()) is None:
         pytest.skip("needs Chromium")
     command = [*workspace.DVC, "plots", "show", "--quiet", "--out", str(tmp_path)]
@@ -152,6 +160,7 @@ def test_curves_are_drawn_without_a_network(workspace_done: Path, tmp_path: Path
         assert page.value(drawn) == rows
         fetched = page.value("performance.getEntriesByType('resource').map(it => it.name)")
         assert all(address.startswith("file:") for address in fetched), fetched
+        assert page.value(HOSTILE) == 0
 
 
 def test_git_has_the_scores_of_the_lock() -> None:
