@@ -90,6 +90,7 @@ if ! $(BIN)/python -c "" 2>/dev/null; then \
   $(find_python); rm -rf $(VENV); mkdir $(VENV); : > $(VENV)/.installed; "$$python" -m venv $(VENV); \
 fi; \
 $(launcher) > $(BIN)/fcn; chmod +x $(BIN)/fcn; \
+echo "$(VENV) gets the packages of requirements.lock, once: some minutes, 6.5 GB, and no word meanwhile"; \
 $(BIN)/python -m pip install --quiet --progress-bar off -r requirements.lock; \
 $(BIN)/python -m pip check; \
 cp requirements.lock $(VENV)/.installed

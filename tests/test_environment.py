@@ -48,15 +48,20 @@ def test_what_make_installed_is_known_by_its_content(checkout: Path) -> None:
     """A requirements.lock that is only newer is no other one: nothing is done."""
     (checkout / ".venv/.installed").write_text(LOCK)
     os.utime(checkout / ".venv/.installed", (0, 0))
-    assert environment(checkout).returncode == 0
+    ended = environment(checkout)
+    assert (ended.returncode, ended.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("installed", ["", "another==1\n"])
 def test_another_lock_goes_into_the_same_environment(checkout: Path, installed: str) -> None:
-    """What make made, or began, stays as it is until the lock is in it: a failed installation is tried again."""
+    """What make made, or began, stays as it is until the lock is in it: a failed installation is tried again.
+
+    The minutes that pip is silent are announced.
+    """
     (checkout / ".venv/.installed").write_text(installed)
     ended = environment(checkout)
     assert ended.returncode != 0
+    assert ended.stdout.startswith(".venv gets the packages of requirements.lock, once: some minutes")
     assert "no-such-package-anywhere" in ended.stderr
     assert (checkout / ".venv/.installed").read_text() == installed
 
