@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _go_to_the_root(options: argparse.Namespace, command: argparse.ArgumentParser) -> None:
     """From a folder further down go to where all paths of the project begin; what was given from there stays of there.
 
-    In a profile's own folder, its params.yaml is meant.
+    In a profile's own folder, its params.yaml is meant. One that isn't here may be named as from the root.
     """
     here = Path.cwd()
     root = next(filter(_is_root, (here, *here.parents)), None)
@@ -134,7 +134,9 @@ def _go_to_the_root(options: argparse.Namespace, command: argparse.ArgumentParse
         return
     print(f"(paths are as from {root})", file=sys.stderr)
     for name, given in vars(options).items():
-        if given is not command.get_default(name) or (name == "params" and (here / given).exists()):
+        if name == "params" and not (here / given).exists() and (root / given).exists():
+            continue
+        if name == "params" or given is not command.get_default(name):
             setattr(options, name, _from(here, given) if name not in ("command", "name") else given)
     os.chdir(root)
 

@@ -41,6 +41,7 @@ def test_a_python_without_the_environment_is_told(repository: Path, door: str, m
         ("profiles/own/below", "archives nonsense", "archive: unknown name 'nonsense'; known are: voc2012, sbd"),
         ("profiles/own/below", "splits --params no.yaml", "HERE/no.yaml: no such file"),
         ("profiles/own", "splits", "HERE/params.yaml, line 1"),
+        ("profiles/own/below", "splits --params profiles/own/params.yaml", "profiles/own/params.yaml, line 1"),
         ("profiles/own/below", "predict x.pt x.jpg", "HERE/x.pt"),
         ("profiles/own/below", "predict x.pt x.jpg --out x.pt", "--out HERE/x.pt is a file"),
     ],

@@ -76,7 +76,7 @@ def run(config: Config, options: argparse.Namespace) -> None:
             tqdm.write(f"error: {wrong}", file=sys.stderr)
     if asked > len(failed):
         results.write_legends(options.out, predictor.targets)
-        print(f"pictures, overlays and shares on one page: {page.write(options.out)}", file=sys.stderr)
+        print(f"pictures, overlays and shares on one page: {page.write(options.out).absolute()}", file=sys.stderr)
     if failed:
         rest = f"; the others' results are in {options.out}" if asked > len(failed) else ""
         raise InputError(f"{len(failed)} of {asked} could not be segmented{rest}")

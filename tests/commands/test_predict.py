@@ -105,7 +105,9 @@ def test_the_page_shows_every_result_in_its_folder(predict: Predict) -> None:
         Path("out").mkdir(exist_ok=True)
         Path(f"out/{name}.png.fcn-shares.json").write_text(text, encoding="utf-8")
     assert predict(NET, photo(Path("first.png")), "--out", "out")[0] == 0
-    assert predict(NET, photo(Path(odd)).parent, "--out", "out")[0] == 0
+    code, _, told = predict(NET, photo(Path(odd)).parent, "--out", "out")
+    assert code == 0
+    assert told.endswith(f"on one page: {Path('out/index.html').absolute()}\n"), "also right in a folder further down"
     text = Path("out/index.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;&amp;amp; 100%#?.png" in text
     assert "<b>&amp; 100" not in text
