@@ -56,6 +56,7 @@ def main() -> None:
 def _serve(started: ExitStack, *, port: int) -> None:
     """All steps; what `started` holds ends in the reverse order, so that the server hears of the workers' end."""
     api, own = _api(port)
+    _say("Prefect's server, pools, deployments and workers start: some seconds, more on a busy machine")
     ours = started.enter_context(server.running(api, variables=environment(), log=_LOG)) if own else None
     # Until the workers have ended, whose runs are cancelled at this server.
     started.enter_context(temporary_settings({PREFECT_API_URL: api}))
