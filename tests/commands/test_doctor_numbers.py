@@ -126,6 +126,17 @@ def test_a_running_run_without_a_process(tree: Path) -> None:
     assert of_mlflow()["mlflow runs"].state == "ok"
 
 
+def test_a_profile_that_was_not_published_is_a_warning(tree: Path) -> None:
+    """After another profile's run MLflow has rows, and none of this one; none is to be deleted."""
+    client = ledgers.client(healthy.database(tree))
+    for runs in ledgers.held(client).values():
+        for run in runs:
+            client.delete_run(run.info.run_id)
+    client.create_run(client.create_experiment("another / trainings"), run_name="of another profile")
+    found = of_mlflow()["numbers: MLflow"]
+    assert (found.state, "none of" in found.message, "delete" in found.cure) == ("warning", True, False)
+
+
 def test_no_mlflow_is_a_warning(tree: Path) -> None:
     """Without a database nothing is broken, and what fills one is said; a file that is none is broken."""
     for path in tree.glob("mlflow.db*"):

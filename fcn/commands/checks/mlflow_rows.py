@@ -112,6 +112,9 @@ def _numbers(config: Config, published: Mapping[tuple[str, str], Mapping[str, fl
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"can't be compared: the files aren't of this params.yaml ({type(error).__name__}: {error})"
         return Finding(_NUMBERS, "warning", message, "`dvc repro` makes them anew; ask again after it")
+    if not any(name.startswith(f"{config.profile} / ") for name, _ in published):
+        message = f"MLflow has other profiles' rows, and none of {config.profile}"
+        return Finding(_NUMBERS, "warning", message, "publish, the last stage of `dvc repro`, writes them")
     surplus = [key for key in published.keys() - expected.keys() if key[0].startswith(f"{config.profile} / ")]
     wrong = [f"{', '.join(key)} is of nothing in the files" for key in surplus]
     for key, metrics in expected.items():
