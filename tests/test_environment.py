@@ -38,7 +38,7 @@ def checkout(tmp_path: Path) -> Path:
 def environment(checkout: Path) -> "subprocess.CompletedProcess[str]":
     """`make environment` without a network; the environment's python has to be there afterwards."""
     offline = {**os.environ, "PIP_NO_INDEX": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
-    command = ["make", "environment"]
+    command = ["make", "--no-print-directory", "environment"]  # as `make test` would have it print
     ended = subprocess.run(command, cwd=checkout, env=offline, capture_output=True, text=True, check=False)
     assert (checkout / ".venv/bin/python").exists() or (checkout / ".venv").is_symlink(), ended.stderr
     return ended

@@ -83,7 +83,7 @@ def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_si
     assert str((data / "report" / "report.html").resolve()) in report["data"]
     links = [line for line in report["data"].splitlines() if line.startswith("- [")]
     assert links[0].startswith(
-        f"- [Scores, profile sample]({prefect_site.api.removesuffix('/api')}/artifacts/artifact/"
+        f"- [Scores, profile sample: generated pictures]({prefect_site.api.removesuffix('/api')}/artifacts/artifact/"
     )
     assert len(links) == len(filled) + len([*data.glob("figures/charts/*.png")])
     assert not [key for key in shown if not key.endswith("-progress")]  # tables that no run fills are left out
