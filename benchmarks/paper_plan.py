@@ -2,10 +2,12 @@
 
     python -m benchmarks.paper_plan > docs/paper-plan.md
 
-Arithmetic on params.yaml and the networks' own operation counts; nothing here was run on that machine.
+Arithmetic on params.yaml and the networks' own operation counts. How much slower than its floor a training is was
+measured there, net by net: docs/results/gpu/speed.json.
 """
 
 import functools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,14 +21,16 @@ from fcn.nets.fcn import FCN, is_score_layer
 from fcn.paper.downloads import DOWNLOADS
 from fcn.shape import Net
 
-PROFILE = Path(__file__).resolve().parent.parent / "profiles" / "paper" / "params.yaml"
+ROOT = Path(__file__).resolve().parent.parent
+PROFILE = ROOT / "profiles" / "paper" / "params.yaml"
+SPEED = ROOT / "docs" / "results" / "gpu" / "speed.json"
 
 # One H200. bfloat16: dense matrix products as they were measured; float32: NVIDIA's data sheet, without tensor cores.
 FLOP_PER_SECOND = {"bfloat16": 790e12, "float32": 67e12}
 MEMORY_BYTES_PER_SECOND = 4.3e12  # measured copy
 OPTIMIZER_BYTES_PER_PARAMETER = 22  # a step reads and writes weight, gradient and momentum in float32, and casts
 BACKWARD_AND_FORWARD = 3  # a training pass is three forward passes
-SLOWER_THAN_FLOOR = 3  # assumed: an eager loop that passes images of different sizes one by one
+SLOWER_THAN_FLOOR = 5  # assumed, of scoring and timing in float32
 FIGURES_SECONDS_PER_RUN = 20  # assumed: a hundred predictions a run, and charts
 CUDA_CONTEXT_BYTES = 1e9  # assumed: context, libraries, allocator
 HOST_BYTES = {"small": 1e9, "torch": 4e9}  # assumed: a process without and with torch, its loaders included
@@ -117,8 +121,22 @@ def train(config: Config, name: str) -> Cost:
         # Weights; gradient and momentum of what is trained; activations and as much again in gradients and workspace.
         gpu_bytes=4 * size.parameters + 8 * size.trained + 2 * kept + CUDA_CONTEXT_BYTES,
         floor_s=in_passes + in_steps,
-        seconds=SLOWER_THAN_FLOOR * (in_passes + in_steps),
+        seconds=slower(config.net(name)) * (in_passes + in_steps),
     )
+
+
+def slower(net: Net) -> float:
+    """How many times its floor a step of the loop took, of one usual image, for the net of this kind that was timed."""
+    config = load(PROFILE)
+    for row in json.loads(SPEED.read_text(encoding="utf-8"))["rows"]:
+        if row["what"] == "training" and row["batch"] == 1 and row["precision"] == "bfloat16":
+            timed = config.nets[row["net"]]
+            if (timed.backbone, timed.taps) == (net.backbone, net.taps):
+                size = _size(row["net"], timed, "all")
+                in_pass = BACKWARD_AND_FORWARD * size.flop / FLOP_PER_SECOND["bfloat16"]
+                in_step = OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
+                return float(row["seconds_per_step"]) / (in_pass + in_step)
+    raise LookupError(f"no net of this kind was timed: {net}")
 
 
 def evaluate(config: Config, name: str) -> Cost:
@@ -209,13 +227,16 @@ def markdown(config: Config) -> str:
         "# What profiles/paper takes: an ESTIMATE",
         "",
         "Made by `python -m benchmarks.paper_plan > docs/paper-plan.md` from profiles/paper/params.yaml; the constants"
-        " and their sources stand in that file. **Nothing here was measured on the machine**: one H200, 141 GB.",
+        " and their sources stand in that file, the measured rates in docs/results/gpu. The machine: one H200, 141 GB.",
         "",
         f"*Floor* is operations over {FLOP_PER_SECOND['bfloat16'] / 1e12:.0f} TFLOP/s (bfloat16) plus the optimizer's"
-        f" memory traffic; *hours* assume that an eager loop is {SLOWER_THAN_FLOOR} times slower. Evaluation and timing"
-        f" are reckoned in float32, {FLOP_PER_SECOND['float32'] / 1e12:.0f} TFLOP/s. Disk is what a stage leaves, for"
-        " train with two states to resume from; DVC's cache shares it where the file system can link. VOC2011's"
-        " archive is taken to be as large as VOC2012's.",
+        " memory traffic. *Hours* of a training are as many times its floor as a step of its net **was measured** to"
+        f" take ({_slower_by_architecture(config)}), of whole images one by one whose pictures lie in memory."
+        " Evaluation and timing"
+        f" are reckoned in float32, {FLOP_PER_SECOND['float32'] / 1e12:.0f} TFLOP/s, and assumed"
+        f" {SLOWER_THAN_FLOOR} times slower. Disk is what a stage leaves, for train with two states to resume from;"
+        " DVC's cache shares it where the file system can link. VOC2011's archive is taken to be as large as"
+        " VOC2012's.",
         "",
         "The graph itself: `dvc repro --dry --force profiles/paper/dvc.yaml` lists every command. Without `--force`,"
         " DVC 3.67 stops at the first stage whose input isn't there yet.",
@@ -241,6 +262,12 @@ def markdown(config: Config) -> str:
         _in_float32(config),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _slower_by_architecture(config: Config) -> str:
+    """By how much the coarsest net of each architecture was slower than its floor."""
+    coarsest = {net.backbone.architecture: net for net in reversed(config.nets.values()) if not net.taps}
+    return ", ".join(f"{architecture} {slower(net):.0f}" for architecture, net in sorted(coarsest.items()))
 
 
 def _in_float32(config: Config) -> str:

@@ -76,14 +76,15 @@ def _more(results: Results) -> str:
 
 
 def claims(rows: Sequence[Json]) -> Iterator[str]:
-    """A line for each finding of the papers whose runs there are, and whether it holds here."""
+    """A line for each finding of the papers whose runs there are, and whether it holds here, in the digits shown."""
     mean_iu = {row["run"]: row["numbers"]["mean_iu"] for row in rows}
     for claim, runs in _CLAIMS:
-        found = [mean_iu[run] for run in runs.values() if mean_iu.get(run) is not None]
+        found = [round(mean_iu[run], 1) for run in runs.values() if mean_iu.get(run) is not None]
         if len(found) == len(runs):
-            holds = all(worse < better for worse, better in pairwise(found))
+            least = min(better - worse for worse, better in pairwise(found))
+            verdict = "" if least > 0 else ", too close to call here" if least == 0 else " in the papers, not here"
             numbers = ", ".join(f"{label} {number:.1f}" for label, number in zip(runs, found, strict=True))
-            yield f"- {claim}{'' if holds else ' in the papers, not here'}: {numbers} mean IU.\n"
+            yield f"- {claim}{verdict}: {numbers} mean IU.\n"
 
 
 def _folded(title: str, text: str) -> str:

@@ -1,0 +1,56 @@
+"""What benchmarks/gpu does for a borrowed machine: packs data, measures, and brings back results."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import torch
+
+from benchmarks.gpu import pack, speed
+from fcn.config import load
+from tests.data import tiny
+
+
+def test_parts_hold_what_the_lists_name(tmp_path: Path) -> None:
+    """Each part stays below its size, and all together have the lists' pictures and labels, and nothing else's."""
+    tiny.unpack(tmp_path / "voc", tiny.voc())
+    tiny.unpack(tmp_path / "sbd", tiny.sbd())
+    params = tiny.params(
+        tmp_path,
+        datasets={
+            "voc2012": {"format": "voc", "from": str(tmp_path / "voc")},
+            "sbd": {"format": "sbd", "from": str(tmp_path / "sbd")},
+        },
+        lists={"a": {"dataset": "sbd", "list": "train"}, "b": {"dataset": "voc2012", "list": "val", "minus": "a"}},
+    )
+    parts = pack.pack(load(params), base=tmp_path, out=tmp_path / "parts", quality=10, part_bytes=3000)
+    assert len(parts) > 1
+    assert all(part.stat().st_size <= 3000 for part in parts)
+    for part in parts:
+        with zipfile.ZipFile(part) as file:
+            file.extractall(tmp_path / "there")
+    found = tiny.tree(tmp_path / "there")
+    ids = {Path(path).stem for path in found if not path.endswith(".txt")}
+    assert ids == {*tiny.SBD_TRAIN, *tiny.VOC_VAL}
+    assert f"sbd/{tiny.SBD}val.txt" in found
+    label = f"sbd/{tiny.SBD}cls/{tiny.SBD_TRAIN[0]}.mat"
+    assert (tmp_path / "there" / label).read_bytes() == (tmp_path / label).read_bytes()
+
+
+def test_rates_become_a_page(tmp_path: Path) -> None:
+    """A trial of the measurements, on whatever machine this is, has every row, and its page shows each."""
+    rows = list(speed.rows(load(speed.QUICK), device=torch.device("cpu"), quick=True))
+    assert [row["what"] for row in rows] == ["ceiling", "forward", *["training"] * 3]
+    assert all(row["seconds_per_step"] > 0 for row in rows[2:])
+    about = {"device": "this machine", "torch": "2", "cudnn": 1, "python": "3"}
+    (tmp_path / "speed.json").write_text(json.dumps({**about, "rows": rows}), encoding="utf-8")
+    page = speed.page(json.loads((tmp_path / "speed.json").read_text(encoding="utf-8")))
+    assert page.count("| fcn32s-vgg16 |") == 4
+    assert "# How fast: this machine" in page
+
+
+def test_the_page_is_of_the_committed_rates() -> None:
+    """docs/results/gpu/README.md is what its command prints now."""
+    folder = Path(__file__).resolve().parents[1] / "docs/results/gpu"
+    found = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
+    assert (folder / "README.md").read_text(encoding="utf-8").rstrip() == speed.page(found).rstrip()
