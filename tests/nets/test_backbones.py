@@ -201,7 +201,7 @@ def test_transplanting_reshapes_copies_and_names_the_rest() -> None:
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        ({"2.weight": torch.zeros(1)}, r"hold 2\.weight, which this network has not; it has 0\.weight"),
+        ({"2.weight": torch.zeros(1)}, r"hold 2\.weight, which this network has not; it has 0\.weight, 0\.bias"),
         ({"0.weight": torch.zeros(4, 2, 5, 5)}, r"shape \(4, 2, 5, 5\), this network wants \(4, 2, 3, 3\)"),
         ({"0.weight": torch.zeros(2, 4, 3, 3)}, r"shape \(2, 4, 3, 3\), this network wants \(4, 2, 3, 3\)"),
         ({"0.weight": torch.tensor(0.0)}, r"shape \(\), this network wants"),

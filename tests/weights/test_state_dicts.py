@@ -75,7 +75,7 @@ def test_a_published_file_may_lack_the_batch_counters(tmp_path: Path) -> None:
 def test_a_published_file_must_be_whole(tmp_path: Path) -> None:
     """A published file without its fully connected layers is not the published file."""
     state = {name: tensor for name, tensor in state_of(VGG16).items() if name.startswith("features")}
-    with pytest.raises(InputError, match=r"lacks classifier\.0\.weight, of shape 8 x 128 and 5 more"):
+    with pytest.raises(InputError, match=r"net\.pth lacks classifier\.0\.weight, of shape 8 x 128 and 5 more"):
         published.load(saved(tmp_path / "net.pth", state), backbone=VGG16)
 
 
@@ -138,6 +138,13 @@ def test_another_input_size_is_refused_at_fc6(tmp_path: Path) -> None:
     larger = Backbone(architecture="vgg16", width=1 / 16, fc=8, input_px=96, dropout=0.5)
     with pytest.raises(InputError, match=r"classifier\.0\.weight with shape 8 x 128, this network wants 8 x 288"):
         state_dict.load(path, backbone=larger)
+
+
+def test_a_last_layer_of_one_number_is_refused(tmp_path: Path) -> None:
+    """A last layer without a class is told by its shape."""
+    path = saved(tmp_path / "net.pt", {**state_of(VGG16), "classifier.6.weight": torch.tensor(1.0)})
+    with pytest.raises(InputError, match=r"classifier\.6\.weight with shape one number, this network wants 1000 x 8"):
+        state_dict.load(path, backbone=VGG16)
 
 
 def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
