@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fcn.nets import backbones
 from fcn.nets.fcn import FCN
 from fcn.nets.geometry import IMAGE, Geometry, beside, chain, crop_offset, geometry, upsampling, window
+from fcn.nets.structure import structure
 from fcn.nets.trunk import Trunk
 from fcn.nets.upsampling import Upsampling
 from fcn.shape import Backbone
@@ -79,6 +80,7 @@ def test_vgg16_has_the_parameters_that_add_up_by_hand() -> None:
     }
     assert sum(p.numel() for p in net.head("semantic").score_fr.parameters()) == 86_037
     assert sum(p.numel() for p in net.parameters()) == 134_346_581
+    assert structure("vgg16")["parameters_M"] == 134.346581
 
 
 def test_the_receptive_fields_of_the_skips() -> None:

@@ -19,6 +19,7 @@ from fcn.entries import Recipe
 from fcn.nets.fcn import FCN
 from fcn.training import resume
 from fcn.training.loop import Interrupted, train
+from fcn.training.optimizer import sgd
 from fcn.training.resume import Progress
 from fcn.training.seeds import iteration_seed
 from tests.training import pictures
@@ -236,6 +237,19 @@ def test_long_rows_survive_a_stop(tmp_path: Path) -> None:
     recipe = replace(recipe, iterations=2)  # a row each
     short = train(pictures.net(stride=32), made, recipe=recipe, seed=0, device=CPU, workers=0, observer=Notes())
     assert histories[0][0]["loss"] == pytest.approx(sum(row["loss"] for row in short.history) / 2)
+
+
+def test_pixels_are_counted_one_by_one(tmp_path: Path) -> None:
+    """A row's pixels are counted exactly beyond the 2**24 that a float32 can tell apart."""
+    recipe, net = pictures.recipe(iterations=400, batch=1), pictures.net(stride=32)
+    made = pictures.batches(pictures.write(tmp_path, [(16, 16)]), batch=1)
+    before = Progress(history=[], pixels=2**24 + 1), net.state_dict(), sgd(net, recipe).state_dict()
+    notes = Notes(tmp_path / "states", stop_after=1)
+    with pytest.raises(Interrupted):
+        train(net, made, recipe=recipe, seed=0, device=CPU, workers=0, observer=notes, saved=before)
+    after = resume.load(tmp_path / "states")
+    assert after is not None
+    assert after[0].pixels == 2**24 + 1 + 16 * 16
 
 
 def found_iteration(states: Path) -> int | None:

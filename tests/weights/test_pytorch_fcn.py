@@ -137,10 +137,11 @@ def test_nearly_bilinear_counts_as_bilinear(tmp_path: Path) -> None:
     assert "heads.semantic.upscore.weight" in pytorch_fcn.load(saved(tmp_path / "b.pth", state), backbone=SMALL)
 
 
-def test_a_foreign_tensor_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["features.0.weight", "fc6.scale.weight"])
+def test_a_foreign_tensor_is_named(tmp_path: Path, name: str) -> None:
     """A tensor that pytorch-fcn's nets have not is named, with the layers that they have."""
-    state = {**theirs(8), "features.0.weight": torch.zeros(1)}
-    with pytest.raises(InputError, match=r"holds features\.0\.weight, .* theirs are conv1_1, conv1_2"):
+    state = {**theirs(8), name: torch.zeros(1)}
+    with pytest.raises(InputError, match=rf"holds {name}, .* theirs are conv1_1, conv1_2"):
         pytorch_fcn.load(saved(tmp_path / "fcn.pth", state), backbone=SMALL)
 
 
@@ -156,12 +157,21 @@ def test_a_part_of_a_net_is_refused(tmp_path: Path) -> None:
         pytorch_fcn.load(saved(tmp_path / "b.pth", state), backbone=SMALL)
 
 
-@pytest.mark.parametrize("scores", [torch.tensor(1.0), torch.zeros(1, 8, 1, 1), torch.zeros(300, 8, 1, 1)])
+@pytest.mark.parametrize("scores", [torch.tensor(1.0), torch.zeros(1, 8, 1, 1), torch.zeros(256, 8, 1, 1)])
 def test_a_score_layer_of_no_classes_is_refused(tmp_path: Path, scores: Tensor) -> None:
     """A score layer without classes, with one, and with more than a label can have is told by its shape."""
     path = saved(tmp_path / "fcn.pth", {**theirs(8), "score_fr.weight": scores})
     with pytest.raises(InputError, match=r"fcn\.pth has score_fr\.weight of shape \(.*\); K C 1 1 of 2 to 255 classes"):
         pytorch_fcn.load(path, backbone=SMALL)
+
+
+def test_two_classes_are_enough(tmp_path: Path) -> None:
+    """A net that tells one thing from the background is read."""
+    state = theirs(32)
+    state |= {name: state[name][:2] for name in ("score_fr.weight", "score_fr.bias")}
+    state["upscore.weight"] = state["upscore.weight"][:2, :2]
+    found = pytorch_fcn.load(saved(tmp_path / "fcn.pth", state), backbone=SMALL)
+    assert pytorch_fcn.net(found, backbone=SMALL).heads == {"semantic": 2}
 
 
 def test_another_width_is_refused_by_tensor_and_shapes(tmp_path: Path) -> None:

@@ -40,10 +40,42 @@ def torch_bytes(value: object, *, zipped: bool = True) -> bytes:
 def test_state_dicts_are_read_in_every_wrapping(tmp_path: Path, zipped: bool, key: str | None) -> None:
     """A state dict is found at the top and inside of a training's checkpoint, in both of torch's formats."""
     path = tmp_path / "net.pth"
-    path.write_bytes(torch_bytes(STATE if key is None else {"epoch": 3, key: STATE}, zipped=zipped))
+    path.write_bytes(torch_bytes(STATE if key is None else {"epoch": 3, "said": "", key: STATE}, zipped=zipped))
     found = torch_file.state_dict(path)
     assert set(found) == set(STATE)
     assert all(torch.equal(found[name], STATE[name]) for name in STATE)
+
+
+def rezipped(content: bytes, compression: int, old: bytes = b"", new: bytes = b"") -> bytes:
+    """The same members in an archive of their own, with other bytes in them."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(buffer, "w", compression) as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name).replace(old, new))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["today's format", "the format before torch 1.6"])
+def test_tensors_from_a_gpu_are_read_without_one(tmp_path: Path, zipped: bool) -> None:
+    """A file whose tensors lay on a GPU gives them on the CPU."""
+    path, places = tmp_path / "net.pth", (b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+    content = torch_bytes(STATE, zipped=zipped)
+    assert places[0] in content
+    path.write_bytes(rezipped(content, zipfile.ZIP_STORED, *places) if zipped else content.replace(*places))
+    found = torch_file.state_dict(path)
+    assert all(torch.equal(found[name], STATE[name]) for name in STATE)
+
+
+@pytest.mark.parametrize(("letters", "read"), [(1000, True), (1001, False)])
+def test_a_word_has_a_thousand_letters_at_most(tmp_path: Path, letters: int, read: bool) -> None:
+    """A text may be long, one word in it may not."""
+    path = tmp_path / "net.pth"
+    path.write_bytes(torch_bytes({"said": f"{'x' * letters} {'y' * 999}", "state_dict": STATE}))
+    if read:
+        assert set(torch_file.state_dict(path)) == set(STATE)
+    else:
+        with pytest.raises(InputError, match="is truncated or damaged"):
+            torch_file.state_dict(path)
 
 
 def test_a_numpy_number_beside_the_weights_is_no_obstacle(tmp_path: Path) -> None:
@@ -92,15 +124,6 @@ def zip_of(name: str, content: str) -> bytes:
     return buffer.getvalue()
 
 
-def folded(content: bytes) -> bytes:
-    """The same members, compressed."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name))
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -116,11 +139,12 @@ def folded(content: bytes) -> bytes:
         (torch_bytes({"epoch": 3, **STATE}), "is not a state dict: 'epoch' is a int, not a tensor"),
         (torch_bytes({10**400: 3}), "is not a state dict: a int is a int, not a tensor"),
         (torch_bytes({"a": torch.zeros(1).expand(10**12)}), "holds a as no plain tensor of numbers"),
+        (torch_bytes({"a": torch.zeros(1).expand(8)}), "holds a as no plain tensor of numbers"),
         (torch_bytes({"a": torch.eye(2).to_sparse()}), "holds a as no plain tensor of numbers"),
         (torch_bytes({"a": torch.zeros(2, device="meta")}), "holds a as no plain tensor of numbers"),
         (torch_bytes({"x" * 2000: STATE}), "is truncated or damaged"),
         (torch_bytes({"x" * 2000: STATE}, zipped=False), "is truncated or damaged"),
-        (folded(torch_bytes({"a": torch.zeros(100_000)})), "is truncated or damaged"),
+        (rezipped(torch_bytes({"a": torch.zeros(100_000)}), zipfile.ZIP_DEFLATED), "is truncated or damaged"),
     ],
 )
 def test_a_wrong_file_gives_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
