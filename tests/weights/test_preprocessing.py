@@ -1,5 +1,8 @@
 """Preprocessing: what a network gets is what its weights were trained with."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +74,13 @@ def test_every_step_is_rounded_to_float32(name: str) -> None:
 def test_a_description_is_the_formula(name: str, described: str) -> None:
     """A preset's description has its name, its channel order, its scale where there is one, mean and deviation."""
     assert preset(name).describe() == described
+
+
+@pytest.mark.parametrize("change", [{"scale": 0.0}, {"std": (60.0, 0.0, 60.0)}, {"mean": (115.0, 115.0, float("nan"))}])
+def test_a_formula_that_gives_no_numbers_is_a_bug(change: dict[str, Any]) -> None:
+    """A scale or a deviation of 0 and a mean that is no number are refused where a preprocessing is made."""
+    with pytest.raises(AssertionError):
+        replace(preset("sample"), **change)
 
 
 def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
