@@ -1,5 +1,6 @@
 """The loss equals its formula, void never counts, and cutting up a step changes nothing."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from fcn.errors import InputError
 from fcn.nets.fcn import FCN
 from fcn.training import losses
 from fcn.training.batches import Batch
-from fcn.training.loop import _gradients
+from fcn.training.loop import _gradients, autocast
 from fcn.training.optimizer import sgd
 from tests.training import pictures
 
@@ -173,3 +174,12 @@ def test_the_trunk_computes_in_the_recipes_precision(precision: str, dtype: torc
     assert dtypes == {dtype}
     kept = [scores, loss, *(parameter.grad for parameter in trained(net))]
     assert {None if tensor is None else tensor.dtype for tensor in kept} == {torch.float32}
+
+
+def test_half_precision_is_bfloat16_on_a_gpu_too() -> None:
+    """The recipe's precision is asked for by name: what autocast takes by itself is float16 on a GPU."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no GPU here
+        context = autocast(torch.device("cuda"), "bfloat16")
+    assert isinstance(context, torch.autocast)
+    assert context.fast_dtype == torch.bfloat16
