@@ -74,8 +74,8 @@ def test_a_local_file_becomes_a_checkpoint(folder: Path, capsys: pytest.CaptureF
     assert left_behind() == ["w.pt"]
 
 
-def test_a_run_repeated_gives_the_same_bytes(folder: Path) -> None:
-    """Running the stage twice gives the same file, so that DVC sees no change."""
+def test_a_run_repeated_gives_the_same_bytes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Running the stage twice gives the same file, so that DVC sees no change; a whole file's classes are told."""
     torch.save(state_of(), folder / "net.pt")
     config = profile(kind="state_dict", **{"from": "net.pt"}, preprocessing="caffe")
     weights.run(config, "w")
@@ -83,6 +83,8 @@ def test_a_run_repeated_gives_the_same_bytes(folder: Path) -> None:
     weights.run(config, "w")
     assert Path("data/p/weights/w.pt").read_bytes() == first
     assert result().state["classifier.6.weight"].shape == (7, 8)
+    told = "weights w: 32 of the 32 tensors of the vgg16 with 7 classes from net.pt, none starts at random; input caffe"
+    assert capsys.readouterr().err.count(told) == 2
 
 
 def test_a_fetched_archive_is_read_by_its_manifest(folder: Path) -> None:
