@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fcn.datasets.facts import Target
-from fcn.errors import InputError
+from fcn.errors import InputError, StageFailure
 from fcn.nets import checkpoint
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.preprocessing import preset
@@ -84,6 +84,14 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
         provenance={"y": "2", "x": "".join(["1"])},
     )
     assert saved(tmp_path / "one.pt", first).read_bytes() == saved(tmp_path / ".two.pt.part", other).read_bytes()
+
+
+def test_a_disk_that_gives_back_other_bytes_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is read again: where it has changed, there is no checkpoint but a sentence."""
+    path = tmp_path / "net.pt"
+    monkeypatch.setattr(os, "fsync", lambda _file: path.write_bytes(b"others"))
+    with pytest.raises(StageFailure, match=r"net\.pt reads back other bytes than were written; the disk"):
+        checkpoint.save(NET, path)
 
 
 def test_another_process_writes_the_same_bytes(tmp_path: Path, repository: Path) -> None:
@@ -175,7 +183,7 @@ CAFFE, CLASSES = dataclasses.asdict(preset("caffe")), dataclasses.asdict(NET.tar
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"version": torch.tensor([1, 2])}, "has version"),
+        ({"version": torch.tensor([1, 2])}, r"has version \? of the checkpoint format"),
         ({"version": 10**400}, "has version"),
         ({"about": 7}, "doesn't say what its tensors are for"),
         ({"about": "[ " * 100_000}, "doesn't say what its tensors are for"),
