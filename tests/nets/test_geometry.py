@@ -229,6 +229,11 @@ def test_branches_that_disagree_are_a_bug() -> None:
         beside([wide, window(3, 2, 1)])
 
 
+def test_a_pools_window_may_be_a_pair() -> None:
+    """A pool that says height and width has the geometry of one that says a side."""
+    assert geometry(nn.MaxPool2d((3, 3), (2, 2), (1, 1))) == geometry(nn.MaxPool2d(3, 2, 1)) == window(3, 2, 1)
+
+
 def test_an_unknown_layer_is_named() -> None:
     """A layer whose geometry nobody registered is refused by name, not taken for one that does nothing."""
     with pytest.raises(TypeError, match="geometry of Softmax2d is unknown"):
