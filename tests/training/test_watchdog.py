@@ -24,8 +24,12 @@ def test_a_loss_that_is_no_number_ends_the_training(loss: float) -> None:
     watchdog.check_finite(3.0, iteration=7, rate=0.5)
 
 
-def test_no_state_with_a_broken_weight_is_kept(tmp_path: Path) -> None:
-    """A rate that blows up ends the training, and every state that was saved has finite weights and momentum."""
+@pytest.mark.parametrize("iterations", [400, 4000])
+def test_no_state_with_a_broken_weight_is_kept(tmp_path: Path, iterations: int) -> None:
+    """A rate that blows up ends the training, and every state that was saved has finite weights and momentum.
+
+    It is noticed at the next row, at every second iteration or every twentieth, or before where a state would be saved.
+    """
     (tmp_path / "states").mkdir()
     made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
     notes = Notes(tmp_path / "states")
@@ -33,7 +37,7 @@ def test_no_state_with_a_broken_weight_is_kept(tmp_path: Path) -> None:
         train(
             pictures.net(),
             made,
-            recipe=pictures.recipe(rate=1e12, iterations=400),
+            recipe=pictures.recipe(rate=1e12, iterations=iterations),
             seed=0,
             device=CPU,
             workers=0,
@@ -47,12 +51,16 @@ def test_no_state_with_a_broken_weight_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_last_step_that_breaks_the_weights_is_noticed(tmp_path: Path) -> None:
-    """If the last step leaves NaN in the weights, though its loss was finite, the training fails all the same."""
+    """If the last step leaves NaN in the weights, though its loss was finite, the training fails all the same.
+
+    So it does at an earlier step, where a state would be saved.
+    """
     made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
-    net = pictures.net()
-    recipe = pictures.recipe(iterations=1, rate=1e38, bias_rate=1, loss="sum")
-    with pytest.raises(Diverged, match="holds NaN or infinity after iteration 1"):
-        train(net, made, recipe=recipe, seed=0, device=CPU, workers=0, observer=Notes())
+    for iterations, notes in ((1, Notes()), (400, Notes(tmp_path / "states"))):
+        recipe = pictures.recipe(iterations=iterations, rate=1e38, bias_rate=1, loss="sum")
+        with pytest.raises(Diverged, match=r"holds NaN or infinity after iteration 1 at a rate of 1e\+38"):
+            train(pictures.net(), made, recipe=recipe, seed=0, device=CPU, workers=0, observer=notes)
+        assert not notes.saved
 
 
 def test_a_loss_at_ln_k_is_said(tmp_path: Path) -> None:
