@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fcn.datasets import archive, labels, mat, modes
+from fcn.datasets import archive, labels, mat, mat73, modes
 from fcn.errors import InputError, StageFailure
 from fcn.nets import checkpoint, torch_file
 from fcn.nets.pretrained import keras
-from tests.data import tiny
+from tests.data import rooms, tiny
 from tests.weights.test_checkpoint import saved
 from tests.weights.test_keras import TINY, arrays, written
 from tests.weights.test_torch_file import torch_bytes
@@ -101,6 +101,19 @@ def mats() -> list[bytes]:
     return [tiny.mat(label, compressed=compressed) for compressed in (True, False)]
 
 
+def rooms_mat() -> list[bytes]:
+    """NYUDv2's .mat of version 7.3, with pictures of 3 x 4 pixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [rooms.labelled(Path(folder, "rooms.mat"), rooms.arrays(times=160), named=2).read_bytes()]
+
+
+def room(path: Path) -> object:
+    """All variables of a picture, as NYUDv2 is read."""
+    types = {"images": np.uint8, "depths": np.float32, "rawDepths": np.float32, "labels": np.uint16}
+    sizes = {name: (3, 4, 3) if name == "images" else (3, 4) for name in types}
+    return [mat73.picture(path, name, 3, dtype=dtype, size=sizes[name]) for name, dtype in types.items()]
+
+
 def nets() -> list[bytes]:
     """A trained net, in the project's own format."""
     with tempfile.TemporaryDirectory() as folder:
@@ -157,6 +170,7 @@ def right_tar(content: bytes) -> bytes:
 
 FORMATS: Mapping[str, Format] = {
     "mat": Format(whole=mats, read=lambda path: mat.array(path.read_bytes(), "GTcls.Segmentation")),
+    "mat73": Format(whole=rooms_mat, read=room),
     "label.png": Format(whole=lambda: [tiny.png(tiny.label("a", void=True))], read=colour_label, mend=right_png),
     "png": Format(whole=lambda: pictures("PNG", "RGB L RGBA P I;16 1 LA"), read=picture, mend=right_png),
     "jpeg": Format(whole=lambda: pictures("JPEG", "RGB L CMYK"), read=picture),
