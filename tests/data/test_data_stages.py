@@ -295,7 +295,7 @@ def test_a_climbing_member_stops_the_stage(project: Path, stages: Callable[..., 
     [
         ({"voc2012": LOCAL["voc-tiny"]}, ["datasets", "voc2012"], "not the file VOCtrainval_11-May-2012.tar"),
         ({"x": {"format": "voc", "from": "gone"}}, ["datasets", "x"], "gone: no such archive or folder"),
-        ({"x": {"format": "coco", "from": "voc.tar"}}, ["datasets", "x"], "'coco' is unknown; there are sbd, voc"),
+        ({"x": {"format": "coco", "from": "voc.tar"}}, ["datasets", "x"], "'coco' is unknown; there are "),
         ({"x": {"format": "sbd", "from": "voc.tar"}}, ["datasets", "x"], "no SBD tree in it: found VOCdevkit"),
         ({"x": {"format": "sbd", "from": "folder"}}, ["datasets", "x"], "folder: no SBD tree in it: found nothing"),
         ({"x": {"format": "voc", "from": "params.yaml"}}, ["datasets", "x"], "params.yaml: not a tar archive"),

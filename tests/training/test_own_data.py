@@ -150,7 +150,7 @@ def test_a_run_learns_and_is_scored_in_the_same_names(
             "net: fcn8s, regime: cvpr,",
             "departures from the papers without a reason: input (published 224",
         ),
-        ("format: voc", "format: vok", "dataset format 'vok' is unknown; there are sbd, voc"),
+        ("format: voc", "format: vok", "dataset format 'vok' is unknown; there are "),
         ("preprocessing: sample", "preprocessing: simple", "classifiers.from-nothing.preprocessing: Input should be"),
         ("loss: mean", "loss: meen", "recipes.short.loss: 'meen' is unknown; there are mean, sum"),
         ("architecture: vgg16", "architecture: vgg", "architecture of a backbone: 'vgg' is unknown; there are alexnet"),
