@@ -12,7 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from fcn.errors import InputError
 
-_MOST_BYTES = 1 << 28  # of a picture, and of the pieces that they are kept in: what a file says, it needn't hold
+# What a file says that it holds, it needn't hold.
+_MOST_BYTES = 1 << 28  # of a picture, and of the pieces that they are kept in
+_MOST_PACKED = 1100  # zlib makes at most 1,032 bytes of one
 
 
 def shape(path: Path, name: str) -> tuple[int, ...]:
@@ -47,8 +49,10 @@ def _variable(path: Path, name: str) -> Iterator[h5py.Dataset]:
             if not isinstance(found := file.get(name), h5py.Dataset):
                 others = [other for other in file if not other.startswith("#")]
                 raise InputError(f"{path}: no variable {name}, found {', '.join(others[:8]) or 'nothing'}")
-            piece = max(prod(found.shape[1:]), prod(found.chunks or ())) * found.dtype.itemsize
-            if found.ndim < 2 or piece > _MOST_BYTES or found.external or found.is_virtual:
+            sizes = (prod(found.shape[1:]), prod(found.chunks or ()), prod(found.shape) // _MOST_PACKED)
+            most = (_MOST_BYTES, _MOST_BYTES, path.stat().st_size)
+            large = any(size * found.dtype.itemsize > allowed for size, allowed in zip(sizes, most, strict=True))
+            if found.ndim < 2 or large or found.external or found.is_virtual:
                 raise InputError(f"{path}: {name} is no array of pictures, but {found.dtype} {_by(found.shape[::-1])}")
             yield found
     except InputError:

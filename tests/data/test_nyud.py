@@ -192,12 +192,13 @@ def test_a_file_that_is_no_such_mat(tmp_path: Path, made: Path, content: Callabl
 
 
 def test_what_a_file_says_that_it_holds_is_no_reason_to_ask_for_memory(tmp_path: Path) -> None:
-    """An array in pieces of a terabyte, which a small file can name, is refused, and so is one in another file."""
+    """Pieces of a terabyte, or as many pictures, as small files can name, are refused; so is what lies elsewhere."""
     path = tmp_path / "a.mat"
     with h5py.File(path, "w") as file:
         file.create_dataset("large", (4, 1 << 20, 1 << 20), np.uint8, chunks=(1, 1 << 15, 1 << 14))
+        file.create_dataset("many", (1 << 40, 4), np.uint8, chunks=(1, 4))
         file.create_dataset("elsewhere", (4, 4), np.uint8, external=[(str(path), 0, 16)])
-    for name in ("large", "elsewhere"):
+    for name in ("large", "many", "elsewhere"):
         with pytest.raises(InputError, match=f"{name} is no array of pictures, but uint8"):
             mat73.shape(path, name)
 

@@ -133,7 +133,7 @@ def _view(height: int, width: int, file: Path) -> tuple[slice, slice, Camera]:
     if (height * times, width * times) != (CAMERA.height, CAMERA.width):
         raise InputError(
             f"{file}: images have {height} rows and {width} columns, for which no camera is known; NYUDv2's have "
-            f"{CAMERA.height} and {CAMERA.width}, or both by one whole number less"
+            f"{CAMERA.height} and {CAMERA.width}, or both divided by one whole number"
         )
     rows, columns = (slice(-(-cut.start // times), cut.stop // times) for cut in (_ROWS, _COLUMNS))
     return rows, columns, CAMERA.shrunk(times).cropped(rows, columns)
