@@ -46,9 +46,10 @@ def test_the_sample_s_graph_is_whole_and_ordered(repository: Path, monkeypatch: 
 def test_every_profile_has_the_same_kinds_of_stages(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph is one: a profile changes the names behind the @, never the kinds, but for what it has nothing of."""
     monkeypatch.chdir(repository)
-    every = set(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"])
+    graph = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))
+    every, (left_out,) = set(graph["stages"]), graph["vars"]
     for profile in dag.profiles():
-        params = yaml.safe_load(dag.params(profile).read_text(encoding="utf-8"))
+        params = left_out | yaml.safe_load(dag.params(profile).read_text(encoding="utf-8"))
         empty = {kind for kind in every if not params.get(kind, True)}
         assert {stage.kind for stage in dag.stages(profile)} == every - empty, profile
 
