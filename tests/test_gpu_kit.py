@@ -1,19 +1,32 @@
 """What benchmarks/gpu does for a borrowed machine: packs data, measures, and brings back results."""
 
 import json
+import os
+import subprocess
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
+from PIL import Image
 
 from benchmarks.gpu import pack, speed
 from fcn.config import load
+from tests.conftest import ROOT
 from tests.data import tiny
 
 
 def test_parts_hold_what_the_lists_name(tmp_path: Path) -> None:
-    """Each part stays below its size, and all together have the lists' pictures and labels, and nothing else's."""
+    """Each part stays below its size, and all together have the lists' pictures and labels, and nothing else's.
+
+    A photograph is smaller, and lies as it lay.
+    """
+    turned, noise = Image.Exif(), np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+    turned[0x0112] = 3
+    photo = f"{tiny.VOC}JPEGImages/{tiny.VOC_VAL[0]}.jpg"
     tiny.unpack(tmp_path / "voc", tiny.voc())
+    Image.fromarray(noise).save(tmp_path / "voc" / photo, quality=100, exif=turned)
     tiny.unpack(tmp_path / "sbd", tiny.sbd())
     params = tiny.params(
         tmp_path,
@@ -23,8 +36,11 @@ def test_parts_hold_what_the_lists_name(tmp_path: Path) -> None:
         },
         lists={"a": {"dataset": "sbd", "list": "train"}, "b": {"dataset": "voc2012", "list": "val", "minus": "a"}},
     )
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/part-99.zip").write_bytes(b"of an earlier, larger set")
     parts = pack.pack(load(params), base=tmp_path, out=tmp_path / "parts", quality=10, part_bytes=3000)
     assert len(parts) > 1
+    assert sorted((tmp_path / "parts").iterdir()) == sorted(parts)
     assert all(part.stat().st_size <= 3000 for part in parts)
     for part in parts:
         with zipfile.ZipFile(part) as file:
@@ -33,8 +49,38 @@ def test_parts_hold_what_the_lists_name(tmp_path: Path) -> None:
     ids = {Path(path).stem for path in found if not path.endswith(".txt")}
     assert ids == {*tiny.SBD_TRAIN, *tiny.VOC_VAL}
     assert f"sbd/{tiny.SBD}val.txt" in found
+    small = tmp_path / "there/voc" / photo
+    assert small.stat().st_size < (tmp_path / "voc" / photo).stat().st_size
+    with Image.open(small) as image:
+        assert image.getexif()[0x0112] == 3
     label = f"sbd/{tiny.SBD}cls/{tiny.SBD_TRAIN[0]}.mat"
     assert (tmp_path / "there" / label).read_bytes() == (tmp_path / label).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fails", "step", "said"),
+    [
+        ("nothing", "train", "train: "),
+        ("evaluate voc-fcn32s-vgg16 ", "train", "it failed"),
+        ("train voc-fcn16s-vgg16 ", "train", "it failed"),
+        ("train voc-fcn32s-alexnet ", "train", "one of the others failed"),
+        ("datasets voc2012 ", "prepare", "it failed"),
+    ],
+)
+def test_a_step_that_fails_is_told(tmp_path: Path, fails: str, step: str, said: str) -> None:
+    """Whatever fails in a step, also beside the others, ends the script with an error and the log's last words."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *"{fails}"*) echo "it failed" >&2; exit 3 ;; esac\n', encoding="utf-8")
+    python.chmod(0o700)
+    ended = subprocess.run(
+        ["sh", ROOT / "benchmarks/gpu/run.sh", tmp_path, tmp_path / "out", step],
+        env={**os.environ, "PYTHON": str(python)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode == 0) is (fails == "nothing"), ended
+    assert said in ended.stdout + ended.stderr
 
 
 def test_rates_become_a_page(tmp_path: Path) -> None:
@@ -51,6 +97,6 @@ def test_rates_become_a_page(tmp_path: Path) -> None:
 
 def test_the_page_is_of_the_committed_rates() -> None:
     """docs/results/gpu/README.md is what its command prints now."""
-    folder = Path(__file__).resolve().parents[1] / "docs/results/gpu"
+    folder = ROOT / "docs/results/gpu"
     found = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
     assert (folder / "README.md").read_text(encoding="utf-8").rstrip() == speed.page(found).rstrip()

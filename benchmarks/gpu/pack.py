@@ -47,13 +47,15 @@ def _small(path: Path, quality: int) -> bytes:
         return path.read_bytes()
     buffer = io.BytesIO()
     with Image.open(path) as image:
-        image.save(buffer, "JPEG", quality=quality, optimize=True)
+        image.save(buffer, "JPEG", quality=quality, optimize=True, exif=image.getexif())
     return min(buffer.getvalue(), path.read_bytes(), key=len)
 
 
 def pack(config: Config, *, base: Path, out: Path, quality: int, part_bytes: int) -> list[Path]:
     """Write the parts, each at most `part_bytes` long; their paths."""
     out.mkdir(parents=True, exist_ok=True)
+    for older in out.glob("part-*.zip"):
+        older.unlink()
     parts: list[Path] = []
     with contextlib.ExitStack() as stack:
         room = 0
@@ -77,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quality", type=int, default=40, help="of JPEG")
     parser.add_argument("--part-mib", type=int, default=56)
     given = parser.parse_args(arguments)
+    if not 1 <= given.quality <= 95 or given.part_mib < 1:
+        parser.error("--quality is 1 to 95, --part-mib 1 or more")
     for path in pack(
         load(given.params), base=given.base, out=given.out, quality=given.quality, part_bytes=given.part_mib << 20
     ):

@@ -9,13 +9,21 @@
 # profile, such as one with a few iterations.
 set -eu
 cd "$(dirname "$0")/../.."
+[ $# -ge 2 ] || { echo "usage: sh benchmarks/gpu/run.sh PARTS OUT [STEP ...]; its first lines say what they are" >&2; exit 2; }
 parts=$1 out=$2
 shift 2
+mkdir -p "$out"
 [ $# -gt 0 ] || set -- unpack tests speed timing prepare train collect
 params=${PARAMS:-profiles/voc-subset-gpu/params.yaml}
 python=${PYTHON:-python3}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+scratch=$(mktemp -d) others=
+leave() {
+    status=$?
+    [ $status = 0 ] || tail -5 "$out/train.log" >&2 2>/dev/null || true
+    [ -z "$others" ] || kill "$others" 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap leave EXIT
 if ! "$python" -c 'from pydantic import TypeAdapter' 2>"$scratch/said"; then
     "$python" -m pip install --quiet --no-index --find-links "$parts/wheels" --target "$scratch/modules" pydantic
 fi
@@ -31,7 +39,13 @@ chain() {
         fcn train "$run"
         fcn evaluate "$run" & scoring="$scoring $!"
     done
-    wait $scoring
+    all_of $scoring
+}
+
+all_of() {
+    failed=0
+    for process; do wait "$process" || failed=1; done
+    return $failed
 }
 
 for step; do
@@ -40,7 +54,6 @@ for step; do
     unpack)
         for part in "$parts"/*.zip; do
             "$python" -m zipfile -e "$part" ../shared
-            rm "$part"
         done ;;
     tests) PYTHON=$python sh tests/gpu/run.sh >"$out/tests.log" 2>&1 || echo "tests: FAILED" ; tail -30 "$out/tests.log" ;;
     speed) "$python" -m benchmarks.gpu.speed --out "$out/speed.json" --profile "$out/step.txt" ${QUICK:+--quick} ;;
@@ -52,13 +65,17 @@ for step; do
         fcn weights vgg16-conv
         fcn weights alexnet-conv
         fcn classifiers vgg16-none
-        wait $voc $sbd
+        all_of $voc $sbd
         fcn splits ;;
     train)
         # Two side by side: one alone leaves a third of the GPU idle. The second ends when the time is over.
         timeout "${SECONDS_LEFT:-86400}" sh benchmarks/gpu/run.sh "$parts" "$out" chain-of-others & others=$!
         chain voc-fcn32s-vgg16 voc-fcn16s-vgg16 voc-fcn8s-vgg16
-        wait $others || echo "not all of the others were trained in the time there was"
+        ended=0
+        wait "$others" || ended=$?
+        others=
+        [ $ended = 0 ] || [ $ended = 124 ] || { echo "one of the others failed" >&2; exit 1; }
+        [ $ended = 0 ] || echo "the time is over: not all of the others are trained"
         fcn figures ;;
     chain-of-others) chain voc-fcn32s-vgg16-fixed voc-fcn32s-alexnet voc-fcn32s-vgg16-scratch ;;
     collect) "$python" -m benchmarks.gpu.collect --params "$params" --net voc-fcn8s-vgg16 --out "$out" ;;
@@ -66,4 +83,3 @@ for step; do
     esac
     echo "$step: $(($(date +%s) - began)) s"
 done
-tail -5 "$out/train.log" 2>/dev/null || true

@@ -46,7 +46,8 @@ def _variable(path: Path, name: str) -> Iterator[h5py.Dataset]:
             raise InputError(f"{path}: a version 5 .mat, where one of version 7.3 is expected (MATLAB's `save -v7.3`)")
     try:
         with h5py.File(path, "r") as file:
-            if not isinstance(found := file.get(name), h5py.Dataset):
+            linked = isinstance(file.get(name, getlink=True), h5py.HardLink)  # another may lead out of the file
+            if not linked or not isinstance(found := file.get(name), h5py.Dataset):
                 others = [other for other in file if not other.startswith("#")]
                 raise InputError(f"{path}: no variable {name}, found {', '.join(others[:8]) or 'nothing'}")
             sizes = (prod(found.shape[1:]), prod(found.chunks or ()), prod(found.shape) // _MOST_PACKED)

@@ -198,9 +198,14 @@ def test_what_a_file_says_that_it_holds_is_no_reason_to_ask_for_memory(tmp_path:
         file.create_dataset("large", (4, 1 << 20, 1 << 20), np.uint8, chunks=(1, 1 << 15, 1 << 14))
         file.create_dataset("many", (1 << 40, 4), np.uint8, chunks=(1, 4))
         file.create_dataset("elsewhere", (4, 4), np.uint8, external=[(str(path), 0, 16)])
+        file["away"] = h5py.ExternalLink(str(tmp_path / "b.mat"), "away")
+    with h5py.File(tmp_path / "b.mat", "w") as file:
+        file.create_dataset("away", (4, 4), np.uint8)
     for name in ("large", "many", "elsewhere"):
         with pytest.raises(InputError, match=f"{name} is no array of pictures, but uint8"):
             mat73.shape(path, name)
+    with pytest.raises(InputError, match="no variable away"):
+        mat73.shape(path, "away")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,13 @@ def test_both_ways_to_the_dataset_are_one(
     }
 
 
+def test_a_torn_list_stops_no_other(tmp_path: Path) -> None:
+    """Where train.txt is no text, there is no trainval, and the list test is as it was."""
+    tiny.unpack(tmp_path, {"train.txt": b"\xff\xfe5", "val.txt": b"5002", "test.txt": b"5003"})
+    found = nyud_png.lists({"nyud": tmp_path})
+    assert list(found) == ["train", "val", "test"]
+
+
 def segmented(values: NDArray[Any]) -> bytes:
     return rooms.v5(segmentation=values)
 

@@ -79,7 +79,7 @@ def write(
 def write_shares(path: Path, shares: Mapping[str, float], *, about: Mapping[str, object]) -> None:
     """Write the shares of the classes, and what is known beside them, as JSON."""
     with result(path) as part:
-        rounded = {name: round(share, 4) for name, share in shares.items()}
+        rounded = {name: round(share, 6) for name, share in shares.items()}
         content = {"made_by": MADE_BY, **about, "shares": rounded}
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

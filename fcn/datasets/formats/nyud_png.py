@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,9 @@ def lists(folders: Mapping[str, Path]) -> Mapping[str, Path | Sequence[str]]:
         name: path for name in _LISTS if (path := folder / f"{name}.txt").is_file()
     }
     if "trainval" not in found and {"train", "val"} <= found.keys():
-        halves = (list_files.read(folder / f"{name}.txt") for name in ("train", "val"))
-        found["trainval"] = [image_id for half in halves for image_id in half]
+        with suppress(InputError):  # who wants train or val is told; test needs neither
+            halves = [list_files.read(folder / f"{name}.txt") for name in ("train", "val")]
+            found["trainval"] = [image_id for half in halves for image_id in half]
     return found
 
 
