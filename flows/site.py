@@ -57,7 +57,8 @@ def _serve(started: ExitStack, *, port: int) -> None:
     """All steps; what `started` holds ends in the reverse order, so that the server hears of the workers' end."""
     api, own = _api(port)
     _say("Prefect's server, pools, deployments and workers start: some seconds, more on a busy machine")
-    ours = started.enter_context(server.running(api, variables=environment(), log=_LOG)) if own else None
+    served = _database() | environment()
+    ours = started.enter_context(server.running(api, variables=served, log=_LOG)) if own else None
     # Until the workers have ended, whose runs are cancelled at this server.
     started.enter_context(temporary_settings({PREFECT_API_URL: api}))
     variables = {**environment(), "PREFECT_API_URL": api, "PREFECT_CLIENT_MAX_RETRIES": "8"}
@@ -88,6 +89,17 @@ def _alone() -> Iterator[None]:
         lock.truncate(0)
         print(os.getpid(), file=lock, flush=True)
         yield
+
+
+def _database() -> dict[str, str]:
+    """A database of this clone, where nobody named one.
+
+    In the one of the user's home, a `prefect` of a folder without our settings would find our deployments, with a
+    server of its own and without our workers, and wait for a run for ever.
+    """
+    if "connection_url" in get_current_settings().server.database.model_fields_set:
+        return {}
+    return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{_LOG.with_name('prefect.db').resolve()}"}
 
 
 def _api(port: int) -> tuple[str, bool]:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 
-from flows import site
+from flows import server, site
 from tests.conftest import ROOT
 from tests.doors import resumable
 from tests.doors.conftest import Project, quiet
@@ -94,7 +94,7 @@ def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Train
     """Deployments, automation and worker are there; another terminal starts a run, and sees its stages end.
 
     Ctrl-C cancels the next and leaves nothing. After kill -9 of the command itself, server, worker, run and stage end
-    all the same, and where the server was is forgotten.
+    all the same, and where the server was is forgotten. A folder further down knows of none of it, and says so.
     """
     process = home.begin()
     names = {deployment["name"] for deployment in home.ask("post", "deployments/filter")}
@@ -135,6 +135,19 @@ def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Train
     assert (home.folder / "prefect.toml").exists()
     subprocess.run([sys.executable, "-c", "import flows"], cwd=home.folder, env=home.environment, check=True)
     assert not (home.folder / "prefect.toml").exists()
+
+    (home.folder / "below").mkdir()
+    told = subprocess.run(
+        [*server.PREFECT, *shlex.split(command)[1:]],
+        cwd=home.folder / "below",
+        env=home.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert told.returncode == 1
+    assert "Deployment 'reproduce/sample' not found" in told.stdout + told.stderr
 
 
 def test_without_a_server_prefect_says_so(home: Home) -> None:
