@@ -77,7 +77,7 @@ check: environment
 # commands name the Python of the old place.
 moved := [ -f $(VENV)/pyvenv.cfg ] && ! grep -qF "$(CURDIR)/$(VENV)" $(VENV)/pyvenv.cfg
 environment:
-	@cmp -s requirements.lock $(VENV)/.installed && { [ -L $(VENV) ] || ! { $(moved); }; } || { $(install); }
+	@cmp -s requirements.lock $(VENV)/.installed && $(BIN)/python -c "" 2>/dev/null && { [ -L $(VENV) ] || ! { $(moved); }; } || { $(install); }
 
 define install
 set -e; \

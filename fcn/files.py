@@ -101,6 +101,16 @@ def existing(path: Path) -> Path:
     )
 
 
+def regular(path: Path) -> Path:
+    """`path`, of a file that is there or isn't.
+
+    Raises InputError where the name is a folder's, a link's to nothing, or a pipe's, which would be waited for.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise InputError(f"{path} is a folder, a pipe or a link to nothing; a file should be there")
+    return path
+
+
 def sha256(path: Path) -> str:
     """The hash of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:

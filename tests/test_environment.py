@@ -77,6 +77,16 @@ def test_the_command_works_in_any_folder(checkout: Path) -> None:
     assert f"this Python ({checkout}/.venv/bin/python) has no psutil" in ended.stderr  # it is a bare one
 
 
+def test_an_environment_whose_python_went_is_made_anew(checkout: Path) -> None:
+    """Where the Python that it was made with was upgraded away, nothing can be at work in it: it is made again."""
+    (checkout / ".venv/.installed").write_text(LOCK)
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv/bin/python").symlink_to(checkout / "python3.10")
+    ended = environment(checkout)
+    assert ended.stdout.startswith(".venv gets the packages of requirements.lock")
+    subprocess.run([checkout / ".venv/bin/python", "-m", "pip", "--version"], check=True, stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.parametrize("whose", ["nobody knows", "linked", "on a disk that isn't there", "moved"])
 def test_what_make_did_not_make_is_named(checkout: Path, whose: str) -> None:
     """An environment of another, there or behind a link, or of another place, is left alone; a sentence says why."""

@@ -67,7 +67,8 @@ def write_lists(lists: Mapping[str, Path | Sequence[str]], *, ids: Sequence[str]
             listed = [tree.same(line) for line in (list_files.read(given) if isinstance(given, Path) else given)]
         except InputError as error:
             assert isinstance(given, Path)
-            shutil.copyfile(given, path)
+            if given.is_file():
+                shutil.copyfile(given, path)
             doubts.append(f"{error}; until then no run can use it")
             continue
         path.write_text(list_files.text(listed), encoding="utf-8")

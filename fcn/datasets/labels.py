@@ -52,6 +52,8 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
                     f"its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "
                     "(mode P) as in VOC's SegmentationClass, or has each pixel's class as its grey value (mode L)"
                 )
+            if (frames := modes.frames(image)) > 1:
+                raise InputError(f"it has {frames} frames; save the one that is its picture's label")
             bits = image.tile[0].args  # as Pillow calls what it decodes; it stretches fewer bits to 0..255
             if image.mode in ("L", "1") and bits != "L":
                 raise InputError(

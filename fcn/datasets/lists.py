@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fcn.errors import InputError
+from fcn.files import regular
 
+_LONGEST = 255  # letters; no disk has longer names
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _FILE = re.compile(r"(?:.*[/\\])?(?P<id>.+)\.(?:jpe?g|png|mat)", re.IGNORECASE)
 _TWO_FILES = re.compile(rf"{_FILE.pattern}\s+{_FILE.pattern.replace('<id>', '<same>')}", re.IGNORECASE)
@@ -20,9 +22,9 @@ def text(ids: Sequence[str]) -> str:
 def read(path: Path) -> list[str]:
     """The ids in a file, whatever editor saved it; a line may also name a picture's file, or it and its label's.
 
-    Raises InputError for a file that is no text in UTF-8, or in UTF-16 that says so.
+    Raises InputError for a file that is no text in UTF-8, or in UTF-16 that says so, and for a line that is no id.
     """
-    content = path.read_bytes()
+    content = regular(path).read_bytes()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         lines = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -31,7 +33,13 @@ def read(path: Path) -> list[str]:
         raise InputError(f"{path}: line {line} is not {encoding.upper()[:6]} text; save the list as UTF-8") from None
     if any("\0" in line for line in lines):
         raise InputError(f"{path}: it has zero bytes, as UTF-16 without its mark has; save the list as UTF-8")
-    return [_id(line.strip()) for line in lines if line.strip()]
+    ids = [_id(line.strip()) for line in lines if line.strip()]
+    if longest := next((image_id for image_id in ids if len(image_id) > _LONGEST), None):
+        raise InputError(
+            f"{path}: a line of {len(longest):,} letters, {longest[:20]!r}...; a line is the id of a label, or names "
+            "its picture's file"
+        )
+    return ids
 
 
 def read_folder(folder: Path) -> dict[str, list[str]]:

@@ -1,11 +1,13 @@
 """Where a dataset's own files are among the members of an archive, or in a folder."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from fcn.errors import InputError
+from fcn.files import regular
 
 PICTURES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 MASKS = (".png", ".PNG")
@@ -54,10 +56,14 @@ def by_id(
 
 
 def file(folder: Path, image_id: str, *, suffixes: Sequence[str]) -> Path:
-    """The file of an id in a folder; where there is none, the one that should be."""
+    """The file of an id in a folder; where there is none, the one that should be.
+
+    Raises InputError where that is something else than a file.
+    """
     forms = (image_id, unicodedata.normalize("NFD", image_id))
     candidates = [folder / f"{form}{suffix}" for form in forms for suffix in suffixes]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+    there = (path for path in candidates if os.path.lexists(path))
+    return regular(next((path for path in candidates if path.is_file()), next(there, candidates[0])))
 
 
 def same(image_id: str) -> str:

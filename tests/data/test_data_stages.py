@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -263,6 +264,26 @@ def test_a_list_stops_only_those_who_use_it(project: Path, stages: Callable[...,
     for name, words in (("old", "lists/old.txt: line 1 is not UTF-8"), ("test", "2 of its 2 ids have no label")):
         tiny.params(project, datasets=LOCAL, lists={**mine, "a": {"dataset": "voc-tiny", "list": name}})
         assert words in stages(["splits"], code=2)
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)], ids=["folder", "pipe", "loop"]
+)
+def test_what_only_has_a_files_name_is_named(
+    project: Path, stages: Callable[..., str], make: Callable[[Path], object]
+) -> None:
+    """A folder, a pipe, which would be waited for, or a link in a circle is no label; a list stops only its users."""
+    voc, sbd = (tiny.unpack(project / name, members(prefix="")) for name, members in (("v", tiny.voc), ("s", tiny.sbd)))
+    datasets = {"voc": {"format": "voc", "from": "v"}, "sbd": {"format": "sbd", "from": "s"}}
+    tiny.params(project, datasets=datasets, lists={"a": {"dataset": "voc", "list": "test"}})
+    make(voc / "ImageSets/Segmentation/test.txt")
+    warning = stages(["datasets", "voc"])
+    assert "v/ImageSets/Segmentation/test.txt is a folder, a pipe or a link to nothing; a file should" in warning
+    assert "dataset 'voc' has no list 'test'; it has train, trainval, val" in stages(["splits"], code=2)
+    for name, label in (("voc", voc / "SegmentationClass/a.png"), ("sbd", sbd / "cls/a.mat")):
+        make(label)
+        refused = stages(["datasets", name], code=2)
+        assert f"labels are refused: {label.relative_to(project)} is a folder, a pipe or a link" in refused
 
 
 def test_many_bad_labels_are_counted(project: Path, stages: Callable[..., str]) -> None:

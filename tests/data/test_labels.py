@@ -75,10 +75,10 @@ def grey(values: NDArray[Any], *, bits: int) -> bytes:
     )
 
 
-def saved(image: Image.Image, kind: str = "PNG") -> bytes:
+def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """The file of a picture."""
     out = io.BytesIO()
-    image.save(out, kind)
+    image.save(out, kind, **options)
     return out.getvalue()
 
 
@@ -121,6 +121,7 @@ def test_a_label_is_what_it_shows(tmp_path: Path, content: bytes) -> None:
         (saved(Image.fromarray(MEANT), "JPEG"), "not a whole picture (it begins as no PNG does)"),
         (saved(Image.fromarray(MEANT), "BMP"), "not a whole picture (it begins as no PNG does)"),
         (saved(Image.fromarray(np.zeros((60, 60), np.uint8)))[:-30], "not a whole picture"),
+        (saved(Image.fromarray(MEANT), save_all=True, append_images=[Image.fromarray(MEANT[::-1])]), "it has 2 frames"),
         (saved(Image.new("1", (12_000, 12_000))), "it has more than 89,478,485 pixels; shrink it first"),
     ],
 )

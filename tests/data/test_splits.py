@@ -113,10 +113,11 @@ def test_what_a_list_may_mean_is_left_as_it_is(tmp_path: Path) -> None:
         ("a\ncaf\xe9\n".encode("latin-1"), r"a.txt: line 2 is not UTF-8 text; save the list as UTF-8"),
         (b"\xff\xfea", r"a.txt: line 1 is not UTF-16 text"),
         ("ab\n".encode("utf-16-le"), r"a.txt: it has zero bytes, as UTF-16 without its mark has"),
+        (b"a\n" + b"b" * 1_000_000, r"a.txt: a line of 1,000,000 letters, 'b{20}'\.\.\.; a line is the id of a label"),
     ],
 )
 def test_a_list_that_is_no_text_is_named(tmp_path: Path, content: bytes, words: str) -> None:
-    """What can't be decoded for certain is refused, with the line and what to do."""
+    """What can't be decoded for certain, or holds no ids, is refused, with the line and what to do."""
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(InputError, match=words):
         list_files.read(tmp_path / "a.txt")
