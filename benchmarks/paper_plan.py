@@ -2,8 +2,8 @@
 
     python -m benchmarks.paper_plan > docs/paper-plan.md
 
-Arithmetic on params.yaml and the networks' own operation counts. How much slower than its floor a training is was
-measured there, net by net: docs/results/gpu/speed.json.
+Arithmetic on params.yaml and the networks' own operation counts. The machine's ceilings, and how much slower than its
+floor a training is, net by net, were measured there: docs/results/gpu/speed.json.
 """
 
 import functools
@@ -14,8 +14,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.gpu.speed import FORWARD_AND_BACKWARD, LARGEST_PX, USUAL_PX, flop
 from fcn.config import Config, load
 from fcn.nets.fcn import FCN, is_score_layer
 from fcn.paper.downloads import DOWNLOADS
@@ -23,19 +23,17 @@ from fcn.shape import Net
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "profiles" / "paper" / "params.yaml"
-SPEED = ROOT / "docs" / "results" / "gpu" / "speed.json"
+SPEED = json.loads((ROOT / "docs" / "results" / "gpu" / "speed.json").read_text(encoding="utf-8"))["rows"]
+CEILING = next(row for row in SPEED if row["what"] == "ceiling")
 
 # One H200. bfloat16: dense matrix products as they were measured; float32: NVIDIA's data sheet, without tensor cores.
-FLOP_PER_SECOND = {"bfloat16": 790e12, "float32": 67e12}
-MEMORY_BYTES_PER_SECOND = 4.3e12  # measured copy
+FLOP_PER_SECOND = {"bfloat16": float(CEILING["flop_per_second"]), "float32": 67e12}
+MEMORY_BYTES_PER_SECOND = float(CEILING["bytes_per_second"])
 OPTIMIZER_BYTES_PER_PARAMETER = 22  # a step reads and writes weight, gradient and momentum in float32, and casts
-BACKWARD_AND_FORWARD = 3  # a training pass is three forward passes
 SLOWER_THAN_FLOOR = 5  # assumed, of scoring and timing in float32
 FIGURES_SECONDS_PER_RUN = 20  # assumed: a hundred predictions a run, and charts
 CUDA_CONTEXT_BYTES = 1e9  # assumed: context, libraries, allocator
 HOST_BYTES = {"small": 1e9, "torch": 4e9}  # assumed: a process without and with torch, its loaders included
-IMAGE_PX = (375, 500)  # the usual VOC image, in time
-LARGEST_PX = (500, 500)  # the largest, in memory
 # The data. Mean sizes: VOC2012's archive over its 17,125 images; masks of 300 real ones.
 JPEG_BYTES, MASK_BYTES = 117e3, 3e3
 SEGMENTED_IMAGES = {"voc2011": 2223, "voc2012": 2913, "sbd": 11355}
@@ -83,8 +81,6 @@ def _size(name: str, net: Net, trained: Literal["all", "score"]) -> _Size:
 def _measured(net: Net, trained: Literal["all", "score"]) -> _Size:
     with torch.device("meta"):
         built = FCN(net).to("meta").eval()
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        built({"rgb": torch.empty(1, 3, *IMAGE_PX, device="meta")})
     numbers: list[int] = []
     for layer in built.modules():
         if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.Dropout):
@@ -96,7 +92,7 @@ def _measured(net: Net, trained: Literal["all", "score"]) -> _Size:
     return _Size(
         parameters=parameters,
         trained=parameters if trained == "all" else score,
-        flop=counter.get_total_flops(),
+        flop=flop(net, 1, USUAL_PX),  # in time; in memory the largest images count
         activations=sum(numbers),
     )
 
@@ -108,7 +104,7 @@ def _count(numbers: list[int], _layer: nn.Module, _inputs: tuple[Tensor, ...], o
 def train(config: Config, name: str) -> Cost:
     """The cost of train@name, from operations, the optimizer's memory traffic and the recipe's steps."""
     recipe, size = config.recipe(name), _sizes(config, name)
-    passes = BACKWARD_AND_FORWARD if recipe.trained == "all" else 1
+    passes = FORWARD_AND_BACKWARD if recipe.trained == "all" else 1
     images = recipe.iterations * recipe.batch * recipe.accumulation
     in_passes = images * passes * size.flop / FLOP_PER_SECOND[recipe.precision]
     in_steps = recipe.iterations * OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
@@ -128,12 +124,12 @@ def train(config: Config, name: str) -> Cost:
 def slower(net: Net) -> float:
     """How many times its floor a step of the loop took, of one usual image, for the net of this kind that was timed."""
     config = load(PROFILE)
-    for row in json.loads(SPEED.read_text(encoding="utf-8"))["rows"]:
+    for row in SPEED:
         if row["what"] == "training" and row["batch"] == 1 and row["precision"] == "bfloat16":
             timed = config.nets[row["net"]]
             if (timed.backbone, timed.taps) == (net.backbone, net.taps):
                 size = _size(row["net"], timed, "all")
-                in_pass = BACKWARD_AND_FORWARD * size.flop / FLOP_PER_SECOND["bfloat16"]
+                in_pass = FORWARD_AND_BACKWARD * size.flop / FLOP_PER_SECOND["bfloat16"]
                 in_step = OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
                 return float(row["seconds_per_step"]) / (in_pass + in_step)
     raise LookupError(f"no net of this kind was timed: {net}")
