@@ -188,7 +188,8 @@ def _gpu_is_visible() -> bool:
 def _explain(api: str, *, pools: Sequence[str], found: bool) -> None:
     waits = "" if "gpu" in pools else "; no GPU is visible here, so what is deployed to the pool gpu waits"
     _say(f"Prefect: {api.removesuffix('/api')}   workers: {' and '.join(pools)}{waits}")
-    _say("In another terminal, in this folder:")
+    where = f", in this folder (in any other after `export PREFECT_API_URL={api}`)" if found else ""
+    _say(f"In another terminal{where}:")
     for line in in_another_terminal(api, found=found):
         _say(f"  {line}")
     _say("Ctrl-C ends all of it; what was trained until then is kept.")

@@ -105,6 +105,7 @@ def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Train
     *proxied, command = pasted  # no address, for prefect.toml has it
     assert shlex.split(command)[1:] == ["deployment", "run", "reproduce/sample", "--watch"]
     assert all(line.startswith("export NO_PROXY=") for line in proxied)
+    assert f"in any other after `export PREFECT_API_URL={home.api}`" in home.said()
     assert requests.get(f"{home.api.removesuffix('/api')}/ui-settings", timeout=60).json()["api_url"] == home.api
     training.release()
     watched = home.prefect(*shlex.split(command)[1:], cwd=home.folder)
