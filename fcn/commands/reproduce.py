@@ -17,6 +17,7 @@ from fcn.stages.places import Places, address
 
 # What DVC 3.67 says of each stage, of other profiles' with the path of their dvc.yaml in it.
 _STAGE = re.compile(r"(Running stage|Stage) '(?:[^':]*:)?([^':]+)'")
+_SAYS_LESS = ("Updating lock file", "Data and pipelines are up to date")
 _SLACK_SECONDS = 30.0
 """By this much the first stages' pace is held back, which a few seconds of start-up make look slow."""
 
@@ -51,6 +52,7 @@ def run(config: Config, options: argparse.Namespace) -> None:
     if (ended := dvc.returncode) != 0:
         ended = ended if ended > 0 else 128 - ended  # of a signal
         raise StageFailure(f"`dvc repro {pipeline}` did not get to its end; why is said above", exit_code=ended)
+    print(counter.summary())
 
 
 class Counter:
@@ -61,21 +63,26 @@ class Counter:
         known = _committed(config) | seconds(Places(config).data / "cost")
         self._left = {name: known.get(name, 0.0) for name in names}
         self._known, self._count = bool(known), len(names)
-        self._spent, self._at_work, self._began = 0.0, 0.0, time.monotonic()
+        self._ran, self._spent, self._at_work, self._began = 0, 0.0, 0.0, time.monotonic()
 
     def read(self, line: str) -> str | None:
         """The line, where a stage begins with its number and the time that is left; None where it says nothing new."""
         if (found := _STAGE.match(line)) is None:
-            return line if line.strip() and not line.startswith("Updating lock file") else None
+            return line if line.strip() and not line.startswith(_SAYS_LESS) else None
         self._spent, self._at_work = self._spent + self._at_work, 0.0
         took = self._left.pop(found[2], 0.0)
         if found[1] == "Stage":  # skipped, or restored
             return None if "didn't change" in line else line
         pace = (time.monotonic() - self._began + _SLACK_SECONDS) / (self._spent + _SLACK_SECONDS)
         minutes = (took + sum(self._left.values())) * pace / 60
-        self._at_work = took
+        self._at_work, self._ran = took, self._ran + 1
         left = f", about {max(1, round(minutes))} min left" if self._known else ""
         return f"[{self._count - len(self._left)} of {self._count}{left}] {line}"
+
+    def summary(self) -> str:
+        """How many stages ran, once DVC is through."""
+        rest = ", the rest was there already" if self._ran < self._count else ""
+        return f"{self._ran} of {self._count} stages ran{rest}"
 
 
 def seconds(folder: Path) -> dict[str, float]:

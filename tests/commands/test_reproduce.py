@@ -41,6 +41,7 @@ def test_stages_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ]
     assert re.fullmatch(rf"\[5 of 17, about \d+ min left\] Running stage 'evaluate@{tiny.FINER}':\n", told[7] or "")
     assert [told[index] for index in (0, 4, 5, 6)] == [None] * 4
+    assert counter.summary() == "2 of 17 stages ran, the rest was there already"
     shutil.rmtree(cost)
     assert Counter(parse(tiny.params())).read("Running stage 'code':\n") == "[1 of 17] Running stage 'code':\n"
 
@@ -53,7 +54,7 @@ def test_dvc_does_it(workspace_done: Path, tmp_path: Path) -> None:
         command, environment = processes.fcn("reproduce"), processes.environment(PYTHONPATH="")
         return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
-    assert reproduce().stdout == "Data and pipelines are up to date.\n"
+    assert reproduce().stdout == "0 of 18 stages ran, the rest was there already\n"
     graph = (project / "dvc.yaml").read_text(encoding="utf-8")
     (project / "dvc.yaml").write_text(graph.replace("python -m fcn tables", "exit 7; python"), encoding="utf-8")
     ended = reproduce()
