@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 from prefect import get_run_logger, task
-from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.artifacts import Artifact, ImageArtifact, MarkdownArtifact
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.utilities.slugify import slugify
@@ -30,26 +30,36 @@ def show_results(profile: str) -> None:
     for path in _filled_tables(data / "tables"):
         text = path.read_text(encoding="utf-8")
         about = f"{numbers}; `{path}`"
-        made = create_markdown_artifact(text, key=slugify(f"{profile}-{path.stem}"), description=about)
-        links.append(f"- [{text.partition('# ')[2].partition(chr(10))[0]}]({_address(made)})")
+        made = MarkdownArtifact(markdown=text, key=slugify(f"{profile}-{path.stem}"), description=about)
+        links.append(f"- [{text.partition('# ')[2].partition(chr(10))[0]}]({_shown(made)})")
     captions = _captions(data / "figures")
     for path in sorted(data.glob("figures/charts/*.png")):
         about = f"{captions.get(path.name, '')}{numbers}; `{path}`"
-        made = create_image_artifact(_preview(path), key=slugify(f"{profile}-figure-{path.stem}"), description=about)
-        links.append(f"- [{path.stem}]({_address(made)})")
-    report = data / "report" / "report.html"
-    if report.exists():
+        key = slugify(f"{profile}-figure-{path.stem}")
+        links.append(f"- [{path.stem}]({_shown(ImageArtifact(image_url=_preview(path), key=key, description=about))})")
+    if (report := report_of(profile)).exists():
         links.append(f"- the report, one page, on the machine that ran this flow: `{report.resolve()}`")
     if links:
         text = "\n".join(["The results as this flow left them:", "", *links])
-        made = create_markdown_artifact(text, key=slugify(f"{profile}-report"), description=f"{numbers}; `{report}`")
-        get_run_logger().info("tables, pictures and report of %s: %s", profile, _address(made))
+        page = MarkdownArtifact(markdown=text, key=slugify(f"{profile}-report"), description=f"{numbers}; `{report}`")
+        get_run_logger().info("tables, pictures and report of %s: %s", profile, _shown(page))
 
 
-def _address(artifact: object) -> str:
-    """Of an artifact's page; Prefect knows its UI's own address only where the environment names the server."""
+def report_of(profile: str) -> Path:
+    """Where the report of a profile lies, once it is made."""
+    return Path("data") / profile / "report" / "report.html"
+
+
+def _shown(artifact: Artifact) -> str:
+    """The address of its page; made where the newest of its key has other content, so that what stays is said once.
+
+    Prefect knows its UI's own address only where the environment names the server.
+    """
+    found: Any = Artifact.get(artifact.key)  # to its types also a coroutine, which it is in an asynchronous flow
+    if found is None or (found.data, found.description) != (artifact.format(), artifact.description):
+        found = artifact.create()
     pages = PREFECT_UI_URL.value() or str(PREFECT_API_URL.value()).removesuffix("/api")
-    return f"{pages}/artifacts/artifact/{artifact}"
+    return f"{pages}/artifacts/artifact/{found.id}"
 
 
 def _filled_tables(folder: Path) -> Iterator[Path]:

@@ -43,7 +43,7 @@ def start(flow: Flow[..., State[Any]]) -> None:
         sys.exit(130)
     if not state.is_completed():
         _leave(state.result(raise_on_failure=False))
-    console.info("done in %s", lasted(began))
+    console.info("done in %s%s", lasted(began), f"; {state.message}" if state.message else "")
 
 
 def _quiet() -> logging.Logger:

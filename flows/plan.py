@@ -15,7 +15,7 @@ KINDS = {
     "train": ("train",),
     "evaluate": ("evaluate", "timing"),
 }
-SLICES = (*KINDS, "report")  # `code` is not in a plan for all of them: it is done before there can be a plan
+SLICES = (*KINDS, "report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,8 @@ class RunOptions:
 class Plan:
     """What there is to do, needed stages first.
 
-    `stages` are the wanted ones and the stale ones that they need; by address, `fresh` only have to be shown, and
-    `forced` are run whatever DVC thinks. `left_out` are the names of wanted stages that need one which was left out.
+    `stages` are the wanted ones and the stale ones that they need; by address, `fresh` are up to date, and `forced` are
+    run whatever DVC thinks. `left_out` are the names of wanted stages that need one which was left out.
     """
 
     stages: Sequence[Stage]
@@ -81,7 +81,7 @@ def plan(options: RunOptions) -> Plan:
 
     Raises InputError as `check` does.
     """
-    graph, only, without = check(options), options.only or SLICES[1:], options.without or ()
+    graph, only, without = check(options), options.only or SLICES, options.without or ()
     known = {stage.address for stage in graph}
     wanted = [stage for stage in graph if slice_of(stage) in only]
     out = dag.with_what_needs(graph, {stage.address for stage in graph if stage.name in without})

@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed
 from fcn.commands.mend import mend
 from fcn.errors import InputError, StageFailure
 from flows import command_line, elsewhere
-from flows.artifacts import show_results
+from flows.artifacts import report_of, show_results
 from flows.dag import SAMPLE
 from flows.plan import RunOptions
 from flows.walking import NotAllDone, walk, write_digests
@@ -61,6 +61,7 @@ def reproduce(
     """
     options = RunOptions(**locals())
     logging.getLogger("prefect.flow_runs").addFilter(_in_one_line)
+    logging.getLogger("prefect.task_runs").addFilter(_is_news)
     try:
         for sentence in mend():
             get_run_logger().warning("%s", sentence)
@@ -74,8 +75,10 @@ def reproduce(
         ended: State[Any] = Completed()
     except _SAID as error:
         ended = Failed(message=str(error), data=error)
-    if not options.only or "report" in options.only:
-        show_results(options.profile, return_state=True)  # of an unfinished report, too; a view fails nothing
+    if ended.is_completed() and (not options.only or "report" in options.only):  # else an older run's may lie there
+        show_results(options.profile, return_state=True)  # a view fails nothing
+        if (report := report_of(options.profile)).exists():
+            ended.message = f"the report: {report}"
     return ended
 
 
@@ -84,6 +87,11 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     if record.exc_info and isinstance(error := record.exc_info[1], _SAID):
         record.msg, record.args, record.exc_info = "%s", (error,), None
     return True
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out Prefect's line for each task that ended well: `walk` says it, with the stage's time."""
+    return record.levelno > logging.INFO or not record.getMessage().startswith("Finished in state ")
 
 
 if __name__ == "__main__":

@@ -78,12 +78,13 @@ def walk(options: RunOptions) -> None:
 
 def _walk(todo: Plan, options: RunOptions) -> None:
     """A task begins when its stage can, so that its time in Prefect is the stage's own."""
-    waiting = DeviceQueue(todo.stages, cores=cores_allow(options.profile), gpus=options.gpus or ())
+    stages = [stage for stage in todo.stages if stage.address not in todo.fresh]
+    waiting = DeviceQueue(stages, cores=cores_allow(options.profile), gpus=options.gpus or ())
     futures: dict[str, PrefectFuture[Any]] = {}
     began: dict[str, float] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
     undone = dict.fromkeys(todo.left_out, "")
-    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(1, len(todo.stages)))
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(1, len(stages)))
     with runner, Children() as children:
         while True:
             while (options.keep_going or not undone) and (begun := waiting.begin()):
@@ -93,7 +94,6 @@ def _walk(todo: Plan, options: RunOptions) -> None:
                 values = {
                     "stage": stage,
                     "gpu": gpu,
-                    "fresh": stage.address in todo.fresh,
                     "force": stage.address in todo.forced,
                     "options": options,
                     "children": children,
@@ -111,8 +111,7 @@ def _walk(todo: Plan, options: RunOptions) -> None:
             why = f"{state.message or state.name}" if state.is_failed() or state.is_crashed() else ""
             if not state.is_completed():
                 undone[stage.name] = why
-            if stage.address not in todo.fresh:
-                tell(f"{stage.name}: {state.name}, {lasted(began[stage.address])}{why and f'; {why}'}")
+            tell(f"{stage.name}: {state.name}, {lasted(began[stage.address])}{why and f'; {why}'}")
     undone |= {stage.name: "" for stage in waiting.waiting}
     if undone:
         raise NotAllDone(undone, of=len(todo.stages) + len(todo.left_out))
@@ -123,7 +122,6 @@ def run_stage(
     stage: Stage,
     *,
     gpu: int | None,
-    fresh: bool,
     force: bool,
     options: RunOptions,
     children: Children,
@@ -131,8 +129,6 @@ def run_stage(
 ) -> State[Any]:
     """Bring one stage up to date; the state's name says whether it was run, restored from a cache or kept."""
     logger = get_run_logger()
-    if fresh:
-        return Completed(name="Kept", message=f"{stage.name} is up to date")
     progress = Progress(profile=options.profile, run=stage.item) if stage.kind == "train" else None
     seen: Counter[str] = Counter()
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def _versions(site: Site, name: str) -> int:
 def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_site: Site, repository: Path) -> None:
     """The scores and every table that a run fills are the files' own text, and say the digest of the numbers.
 
-    The pictures show in themselves. Once more: the same keys, with a new version each, so that Prefect has a history.
+    The pictures show in themselves. Once more: nothing new; with other scores a new version of what changed alone.
     """
     data = _with_results(tmp_path, repository)
     _show(tmp_path, prefect_site)
@@ -88,9 +89,15 @@ def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_si
     assert len(links) == len(filled) + len([*data.glob("figures/charts/*.png")])
     assert not [key for key in shown if not key.endswith("-progress")]  # tables that no run fills are left out
 
-    keys = _latest(prefect_site).keys()
+    before = _latest(prefect_site)
     _show(tmp_path, prefect_site)
-    assert _latest(prefect_site).keys() == keys
+    assert _latest(prefect_site) == before
+    with (data / "tables" / "scores.md").open("a", encoding="utf-8") as scores:
+        scores.write("\nmore\n")
+    _show(tmp_path, prefect_site)
+    after = _latest(prefect_site)
+    changed = {key for key in after if after[key]["latest_id"] != before[key]["latest_id"]}
+    assert changed == {"sample-scores", "sample-report"}  # this one leads to it
     assert _versions(prefect_site, "sample-scores") == 2
 
 
@@ -103,6 +110,18 @@ def test_a_profile_without_results_breaks_nothing(tmp_path: Path, prefect_site: 
     before = _latest(prefect_site).keys()
     _show(tmp_path, prefect_site)
     assert _latest(prefect_site).keys() == before
+
+
+def test_a_run_that_fails_shows_no_older_results(project: Project, prefect_site: Site, repository: Path) -> None:
+    """Where a stage failed, no artifact is made of what lies there, all of the graph asked for or its slice."""
+    folder = project({"tables": {"cmd": "exit 3"}})
+    _with_results(folder, repository)
+    command, environment = [sys.executable, "-m", "flows.reproduce"], prefect_site.environment
+    before = _latest(prefect_site)
+    for options in ([], ["report"]):
+        ended = subprocess.run([*command, *options], cwd=folder, env=environment, check=False, capture_output=True)
+        assert ended.returncode == 1
+    assert _latest(prefect_site) == before
 
 
 def _press(page: Page, words: str, *, leads_to: str) -> None:
@@ -125,13 +144,18 @@ def _press(page: Page, words: str, *, leads_to: str) -> None:
 
 
 def test_a_person_gets_from_the_dashboard_to_a_table(prefect_site: Site, project: Project, repository: Path) -> None:
-    """Runs, the run, the link at the end of its log, a table: four clicks, and the last page has the table's rows."""
+    """Runs, the run, the link at the end of its log, a table: four clicks, and the last page has the table's rows.
+
+    The flow's last line says where the report lies.
+    """
     if (program := chromium()) is None:
         pytest.skip("needs Chromium")
     folder = project({"tables": {"cmd": "true"}})
     _with_results(folder, repository)
     command = [sys.executable, "-m", "flows.reproduce", "report"]
-    subprocess.run(command, cwd=folder, env=prefect_site.environment, check=True, capture_output=True)
+    environment = prefect_site.environment
+    ended = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+    assert re.search(r"\ndone in \S+; the report: data/sample/report/report.html\n$", ended.stdout)
     with browser(program) as page:
         page.ask("Emulation.setDeviceMetricsOverride", width=1700, height=900, deviceScaleFactor=1, mobile=False)
         page.ask("Page.navigate", url=prefect_site.api.removesuffix("/api"))
