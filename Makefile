@@ -35,7 +35,7 @@ reproduce: environment
 smoke: PROFILE = profiles/smoke/
 smoke: environment
 	@$(whole_road)
-	@echo; echo "Every stage ran. The numbers of a dozen pictures mean nothing; data/smoke/report/report.html has them."
+	@echo; echo "The numbers of a dozen pictures mean nothing; data/smoke/report/report.html has them."
 
 # Of the profile in the folder PROFILE, the root's without one; with the table of scores.
 define whole_road
