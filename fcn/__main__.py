@@ -1,6 +1,7 @@
 """`python -m fcn ...`."""
 
 import io
+import os
 import signal
 import sys
 
@@ -14,6 +15,17 @@ except ModuleNotFoundError as error:
 
 
 def _main() -> int:
+    try:
+        try:
+            return _command()
+        finally:
+            sys.stdout.flush()  # while an error of it can still be caught
+    except BrokenPipeError:  # whoever read it has enough, as `head` has: nobody is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _command() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: a name that the terminal can't write ends nothing
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -2,8 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,17 @@ class Config:
                 raise InputError(f"nets.{name}.inputs: {list(net.inputs)}; the trunks that there are take [rgb]")
         for name, run in self.runs.items():
             self._check_run(name, run)
+        self._check_chains()
+
+    def _check_chains(self) -> None:
+        """What follows from each other has a beginning, and each net fits the one that it starts from."""
+        minus = {name: entry.minus for name, entry in self.lists.items()}
+        _no_circle("lists.{}.minus", minus, end="the last list has no `minus`")
+        parents = {name: run.parent for name, run in self.runs.items()}
+        _no_circle("runs.{}.init", parents, end="the first run of a chain starts from weights/NAME")
+        for name, run in self.runs.items():
+            if run.parent is not None:
+                self._check_hand_over(name, run.parent)
 
     @property
     def _archives(self) -> str:
@@ -90,24 +101,8 @@ class Config:
         folder, _, source = run.init.partition("/")
         starts = {**self.weights, **self.classifiers} if folder == "weights" else self.runs
         _known(f"{where}.init", source, starts, prefix=f"{folder}/")
-        self._check_chain(name)
-
-    def _check_chain(self, name: str) -> None:
-        """Follow `init` from run to run; a circle is an error, and a start that doesn't fit the net."""
-        seen = [name]
-        while (parent := self.runs[seen[-1]].parent) is not None:
-            if parent in seen:
-                raise InputError(
-                    f"runs.{name}.init goes in a circle: {' -> '.join([*seen, parent])}; "
-                    "the first run of a chain starts from weights/NAME"
-                )
-            _known(f"runs.{seen[-1]}.init", parent, self.runs, prefix="nets/")
-            seen.append(parent)
-        if len(seen) > 1:
-            self._check_hand_over(name, seen[1])
 
     def _check_hand_over(self, name: str, parent: str) -> None:
-        _known(f"runs.{parent}.net", self.runs[parent].net, self.nets)
         net, coarser = self.net(name), self.net(parent)
         if coarser.backbone != net.backbone:
             raise InputError(
@@ -202,15 +197,40 @@ def _known(what: str, name: str, among: Mapping[str, object], *, prefix: str = "
     raise InputError(f"{what}: unknown name {prefix + name!r}; {hint}known are: {allowed}")
 
 
+def _no_circle(place: str, before: Mapping[str, str | None], *, end: str) -> None:
+    """Follow each name to the one before it; to come back to one is an error."""
+    for name in before:
+        seen = [name]
+        while (ahead := before[seen[-1]]) is not None:
+            if ahead in seen:
+                circle = " -> ".join([*seen, ahead])
+                raise InputError(f"{place.format(name)} goes in a circle: {circle}; {end}")
+            seen.append(ahead)
+
+
 def parse(values: object, *, where: str = "params.yaml") -> Config:
     """Check a params mapping and return it as a Config.
 
     Raises InputError, naming the first three things that are wrong.
     """
     try:
-        return TypeAdapter(Config).validate_python(values)
+        config = TypeAdapter(Config).validate_python(values)
     except ValidationError as error:
         raise InputError(_sentence(error, where)) from None
+    if (place := next(_switches(values, config), None)) is not None:
+        raise InputError(
+            f"{where}: {place}: a number is wanted, found true or false (as which YAML reads yes and no, too)"
+        )
+    return config
+
+
+def _switches(given: object, taken: object, *, place: str = "") -> Iterator[str]:
+    """Where true or false was taken for a number, 1 or 0, as Python does."""
+    if isinstance(given, bool) and not isinstance(taken, bool):
+        yield place.removeprefix(".")
+    for key, value in given.items() if isinstance(given, dict) else ():
+        inner = taken.get(key) if isinstance(taken, dict) else getattr(taken, key, None)
+        yield from _switches(value, inner, place=f"{place}.{key}")
 
 
 def load(path: Path) -> Config:
@@ -227,6 +247,10 @@ def load(path: Path) -> Config:
         raise InputError(f"{path}: not text in UTF-8; --params takes a params.yaml") from None
     except yaml.MarkedYAMLError as error:
         raise InputError(f"{path}, {_unreadable(error)}") from None
+    except RecursionError:
+        raise InputError(
+            f"{path}: not YAML that can be read: nested too deep; a profile has brackets in brackets 5 deep"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # the latter for a number of 5,000 digits, or the 31st of February
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     return parse(values, where=str(path))
@@ -283,7 +307,13 @@ def _sentence(error: ValidationError, where: str) -> str:
         found = detail["input"]
         shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
         message = detail["msg"].removeprefix("Value error, ")
-        if detail["loc"][-1:] == ("[key]",) and not isinstance(found, str):
+        if not detail["loc"] and detail["type"] == "dataclass_type":
+            needed = ", ".join(item.name for item in fields(Config) if item.default_factory is MISSING)
+            message, shown = (
+                f'empty, or no mapping; a profile has {needed}: README has a first one, under "Your own runs"',
+                "",
+            )
+        elif detail["loc"][-1:] == ("[key]",) and not isinstance(found, str):
             place, message, shown = str(detail["loc"][0]), f"a name that YAML reads as {found!r} is put into quotes", ""
         elif found is None:
             shown = ", found nothing"

@@ -14,13 +14,8 @@ def without_secrets(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with what damaged or hostile names bring along escaped: colours, bells, NUL."""
-    seen = (sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in text)
-    return "".join(seen)
-
-
-def _told(message: str) -> str:
-    return without_secrets(printable(message))
+    """The text on one line, with what damaged or hostile names bring along escaped: colours, bells, NUL, new lines."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 class InputError(ValueError):
@@ -30,17 +25,17 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(_told(message))
+        super().__init__(without_secrets(printable(message)))
 
 
 class StageFailure(RuntimeError):
     """The input was fine, but the work could not be done: network, disk, memory.
 
-    Exit code 1, or that of the signal which stopped the work.
+    Exit code 1, or that of the signal which stopped the work. It may quote lines of another program.
     """
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__(_told(message))
+        super().__init__(without_secrets("\n".join(map(printable, message.split("\n")))))
         self.exit_code = exit_code
 
 

@@ -1,10 +1,12 @@
-"""What a process has of its machine: cores, memory, and how many others want them."""
+"""What a process has of its machine: cores, memory, how many others want them, and times of the environment."""
 
 import math
 import os
 import resource
 import sys
 from pathlib import Path
+
+from fcn.errors import InputError
 
 
 def cores(*, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
@@ -32,6 +34,21 @@ def _quota_v1(folder: Path) -> float:
         return math.inf
     quota, period = (int(file.read_text()) for file in files)
     return quota / period if quota > 0 else math.inf
+
+
+def seconds(name: str, *, default: float, meaning: str) -> float:
+    """The time that the environment's variable `name` holds; `meaning` says what it is, where that is none.
+
+    Raises InputError.
+    """
+    text = os.environ.get(name) or str(default)
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not found >= 0:
+        raise InputError(f"{name} is {text!r}; it is {meaning} in seconds, 0 or more")
+    return found
 
 
 def load_average() -> float:

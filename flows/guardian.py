@@ -15,7 +15,15 @@ from typing import Any
 
 import psutil
 
-GRACE_SECONDS = float(os.environ.get("FCN_GRACE_SECONDS", "60"))  # for what is asked to save and leave
+from fcn.errors import InputError
+from fcn.machine import seconds
+
+try:
+    GRACE_SECONDS = seconds(
+        "FCN_GRACE_SECONDS", default=60.0, meaning="how long what is asked to save and leave may take"
+    )
+except InputError as error:
+    sys.exit(f"error: {error}")
 _POLL_SECONDS = 0.1
 
 _ending = threading.Lock()

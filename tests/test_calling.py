@@ -1,6 +1,8 @@
 """How a person calls it: the help, a Python that isn't the environment's, a folder further down."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +35,28 @@ def test_a_python_without_the_environment_is_told(repository: Path, door: str, m
     assert ended.returncode == 1
     assert f"has no {missing}; it takes the project's environment: `make environment` makes it" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["doctor"]], ids=" ".join)
+def test_a_reader_who_has_enough_ends_it(repository: Path, arguments: list[str]) -> None:
+    """Where nobody reads on, as behind `| head -1`, a command ends without a word, the code SIGPIPE's."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "fcn", *arguments]
+    ended = subprocess.run(command, cwd=repository, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert ended.returncode == (0 if "--help" in arguments else 128 + signal.SIGPIPE)  # argparse hides it
+    assert not ended.stderr
+
+
+@pytest.mark.parametrize("door", ["flows.reproduce", "flows.site"])
+def test_a_time_that_is_none_is_told(repository: Path, door: str) -> None:
+    """A variable that flows read has a sentence, too, when its value means nothing."""
+    command, variables = [sys.executable, "-m", door], {**os.environ, "FCN_GRACE_SECONDS": "soon"}
+    ended = subprocess.run(command, cwd=repository, env=variables, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    said = "error: FCN_GRACE_SECONDS is 'soon'; it is how long what is asked to save and leave may take in seconds, 0"
+    assert ended.stderr == f"{said} or more\n"
 
 
 @pytest.mark.parametrize(

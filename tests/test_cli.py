@@ -132,8 +132,10 @@ def test_a_stage_before_its_time_says_what_to_run(
     [
         ("FCN_DEVICE", "tpu", "FCN_DEVICE is 'tpu'; cuda and cpu are possible"),
         ("FCN_DEVICE", "cuda", "FCN_DEVICE is cuda, but torch sees no GPU here"),
-        ("FCN_WORKERS", "many", "FCN_WORKERS is 'many'; it is the number of loader processes, 0 or more"),
+        ("FCN_WORKERS", "many", "FCN_WORKERS is 'many'; it is the number of loader processes, 0 to 999"),
         ("FCN_WORKERS", "-1", "FCN_WORKERS is '-1'"),
+        ("FCN_WORKERS", "²", "FCN_WORKERS is '²'"),
+        ("FCN_WORKERS", "9" * 5000, "FCN_WORKERS is '999"),
         ("FCN_SAVE_SECONDS", "often", "FCN_SAVE_SECONDS is 'often'; it is the time between two saved states"),
         ("FCN_SAVE_SECONDS", "nan", "FCN_SAVE_SECONDS is 'nan'"),
         ("FCN_SAVE_SECONDS", "-1", "FCN_SAVE_SECONDS is '-1'"),

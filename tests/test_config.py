@@ -165,6 +165,12 @@ def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
         ),
         ("profile", "../elsewhere", "profile: String should match pattern"),
         ("seeed", 1, "seeed: Unexpected keyword argument, found 1"),
+        ("lists.sbd-train.expect", True, "lists.sbd-train.expect: a number is wanted, found true or false"),
+        ("recipes.coarse.decay", False, "recipes.coarse.decay: a number is wanted"),
+        ("nets.fcn16s-vgg16.scales", {16: True}, "nets.fcn16s-vgg16.scales.16: a number is wanted"),
+        ("nets.fcn16s-vgg16.scales", {"16": True}, "nets.fcn16s-vgg16.scales.16: a number is wanted"),
+        (f"runs.{COARSE}.seed", False, f"runs.{COARSE}.seed: a number is wanted"),
+        ("archives", {"x\ny": {"kind": "download"}}, r"archives.x\ny.[key]: String should match pattern"),
     ],
 )
 def test_wrong_values_are_named(place: str, value: object, said: str) -> None:
@@ -185,10 +191,18 @@ def test_what_is_missing_is_named() -> None:
         parse(None, where="elsewhere.yaml")
 
 
-def test_a_run_can_not_start_from_itself() -> None:
-    """A run that inits from itself, or from one that inits from it, is told the circle."""
+def test_nothing_can_start_from_itself() -> None:
+    """A run that inits from itself, or from one that inits from it, is told the circle; so is a list and its minus."""
     assert f"runs.{COARSE}.init goes in a circle: {COARSE} -> {COARSE}; the first run" in refused(
         (f"runs.{COARSE}.init", f"nets/{COARSE}")
+    )
+    val = "voc2012-val-minus-sbd-train"
+    assert (
+        f"lists.sbd-train.minus goes in a circle: sbd-train -> {val} -> sbd-train; the last list has no `minus`"
+        in refused(("lists.sbd-train.minus", val))
+    )
+    assert "lists.sbd-train.minus goes in a circle: sbd-train -> sbd-train;" in refused(
+        ("lists.sbd-train.minus", "sbd-train")
     )
     assert f"goes in a circle: {COARSE} -> {FINER} -> {COARSE};" in refused((f"runs.{COARSE}.init", f"nets/{FINER}"))
 
@@ -239,8 +253,13 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
         (b"a: [1", "not YAML"),
         (b"seed: " + b"9" * 5000, "not YAML: Exceeds the limit"),
         (b"a: 2023-02-31", "not YAML: day is out of range"),
-        (b"", "Input should be"),
-        (b"- a", "Input"),
+        (
+            b"",
+            "empty, or no mapping; a profile has profile, root, params, threads, datasets, lists, nets, recipes, runs:",
+        ),
+        (b"- a", "empty, or no mapping; a profile has"),
+        (b"a: " + b"[" * 3000 + b"]" * 3000, "nested too deep"),
+        (b"{a: " * 3000 + b"}" * 3000, "nested too deep"),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=said) as caught:

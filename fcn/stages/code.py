@@ -14,7 +14,7 @@ from fcn import departures
 from fcn.code_digest import closure
 from fcn.config import Config
 from fcn.datasets import facts, formats
-from fcn.errors import InputError, StageFailure
+from fcn.errors import InputError, StageFailure, printable
 from fcn.files import read_json, whole_folder, write_json
 from fcn.shape import Backbone
 from fcn.stages.places import Places, address
@@ -47,7 +47,8 @@ def run(config: Config, name: str | None) -> None:
     places = Places(config)
     for path in _unlisted(config):
         target = _set_aside(path, places.removed / path.relative_to(places.data))
-        print(f"code: {path} is of no run, net or dataset in {config.params}: moved to {target}", file=sys.stderr)
+        said = f"code: {path} is of no run, net or dataset in {config.params}: moved to {target}"
+        print(printable(said), file=sys.stderr)
     with whole_folder(places.data / "code") as part:
         for stage, item in stages(config):
             write_json(part / f"{address(stage, item)}.json", described(config, stage, item))

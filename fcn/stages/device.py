@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 
 import torch
 
@@ -30,8 +31,8 @@ def loader_processes(device: torch.device) -> int:
     text = os.environ.get("FCN_WORKERS", "")
     if not text:
         return min(_MOST_WORKERS, cores()) if device.type == "cuda" else 0
-    if not text.isdigit():
-        raise InputError(f"FCN_WORKERS is {text!r}; it is the number of loader processes, 0 or more")
+    if not re.fullmatch("[0-9]{1,3}", text):
+        raise InputError(f"FCN_WORKERS is {text!r}; it is the number of loader processes, 0 to 999")
     return int(text)
 
 

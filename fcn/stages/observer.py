@@ -1,7 +1,6 @@
 """Follows a training: progress for people, each row of its history on disk at once, saved states, the wish to stop."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -14,10 +13,9 @@ from typing import Never
 import torch
 from tqdm import tqdm
 
-from fcn.errors import InputError
 from fcn.files import write_json, write_text
 from fcn.lifeline import Lifeline
-from fcn.machine import load_average
+from fcn.machine import load_average, seconds
 from fcn.nets.fcn import FCN
 from fcn.training import resume
 from fcn.training.resume import Progress
@@ -40,7 +38,8 @@ class Observer:
     loads: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.save_seconds = _save_seconds()
+        meaning = "the time between two saved states"
+        self.save_seconds = seconds("FCN_SAVE_SECONDS", default=_SAVE_SECONDS, meaning=meaning)
         self.bar = tqdm(total=self.iterations, desc=self.run, unit="it", disable=not sys.stderr.isatty())
 
     def begin(self, *, about: Mapping[str, object], history: Sequence[Mapping[str, float]], params: str) -> None:
@@ -92,14 +91,3 @@ class Observer:
     def must_stop(self) -> bool:
         """Whether a signal came, or the process that started this one died."""
         return self.line.cut.is_set()
-
-
-def _save_seconds() -> float:
-    text = os.environ.get("FCN_SAVE_SECONDS", "")
-    try:
-        seconds = float(text or _SAVE_SECONDS)
-    except ValueError:
-        seconds = math.nan
-    if not seconds >= 0:
-        raise InputError(f"FCN_SAVE_SECONDS is {text!r}; it is the time between two saved states, 0 or more")
-    return seconds
