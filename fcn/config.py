@@ -44,7 +44,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, dataset in self.datasets.items():
-            if dataset.from_.startswith(self._archives):
+            if self.fetched(dataset.from_):
                 _known(f"datasets.{name}.from", self._archive_of(dataset.from_), self.archives, prefix=self._archives)
         for name, entry in self.lists.items():
             _known(f"lists.{name}.dataset", entry.dataset, self.datasets)
@@ -149,10 +149,14 @@ class Config:
         """Whether the run's skips are trained from the classifier on, without a coarser net in between."""
         return self.run(run).parent is None and bool(self.net(run).taps)
 
+    def fetched(self, path: str) -> bool:
+        """Whether a `from` is an archive of this profile, which its own stage fetches or makes."""
+        return path.startswith(self._archives)
+
     def generated(self, dataset: str) -> bool:
         """Whether a dataset is the sample generator's."""
         origin = self.dataset(dataset).from_
-        return origin.startswith(self._archives) and self.archives[self._archive_of(origin)].kind == "sample"
+        return self.fetched(origin) and self.archives[self._archive_of(origin)].kind == "sample"
 
 
 def misfit(net: Net, parent: Net, *, scaled: bool = True) -> str | None:

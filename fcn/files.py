@@ -96,8 +96,8 @@ def existing(path: Path) -> Path:
     if path.exists():
         return path
     raise InputError(
-        f"{path} is missing; it is made by an earlier stage: run `dvc repro`, or `dvc pull` to fetch it, with "
-        "profiles/NAME/dvc.yaml behind for another profile than the sample"
+        f"{path} is missing; an earlier stage makes it: run `make reproduce` for the sample profile, `dvc repro "
+        "profiles/NAME/dvc.yaml` for another; where a DVC remote has it, `dvc pull` with the same dvc.yaml fetches it"
     )
 
 

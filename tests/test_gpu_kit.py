@@ -65,15 +65,17 @@ def test_parts_hold_what_the_lists_name(tmp_path: Path) -> None:
         ("train voc-fcn16s-vgg16 ", "train", "it failed"),
         ("train voc-fcn32s-alexnet ", "train", "one of the others failed"),
         ("datasets voc2012 ", "prepare", "it failed"),
+        ("pytest tests/gpu ", "tests speed", "tests: FAILED"),
+        ("pytest tests/gpu ", "tests speed", "speed: "),
     ],
 )
 def test_a_step_that_fails_is_told(tmp_path: Path, fails: str, step: str, said: str) -> None:
-    """Whatever fails in a step, also beside the others, ends the script with an error and the log's last words."""
+    """Whatever fails in a step, also beside the others, ends the script with an error; behind `tests` others run."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\ncase "$*" in *"{fails}"*) echo "it failed" >&2; exit 3 ;; esac\n', encoding="utf-8")
     python.chmod(0o700)
     ended = subprocess.run(
-        ["sh", ROOT / "benchmarks/gpu/run.sh", tmp_path, tmp_path / "out", step],
+        ["sh", ROOT / "benchmarks/gpu/run.sh", tmp_path, tmp_path / "out", *step.split()],
         env={**os.environ, "PYTHON": str(python)},
         capture_output=True,
         text=True,

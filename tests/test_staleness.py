@@ -224,7 +224,8 @@ def test_what_was_edited_since_is_refused(tiny_project: Path, tmp_path: Path) ->
         ended = stage("splits")
         assert ended.returncode == 1
         assert "splits were edited after the stage `code` had written data/tiny/code/splits.json" in ended.stderr
-        assert stage("code").returncode == 0
+        assert "`python -m fcn code --params params.yaml` writes it anew; then run the same command" in ended.stderr
+        assert stage("code", "--params", "params.yaml").returncode == 0
         assert stage("splits").returncode == 0
 
 

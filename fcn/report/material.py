@@ -28,3 +28,8 @@ class Material:
     audit: Mapping[str, Json]
     splits: Json
     views: Mapping[str, str]
+
+    @property
+    def follows(self) -> bool:
+        """Whether any run follows a paper, and so is compared with it."""
+        return any(run.regime != "none" for run in self.config.runs.values())

@@ -26,6 +26,7 @@ _SECTIONS = {
     "mlflow": "In MLflow",
     "rebuild": "How to make it again",
 }
+_OF_PAPERS = ("papers", "departures")  # sections that say nothing where no run follows one
 _OF_FIGURES = {"score-maps": "score maps", "curves": "curves"}  # sections that are nothing else
 SHOWN = ("scores", "segmentations", "score maps", "curves", "classes")  # of the sections that figures are of
 
@@ -58,7 +59,11 @@ def _rendered(material: Material, *, layout: str, images: Mapping[str, bytes]) -
         title=summary.title(material),
         summary=summary.words(material),
         facts=summary.facts(material),
-        sections={key: title for key, title in _SECTIONS.items() if _OF_FIGURES.get(key) in (None, *there)},
+        sections={
+            key: title
+            for key, title in _SECTIONS.items()
+            if _OF_FIGURES.get(key) in (None, *there) and (material.follows or key not in _OF_PAPERS)
+        },
         grids=grids(material),
         printed=_printed(material),
         figures=figures,

@@ -13,6 +13,7 @@ _LOCAL = (
     "The pictures are those that a local folder holds, which may be part of the datasets: the section on data has the "
     "counts, and numbers from part of the data are never the papers’."
 )
+_OWN = "The pictures are those of a local folder, and no run follows a paper: no printed number stands beside its own."
 
 
 def title(material: Material) -> str:
@@ -42,7 +43,7 @@ def words(material: Material) -> str:
     if any(config.generated(name) for name in scored_on):
         parts.append(_SMOKE if config.profile == "smoke" else _GENERATED)
     elif not all(config.dataset(name).from_.startswith(fetched) for name in scored_on):
-        parts.append(_LOCAL)
+        parts.append(_LOCAL if material.follows else _OWN)
     return " ".join(parts)
 
 

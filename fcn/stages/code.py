@@ -47,8 +47,10 @@ def run(config: Config, name: str | None) -> None:
     places = Places(config)
     for path in _unlisted(config):
         target = _set_aside(path, places.removed / path.relative_to(places.data))
-        said = f"code: {path} is of no run, net or dataset in {config.params}: moved to {target}"
-        print(printable(said), file=sys.stderr)
+        words = f"code: {path} is of no run, net or dataset in {config.params}: moved to {target}"
+        print(printable(words), file=sys.stderr)
+    for words in _absent(config):
+        print(printable(words), file=sys.stderr)
     with whole_folder(places.data / "code") as part:
         for stage, item in stages(config):
             write_json(part / f"{address(stage, item)}.json", described(config, stage, item))
@@ -81,6 +83,18 @@ def _check(config: Config) -> None:
                         f"runs.{name}: {other!r} and {trained_on!r} name other classes for {target!r}, so that what is "
                         "learned on one says nothing on the other; write the same `classes` for both under datasets"
                     )
+
+
+def _absent(config: Config) -> Iterator[str]:
+    """A person's own archives, folders and files that aren't there; DVC alone knows whether they are needed."""
+    for section, entries in (("datasets", config.datasets), ("weights", config.weights)):
+        for name, entry in entries.items():
+            if not config.fetched(entry.from_) and not Path(entry.from_).exists():
+                yield (
+                    f"code: {section}.{name}.from in {config.params} is {entry.from_}, which isn't there: put it there "
+                    f"or correct the path, or DVC ends at {section}@{name} with `No such file or directory`; "
+                    "`dvc repro --allow-missing` has it keep what was made of it before"
+                )
 
 
 def stages(config: Config) -> Iterator[tuple[str, str | None]]:
@@ -130,7 +144,7 @@ def check(config: Config, stage: str, item: str | None) -> None:
     if read_json(file) != described(config, stage, item):
         raise StageFailure(
             f"code or parameters of {address(stage, item)} were edited after the stage `code` had written {file}; "
-            "run the same `dvc repro` again, which begins with them as they are now (by hand: `python -m fcn code`)"
+            f"`python -m fcn code --params {config.params}` writes it anew; then run the same command again"
         )
 
 

@@ -50,7 +50,7 @@ def run(config: Config, name: str | None) -> None:
             _write(folder, filled)
         (folder / "numbers.txt").write_text(tables.numbers_digest(folder) + "\n", encoding="utf-8")
     print(text)
-    print(f"The papers' tables with these numbers beside are in {places.tables}: CSV, JSON, Markdown and LaTeX.")
+    print(f"All tables of these numbers are in {places.tables}: CSV, JSON, Markdown and LaTeX.")
 
 
 def _scores_page(config: Config, scores: Grid, by_run: dict[str, list[dict[str, Any]]], *, pictures: str) -> str:

@@ -156,10 +156,10 @@ def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
 
 
 def test_it_says_what_the_net_learned_from(predict: Predict) -> None:
-    """Run, profile and list are told, and that they were generated; a foreign file says as much as it has."""
+    """Run, profile and list are told, and if they were generated; a foreign file says as much as it has."""
     taken = photo(Path("photo.png"))
     assert (
-        f"{FINER}.pt: run {FINER} of profile tiny, trained on sbd-train of sbd; generated pictures"
+        f"{FINER}.pt: run {FINER} of profile tiny, trained on sbd-train of sbd; generated pictures: on any others its"
         in predict(NET, taken)[2]
     )
     for provenance, words in (
@@ -189,7 +189,7 @@ def test_a_net_of_real_pictures_is_preferred(predict: Predict, arguments: tuple[
     code, _, told = predict(FINER, taken, *arguments)
     of, other = f"data/{profile}/nets/{FINER}.pt: run {FINER} of profile {profile}, ", f"; --params {PARAMS} takes that"
     assert (code, of in told) == (0, True), told
-    kind = "real pictures; --params params.yaml takes that of profile tiny, generated pictures"
+    kind = "trained on sbd-train of sbd; --params params.yaml takes that of profile tiny, trained on sbd"
     assert (kind in told, other in told) == (profile == "real", profile == "tiny"), told
 
 

@@ -327,7 +327,7 @@ def test_a_climbing_member_stops_the_stage(project: Path, stages: Callable[..., 
         (LOCAL, ["archives", "nowhere"], "'nowhere' can't be downloaded: fcn/paper/downloads.toml has"),
         (LOCAL, ["archives", "a"], "archives.a: kind sample needs `format`, `file` and `scenes`"),
         (LOCAL, ["archives", "other"], "archives.other.format: no sample of 'coco'; there are voc, sbd"),
-        (LOCAL, ["splits"], "run `dvc repro`, or `dvc pull` to fetch it, with profiles/NAME/dvc.yaml behind"),
+        (LOCAL, ["splits"], "run `make reproduce` for the sample profile, `dvc repro profiles/NAME/dvc.yaml` for"),
         (LOCAL, ["splits", "voc-tiny"], "splits builds all lists at once"),
     ],
 )

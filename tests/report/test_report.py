@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fcn.cli import main
 from fcn.config import load
@@ -298,6 +299,26 @@ def test_every_experiment_of_mlflow_has_its_link(project: Path, data: Path) -> N
     page, text = ((data / "report" / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
     assert re.findall(r'href="(\.\./[^"]*)"', page) == expected
     assert re.findall(r"\]\((\.\./[^)]*)\)", text) == expected
+
+
+def test_own_data_is_held_against_nothing(project: Path, tmp_path: Path) -> None:
+    """Of runs that follow no paper, on a person's own pictures, the page has no printed table, and says why."""
+    shutil.copytree(project, tmp_path / "again", ignore=shutil.ignore_patterns("report"))
+    values = yaml.safe_load((project / "params.yaml").read_text())
+    for dataset in values["datasets"].values():
+        dataset["from"] = "photos"
+    for run in values["runs"].values():
+        run["regime"] = "none"
+    (tmp_path / "again/params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with inside(tmp_path / "again"):
+        assert main(["report"]) == 0
+        root = parsed(Path("data/sample/report/report.html"))
+        text = Path("data/sample/report/report.md").read_text(encoding="utf-8")
+    sections = {item.get("id") for item in root.iter("section")}
+    assert {"pictures", "results", "data"} <= sections
+    assert not {"papers", "departures"} & sections
+    assert "no run follows a paper: no printed number stands beside its own." in text
+    assert "papers’" not in text
 
 
 def test_what_is_missing_is_named(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """What is committed of the results, and the README's block that is made of it."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_a_readme_without_marks_is_refused() -> None:
 def test_claims_are_of_the_numbers() -> None:
     """A finding of the papers is told with the mean IU of its runs, as theirs alone where ours are in another order.
 
-    Equal in the digits that are shown is neither.
+    What is closer than two trainings of one run often are is neither, and NaN is no number to tell it by.
     """
     scores = {"voc-fcn32s-vgg16": 25.24, "voc-fcn16s-vgg16": 40.9, "voc-fcn8s-vgg16": 59.8, "voc-fcn32s-alexnet": 30.0}
 
@@ -90,8 +91,12 @@ def test_claims_are_of_the_numbers() -> None:
         "- Finer strides win: 32s 25.2, 16s 40.9, 8s 59.8 mean IU.\n",
         "- The deeper trunk wins in the papers, not here: AlexNet 30.0, VGG16 25.2 mean IU.\n",
     ]
-    close = "- Finer strides win, too close to call here: 32s 25.2, 16s 25.2, 8s 59.8 mean IU.\n"
-    assert told({**scores, "voc-fcn16s-vgg16": 25.21})[0] == close
+    for mean_iu in (23.3, 25.21, 25.3, 27.2):
+        close = f"- Finer strides win, too close to call here: 32s 25.2, 16s {mean_iu:.1f}, 8s 59.8 mean IU.\n"
+        assert told({**scores, "voc-fcn16s-vgg16": mean_iu})[0] == close
+    assert told({**scores, "voc-fcn16s-vgg16": 27.3})[0].startswith("- Finer strides win: 32s 25.2, 16s 27.3, 8s")
+    assert told({**scores, "voc-fcn16s-vgg16": 23.2})[0].startswith("- Finer strides win in the papers, not here: ")
+    assert len(told({**scores, "voc-fcn16s-vgg16": math.nan, "voc-fcn32s-alexnet": math.inf})) == 0
 
 
 def test_the_readme_is_of_the_committed_results() -> None:

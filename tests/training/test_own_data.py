@@ -91,6 +91,19 @@ def test_a_list_shows_two_classes(
     assert f"lists.{name}: its 3 labels hold nothing but {held}, from which nothing" in capsys.readouterr().err
 
 
+def test_a_place_that_is_not_there_is_told_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first stage names an entry whose own archive or folder isn't there, and goes on: DVC knows what is needed."""
+    assert main(["code"]) == 0
+    assert "isn't there" not in capsys.readouterr().err
+    (folder / "pictures").rename(folder / "photos")
+    assert main(["code"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("code: datasets.mine.from in params.yaml is pictures, which isn't there: put it there or"), (
+        said
+    )
+    assert len(said.splitlines()) == 1
+
+
 def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """README's few lines train and score a net on own pictures, without a reason given for anything."""
     assert len(FIRST.splitlines()) < 15

@@ -23,7 +23,7 @@ def profiles(config: Config) -> dict[str, Config]:
 def chosen(net: str, profiles: Mapping[str, Config], *, named: bool) -> Path:
     """The file of a net, which is a path or the name of a run.
 
-    Of the first profile's run, if that profile was `named`; otherwise a net of real pictures comes before it.
+    Of the first profile's run, if that was `named`; otherwise one that saw other than generated pictures is first.
     """
     path = Path(net)
     if path.suffix == ".pt" or len(path.parts) > 1:
@@ -49,16 +49,15 @@ def learned(provenance: Mapping[str, str], profiles: Mapping[str, Config]) -> st
     if config is None or run not in config.runs:
         return f"run {run} of profile {profile}"
     train = config.run(run).train
-    warning = ": on photos its answers mean nothing" if _generated(config, run) else ""
-    seen = f"{train.list} of {train.dataset}; {_pictures(config, run)}{warning}"
-    return f"run {run} of profile {profile}, trained on {seen}"
+    alone = "; generated pictures: on any others its answers mean nothing" if _generated(config, run) else ""
+    return f"run {run} of profile {profile}, trained on {train.list} of {train.dataset}{alone}"
 
 
 def others(provenance: Mapping[str, str], profiles: Mapping[str, Config]) -> str:
     """Which other nets have the same run's name, and how to take them, or get one that has seen photos."""
     run, profile = provenance.get("run", ""), provenance.get("profile", "")
     words = [
-        f"; --params {config.params} takes that of profile {config.profile}, {_pictures(config, run)}"
+        f"; --params {config.params} takes that of profile {config.profile}, trained on {config.run(run).train.dataset}"
         for config in _trained(run, profiles)
         if config.profile != profile
     ]
@@ -70,10 +69,6 @@ def others(provenance: Mapping[str, str], profiles: Mapping[str, Config]) -> str
 
 def _trained(run: str, profiles: Mapping[str, Config]) -> list[Config]:
     return [config for config in profiles.values() if run in config.runs and Places(config).net(run).is_file()]
-
-
-def _pictures(config: Config, run: str) -> str:
-    return f"{'generated' if _generated(config, run) else 'real'} pictures"
 
 
 def _generated(config: Config, run: str) -> bool:
