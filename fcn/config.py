@@ -66,7 +66,7 @@ class Config:
     def _check_chains(self) -> None:
         """What follows from each other has a beginning, and each net fits the one that it starts from."""
         minus = {name: entry.minus for name, entry in self.lists.items()}
-        _no_circle("lists.{}.minus", minus, end="the last list has no `minus`")
+        _no_circle("lists.{}.minus", minus, end="take one `minus` of it out")
         parents = {name: run.parent for name, run in self.runs.items()}
         _no_circle("runs.{}.init", parents, end="the first run of a chain starts from weights/NAME")
         for name, run in self.runs.items():

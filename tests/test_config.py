@@ -198,7 +198,7 @@ def test_nothing_can_start_from_itself() -> None:
     )
     val = "voc2012-val-minus-sbd-train"
     assert (
-        f"lists.sbd-train.minus goes in a circle: sbd-train -> {val} -> sbd-train; the last list has no `minus`"
+        f"lists.sbd-train.minus goes in a circle: sbd-train -> {val} -> sbd-train; take one `minus` of it out"
         in refused(("lists.sbd-train.minus", val))
     )
     assert "lists.sbd-train.minus goes in a circle: sbd-train -> sbd-train;" in refused(
