@@ -19,7 +19,8 @@ def _main() -> int:
         try:
             return _command()
         finally:
-            sys.stdout.flush()  # while an error of it can still be caught
+            if sys.stdout is not None:  # as it is behind `>&-`
+                sys.stdout.flush()  # while an error of it can still be caught
     except BrokenPipeError:  # whoever read it has enough, as `head` has: nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
