@@ -1,5 +1,6 @@
 """`python -m fcn ...`."""
 
+import errno
 import io
 import os
 import signal
@@ -21,9 +22,13 @@ def _main() -> int:
         finally:
             if sys.stdout is not None:  # as it is behind `>&-`
                 sys.stdout.flush()  # while an error of it can still be caught
-    except BrokenPipeError:  # whoever read it has enough, as `head` has: nobody is left to be told
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        if error.errno == errno.EPIPE:  # whoever read it has enough, as `head` has: nobody is left to be told
+            return 128 + signal.SIGPIPE
+        sys.exit(f"error: what was to be said can't be written: {error.strerror}")
 
 
 def _command() -> int:
