@@ -77,7 +77,7 @@ check: environment
 # commands name the Python of the old place.
 moved := [ -f $(VENV)/pyvenv.cfg ] && ! grep -qF "$(CURDIR)/$(VENV)" $(VENV)/pyvenv.cfg
 environment:
-	@cmp -s requirements.lock $(VENV)/.installed && $(BIN)/python -c "" 2>/dev/null && { [ -L $(VENV) ] || ! { $(moved); }; } || { $(install); }
+	@cmp -s requirements.lock $(VENV)/.installed && [ -e $(BIN)/python ] && { [ -L $(VENV) ] || ! { $(moved); }; } || { $(install); }
 
 define install
 set -e; \
@@ -86,7 +86,7 @@ if [ -L $(VENV) ] || { [ -e $(VENV) ] && { [ ! -f $(VENV)/.installed ] || { $(mo
   echo "or, in yours, pip install -r requirements.lock && cp requirements.lock $(VENV)/.installed" >&2; \
   exit 1; \
 fi; \
-if ! $(BIN)/python -c "" 2>/dev/null; then \
+if [ ! -e $(BIN)/python ]; then \
   $(find_python); rm -rf $(VENV); mkdir $(VENV); : > $(VENV)/.installed; "$$python" -m venv $(VENV); \
 fi; \
 $(launcher) > $(BIN)/fcn; chmod +x $(BIN)/fcn; \

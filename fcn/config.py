@@ -1,6 +1,7 @@
 """A profile: everything in its params.yaml, read and checked."""
 
 import difflib
+import errno
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, field, fields
@@ -247,6 +248,10 @@ def load(path: Path) -> Config:
         ) from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; --params takes the params.yaml in it") from None
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG):
+            raise
+        raise InputError(f"{path}: {error.strerror}; --params takes a params.yaml") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not text in UTF-8; --params takes a params.yaml") from None
     except yaml.MarkedYAMLError as error:

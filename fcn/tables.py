@@ -82,7 +82,7 @@ def score_note(rows: Sequence[Json], timing: Mapping[str, Json]) -> str:
     on = f"On {where[0]}. " if len(where) == 1 else ""
     sides = ", ".join(dict.fromkeys(f"{net['side_px']}x{net['side_px']} px" for net in timed))
     unsteady = [name for name, net in timing.items() if was_busy(net) or not net.get("steady", True)]
-    busy = f" The machine was busy while {', '.join(unsteady)} was timed: a quiet one is quicker." if unsteady else ""
+    busy = f" The machine was busy while it timed {', '.join(unsteady)}: a quiet one is quicker." if unsteady else ""
     return f"{on}Percent.{background} Forward time: one image of {sides} on {devices(timing)}.{busy}"
 
 

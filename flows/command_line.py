@@ -53,6 +53,7 @@ def _quiet() -> logging.Logger:
         for name in ("prefect.flow_runs", "prefect.task_runs"):  # of which the server alone hears
             logging.getLogger(name).setLevel(logging.INFO)
             logging.getLogger(name).propagate = False
+    logging.raiseExceptions = False  # of a reader who has enough, as `head` has
     console = logging.getLogger("flows")
     console.addHandler(logging.StreamHandler(sys.stdout))
     console.setLevel(logging.INFO)

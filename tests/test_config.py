@@ -248,6 +248,10 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
         load(path)
     with pytest.raises(InputError, match="is a folder; --params takes"):
         load(tmp_path)
+    path.symlink_to(path)
+    with pytest.raises(InputError, match="Too many levels of symbolic links; --params takes"):
+        load(path)
+    path.unlink()
     for content, said in (
         (b"\xff\xfe\x00", "not text"),
         (b"a: [1", "not YAML"),

@@ -87,6 +87,17 @@ def test_an_environment_whose_python_went_is_made_anew(checkout: Path) -> None:
     subprocess.run([checkout / ".venv/bin/python", "-m", "pip", "--version"], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_an_environment_that_fails_once_is_kept(checkout: Path) -> None:
+    """A Python that is there, and doesn't start just now, is no reason to remove anything."""
+    (checkout / ".venv/.installed").write_text("another==1\n")
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv/bin/python").write_text("#!/bin/sh\nexit 1\n")
+    (checkout / ".venv/bin/python").chmod(0o755)
+    (checkout / ".venv/mine").touch()
+    assert environment(checkout).returncode != 0
+    assert (checkout / ".venv/mine").exists()
+
+
 @pytest.mark.parametrize("whose", ["nobody knows", "linked", "on a disk that isn't there", "moved"])
 def test_what_make_did_not_make_is_named(checkout: Path, whose: str) -> None:
     """An environment of another, there or behind a link, or of another place, is left alone; a sentence says why."""

@@ -14,6 +14,12 @@ parts=$1 out=$2
 shift 2
 mkdir -p "$out"
 [ $# -gt 0 ] || set -- unpack tests speed timing prepare train collect
+for step; do
+    case $step in unpack | tests | speed | timing | prepare | train | collect) ;; *)
+        echo "no step $step; there are unpack, tests, speed, timing, prepare, train and collect" >&2
+        exit 2 ;;
+    esac
+done
 params=${PARAMS:-profiles/voc-subset-gpu/params.yaml}
 python=${PYTHON:-python3}
 scratch=$(mktemp -d) others= wrong=
@@ -79,7 +85,6 @@ for step; do
         fcn figures ;;
     chain-of-others) chain voc-fcn32s-vgg16-fixed voc-fcn32s-alexnet voc-fcn32s-vgg16-scratch ;;
     collect) "$python" -m benchmarks.gpu.collect --params "$params" --net voc-fcn8s-vgg16 --out "$out" ;;
-    *) echo "$step: no such step; there are unpack, tests, speed, timing, prepare, train and collect" >&2; exit 1 ;;
     esac
     echo "$step: $(($(date +%s) - began)) s"
 done

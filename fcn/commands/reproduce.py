@@ -37,7 +37,8 @@ def run(config: Config, options: argparse.Namespace) -> None:
             f"{options.params} says params: {config.params}, and DVC would take that file: give a profile a folder of "
             "its own, with a params.yaml that says where it is, and a copy of dvc.yaml"
         )
-    signal.signal(signal.SIGINT, lambda *_: None)
+    interrupted: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
     with subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", str(pipeline)],
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -51,7 +52,8 @@ def run(config: Config, options: argparse.Namespace) -> None:
                 print(said, end="", flush=True)
     if (ended := dvc.returncode) != 0:
         ended = ended if ended > 0 else 128 - ended  # of a signal
-        raise StageFailure(f"`dvc repro {pipeline}` did not get to its end; why is said above", exit_code=ended)
+        why = "was interrupted; the same command goes on from here" if interrupted else "failed; why is said above"
+        raise StageFailure(f"`dvc repro {pipeline}` {why}", exit_code=ended)
     print(counter.summary())
 
 

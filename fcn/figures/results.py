@@ -45,6 +45,8 @@ def mean_iu(gallery: Gallery, ours: Mapping[str, float], *, background: Sequence
         printed, paper = _printed(name, config.runs[name])
         bars.append(charts.Bar(run=name, mean_iu=value, printed=printed, paper=paper))
     lists = dict.fromkeys(config.runs[name].val.list for name in ours)
+    marks = "Marks are what the papers print for the same network, on their data: VOC at full size. "
+    beside = marks if any(bar.paper for bar in bars) else ""
     dashed = "The dashed line is the score of answering background everywhere." if background else ""
     if background and len(lists) > 1:
         dashed = "Dashed is the score of answering background everywhere, on each list that has a background."
@@ -53,8 +55,8 @@ def mean_iu(gallery: Gallery, ours: Mapping[str, float], *, background: Sequence
         key="mean-iu",
         section="scores",
         title="Mean IU of every run",
-        caption="Bars are ours. Marks are what the papers print for the same network, on their data: VOC at full "
-        f"size. Ours are scored on {', '.join(lists)} of profile {config.profile}. {dashed}".strip(),
+        caption=f"Bars are ours. {beside}Ours are scored on {', '.join(lists)} of profile {config.profile}. "
+        f"{dashed}".strip(),
         alt="Bars of mean IU: " + ", ".join(f"{bar.run} {bar.mean_iu:.1f}" for bar in bars) + ".",
     )
 

@@ -60,6 +60,7 @@ def best(config: Config, scores: Sequence[Mapping[str, Any]]) -> Mapping[str, An
 def card(config: Config, score: Mapping[str, Any], *, departures: Sequence[Mapping[str, str]]) -> str:
     """The card in Markdown. `score` and `departures` are from tables/scores.json."""
     run, net, numbers = config.run(score["run"]), config.net(score["run"]), score["numbers"]
+    follows = run.regime != "none"  # else its pictures may be anybody's
     kinds = dict.fromkeys(
         "sample" if config.generated(name) else config.dataset(name).format
         for name in (run.train.dataset, run.val.dataset)
@@ -78,6 +79,6 @@ def card(config: Config, score: Mapping[str, Any], *, departures: Sequence[Mappi
         images=score["images"],
         mostly="" if numbers.get("background_mean_iu") is None else ", mostly background",
         scores="\n".join(f"| {METRICS[x]} | {rounded(numbers[x]):.1f} |" for x in _SCORES if numbers.get(x)),
-        departures="\n".join(named) or "None.",
-        origins=" ".join(_ORIGINS.get(kind, "") for kind in kinds),
+        departures="\n".join(named) or ("None." if follows else "It follows no paper."),
+        origins=" ".join(_ORIGINS.get(kind, "") for kind in kinds if follows),
     )

@@ -92,8 +92,7 @@ def _absent(config: Config) -> Iterator[str]:
             if not config.fetched(entry.from_) and not Path(entry.from_).exists():
                 yield (
                     f"code: {section}.{name}.from in {config.params} is {entry.from_}, which isn't there: put it there "
-                    f"or correct the path, or DVC ends at {section}@{name} with `No such file or directory`; "
-                    "`dvc repro --allow-missing` has it keep what was made of it before"
+                    f"or correct the path, or DVC ends at {section}@{name} with `No such file or directory`"
                 )
 
 

@@ -13,7 +13,7 @@ from fcn.config import Config
 from fcn.datasets import archive, audit, convert, formats, manifests, pinned, room, tree
 from fcn.datasets.facts import Facts
 from fcn.datasets.formats import Format
-from fcn.errors import InputError
+from fcn.errors import InputError, printable
 from fcn.files import whole_folder, write_json
 from fcn.paper.downloads import DOWNLOADS
 from fcn.stages.places import Places
@@ -55,7 +55,7 @@ def run(config: Config, name: str | None) -> None:
     metric = audit.metric(audited, classes=classes)
     write_json(places.audit(name), {**metric, "sha256": facts.sha256})  # for those who only name the data
     for doubt in doubts:
-        print(f"datasets {name}: warning: {source.named(doubt)}", file=sys.stderr)
+        print(printable(f"datasets {name}: warning: {source.named(doubt)}"), file=sys.stderr)
     print(f"datasets {name}: {len(audited)} pictures, all labels with classes or void alone", file=sys.stderr)
 
 

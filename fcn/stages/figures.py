@@ -198,7 +198,7 @@ def _score_maps(gallery: Gallery, group: Group, answers: Answers, hists: results
         score_maps.score_maps(rows, palette=answers.palette),
         key="score-maps",
         section="score maps",
-        title=shown.capitalize(),
+        title=shown[:1].upper() + shown[1:],
         caption=f"The scores of {shown} before the last upsampling, on the nets' own grids: a cell is one score. "
         "Dark to bright from the map's lowest score to its highest, which stand below. Each class is shown in the "
         f"image in which its share is the nearest to {choice.SHARE:.0%} of the pixels.",

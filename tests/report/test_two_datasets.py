@@ -200,4 +200,4 @@ def test_times_of_a_busy_machine_are_called_so() -> None:
     timed = {"side_px": 500, "device": "CPU", "precision": "float32", "steady": True, "load_average": 2.4, "cores": 2}
     assert "busy" not in tables.score_note([], {"quiet": timed})
     timing = {"quiet": timed, "uneven": {**timed, "steady": False}, "late": {**timed, "load_average": 3.1}}
-    assert "busy while uneven, late was timed" in tables.score_note([], timing)
+    assert "busy while it timed uneven, late:" in tables.score_note([], timing)

@@ -124,6 +124,6 @@ def _numbers(config: Config, published: Mapping[tuple[str, str], Mapping[str, fl
                 what = f"{shown[name]:g}" if name in shown else "nothing"
                 wrong.append(f"{', '.join(key)}, {name}: {what}, the files have {value:.4g}")
     if wrong:
-        cure = "delete the runs that differ in MLflow, then `python -m fcn publish`: it fills what is missing"
+        cure = "`python -m fcn publish` replaces what changed; delete in MLflow what is named still"
         return Finding(_NUMBERS, "broken", f"{len(wrong)} differ: {some(wrong, most=3)}", cure)
     return Finding(_NUMBERS, "ok", f"all {sum(map(len, expected.values())):,} are those of the files")

@@ -117,7 +117,8 @@ def _workers(url: str) -> Finding:
     ]
     if late:
         message = f"waiting for a worker, and none serves their pool: {some(late)}"
-        return Finding("prefect workers", "warning", message, "`make worker` starts the workers of this machine")
+        cure = "`make worker` starts one of each pool, of gpu where a GPU is visible; Cancel on the run's page ends it"
+        return Finding("prefect workers", "warning", message, cure)
     return Finding("prefect workers", "ok", f"no run waits; pools with a worker: {some(sorted(serving)) or 'none'}")
 
 

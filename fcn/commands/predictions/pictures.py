@@ -111,7 +111,7 @@ def read(picture: Picture, *, patience_seconds: float = _PATIENCE_SECONDS) -> ND
     """
     source: Path | io.BytesIO = Path(picture.where)
     if picture.where == STDIN:
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():
             raise InputError("- is a picture on standard input: `cat photo.jpg | python -m fcn predict NET -`")
         source = io.BytesIO(_bounded(sys.stdin.buffer.read(_MOST_BYTES + 1), picture))
     elif _is_url(picture.where):
