@@ -1,6 +1,5 @@
 """The data stages as people and DVC call them, on tiny archives in the true formats."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -167,37 +166,6 @@ def test_a_persons_own_files_are_left_alone(project: Path, stages: Callable[...,
             stat.st_mtime_ns,
             stat.st_size,
         )
-
-
-def test_generated_archives_take_the_same_road(project: Path, stages: Callable[..., str]) -> None:
-    """The sample's archives, made by the archives stage, become datasets that say so, and lists."""
-    scenes = {"sbd_train": 4, "voc_train": 2, "voc_val": 4, "leaked": 2}
-    archives = {
-        "v": {"kind": "sample", "format": "voc", "file": "v.tar", "scenes": scenes, "seed": 3},
-        "s": {"kind": "sample", "format": "sbd", "file": "s.tgz", "scenes": scenes, "seed": 3},
-    }
-    datasets = {
-        "voc-tiny": {"format": "voc", "from": "data/tiny/archives/v"},
-        "sbd-tiny": {"format": "sbd", "from": "data/tiny/archives/s/"},
-    }
-    lists = {
-        "sbd-train": {"dataset": "sbd-tiny", "list": "train", "expect": 4},
-        "rest": {"dataset": "voc-tiny", "list": "val", "minus": "sbd-train", "expect": 2},
-    }
-    tiny.params(project, archives=archives, datasets=datasets, lists=lists, disjoint=[["sbd-train", "rest"]])
-    stages(["archives", "v"], ["archives", "s"], *STAGES, ["splits"])
-    data = project / "data" / "tiny"
-    assert tiny.tree(data / "splits") == ["rest.txt", "sbd-train.txt"]
-    for name in LOCAL:
-        assert json.loads((data / "datasets" / name / "dataset.json").read_text())["generated"] is True
-    manifest = json.loads((data / "archives" / "v" / "manifest.json").read_text())
-    content = (data / "archives" / "v" / "v.tar").read_bytes()
-    assert manifest == {
-        "archive": "v",
-        "kind": "sample",
-        "file": "v.tar",
-        "content": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
-    }
 
 
 def spoil_sbd(project: Path, **members: bytes | None) -> None:

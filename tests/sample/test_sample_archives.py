@@ -1,7 +1,9 @@
 """The sample's archives: VOC's and SBD's own formats, their overlap, and the same bytes every time."""
 
+import dataclasses
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -16,10 +18,12 @@ import scipy.sparse
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcn.cli import main
 from fcn.datasets.sample import roster, write_sbd_archive, write_voc_archive
 from fcn.datasets.sample.scenes import scene
 from fcn.entries import Scenes
 from fcn.errors import InputError
+from tests.data import tiny
 
 SCENES = Scenes(sbd_train=9, voc_train=3, voc_val=6, leaked=2)
 SEED = 4
@@ -95,6 +99,35 @@ def test_the_same_arguments_give_the_same_bytes_in_another_process(folder: Path,
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_they_become_datasets_and_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archives stage makes them, and they become datasets that say that they are generated, and lists."""
+    archives = {
+        name: {"kind": "sample", "format": name, "file": file, "scenes": dataclasses.asdict(SCENES), "seed": 3}
+        for name, file in (("voc", "v.tar"), ("sbd", "s.tgz"))
+    }
+    datasets = {name: {"format": name, "from": f"data/tiny/archives/{name}/"} for name in archives}
+    lists = {
+        "sbd-train": {"dataset": "sbd", "list": "train", "expect": SCENES.sbd_train},
+        "rest": {"dataset": "voc", "list": "val", "minus": "sbd-train", "expect": SCENES.voc_val - SCENES.leaked},
+    }
+    tiny.params(tmp_path, archives=archives, datasets=datasets, lists=lists, disjoint=[["sbd-train", "rest"]])
+    monkeypatch.chdir(tmp_path)
+    for command in [*([stage, name] for stage in ("archives", "datasets") for name in archives), ["splits"]]:
+        assert main(command) == 0
+    data = tmp_path / "data" / "tiny"
+    assert tiny.tree(data / "splits") == ["rest.txt", "sbd-train.txt"]
+    for name in archives:
+        assert json.loads((data / "datasets" / name / "dataset.json").read_text())["generated"] is True
+    manifest = json.loads((data / "archives" / "voc" / "manifest.json").read_text())
+    content = (data / "archives" / "voc" / "v.tar").read_bytes()
+    assert manifest == {
+        "archive": "voc",
+        "kind": "sample",
+        "file": "v.tar",
+        "content": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
+    }
 
 
 def test_another_seed_gives_another_archive(folder: Path, tmp_path: Path) -> None:
