@@ -67,6 +67,7 @@ def test_parts_hold_what_the_lists_name(tmp_path: Path) -> None:
         ("datasets voc2012 ", "prepare", "it failed"),
         ("pytest tests/gpu ", "tests speed", "tests: FAILED"),
         ("pytest tests/gpu ", "tests speed", "speed: "),
+        ("a typo", "speed trian", "no step trian; there are unpack"),
     ],
 )
 def test_a_step_that_fails_is_told(tmp_path: Path, fails: str, step: str, said: str) -> None:

@@ -15,7 +15,7 @@ shift 2
 mkdir -p "$out"
 [ $# -gt 0 ] || set -- unpack tests speed timing prepare train collect
 for step; do
-    case $step in unpack | tests | speed | timing | prepare | train | collect) ;; *)
+    case $step in unpack | tests | speed | timing | prepare | train | chain-of-others | collect) ;; *)
         echo "no step $step; there are unpack, tests, speed, timing, prepare, train and collect" >&2
         exit 2 ;;
     esac

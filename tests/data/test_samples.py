@@ -97,7 +97,7 @@ def test_a_reader_travels_to_another_process(tmp_path: Path) -> None:
         ("rgb/a.jpg", b"no picture", "run `dvc repro`"),
         ("semantic/a.png", None, "no such label"),
         ("semantic/a.png", b"no label", "not a whole picture"),
-        ("dataset.json", None, "dataset.json is missing; it is made by an earlier stage"),
+        ("dataset.json", None, "dataset.json is missing; an earlier stage makes it"),
     ],
 )
 def test_what_is_missing_or_spoilt_is_named(tmp_path: Path, file: str, content: bytes | None, words: str) -> None:

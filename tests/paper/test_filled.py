@@ -217,8 +217,8 @@ def test_others_stand_beside_the_row_they_did_again() -> None:
     ("arguments", "breaks", "message"),
     [
         (["tables", "voc-fcn32s-vgg16"], "", "tables takes no name"),
-        (["tables"], "scores", "is made by an earlier stage"),
-        (["tables"], "timing", "is made by an earlier stage"),
+        (["tables"], "scores", "an earlier stage makes it"),
+        (["tables"], "timing", "an earlier stage makes it"),
         (["tables"], "departures", "departures from the papers without a reason"),
     ],
 )
