@@ -1,57 +1,122 @@
 """Taking an archive apart: only regular, wanted files, and none outside of the folder."""
 
 import lzma
+import os
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from fcn.datasets import room, tree
 from fcn.errors import InputError
 
 _BLOCK = 512  # bytes: a tar is made of such blocks, and ends with one of zeros
 _DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
+_ZIP_DAMAGE = (*_DAMAGE, zipfile.BadZipFile, RuntimeError)  # the last of what it can't decode or decipher
+_MORE = 0xFFFF  # what a zip of more members has as their number, or the lowest 16 bits of it
+_MOST_UNPACKED = 1032  # times its size can a zip be, by how deflate writes repetitions
 _ADVICE = "fetch it again"
+_LEADS_OUT = "leads out of the folder that it is extracted to"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A regular file of an archive: its name without a leading ./, its size in bytes when unpacked, and its content."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes] | None]
 
 
 def extract(archive: Path, folder: Path, *, wanted: Callable[[list[str]], list[str]]) -> None:
-    """Write the wanted files of a tar, plain or compressed, below `folder`, under their names in the archive.
+    """Write the wanted files of a zip, or of a tar, plain or compressed, below `folder`, under their names in it.
 
     `wanted` is given the names of all regular files, and returns those to write.
     Raises InputError for a file that is no whole archive, for a member whose path or link leaves the folder, and
     for a wanted name that occurs twice; StageFailure where the disk has no room.
     """
-    with _opened(archive) as tar:
-        members = _members(tar, archive)
-        files: dict[str, list[tarfile.TarInfo]] = {}
+    with _zip_files(archive) if _is_zip(archive) else _tar_files(archive, folder) as members:
+        files: dict[str, list[_File]] = {}
         for member in members:
-            _check_inside(member, folder, archive)
-            if member.isreg():
-                files.setdefault(_name(member), []).append(member)
+            files.setdefault(member.name, []).append(member)
         try:
-            names = wanted(list(files))
-            tree.check_names(names)
+            names = set(wanted(list(files)))
+            tree.check_names(sorted(names))
         except InputError as error:
             raise InputError(f"{archive}: {error}") from None
-        for name in names:
-            if len(files[name]) > 1:
-                raise InputError(f"{archive}: {name} is in it {len(files[name])} times; {_ADVICE}")
-        chosen = sorted((files[name][0] for name in names), key=lambda member: member.offset)
+        chosen = [member for member in members if member.name in names]
+        for member in chosen:
+            if len(files[member.name]) > 1:
+                raise InputError(f"{archive}: {member.name} is in it {len(files[member.name])} times; {_ADVICE}")
         room.check(folder, sum(member.size for member in chosen), what=f"the files of {archive.name}")
         for member in chosen:
-            _write(tar, member, folder / _name(member), archive)
+            _write(member, folder / member.name, archive)
+
+
+def _is_zip(archive: Path) -> bool:
+    try:
+        with archive.open("rb") as file:
+            return file.read(4) == b"PK\3\4"
+    except FileNotFoundError:
+        raise InputError(f"{archive}: no such file") from None
+
+
+@contextmanager
+def _zip_files(archive: Path) -> Iterator[list[_File]]:
+    """The files of a zip in the order in which they lie in it."""
+    try:
+        opened = zipfile.ZipFile(archive)
+    except _ZIP_DAMAGE as error:
+        raise _damaged(archive, str(error)) from None
+    with opened:
+        members = sorted(opened.infolist(), key=lambda member: member.header_offset)
+        if (count := _listed(archive, len(opened.comment))) not in (len(members) & _MORE, _MORE):
+            raise _damaged(archive, f"it lists {len(members)} of its {count} members")
+        if (unpacked := sum(member.file_size for member in members)) > _MOST_UNPACKED * archive.stat().st_size:
+            raise _damaged(archive, f"its members would be {unpacked:,} bytes")
+        for member in members:
+            _check_path(member.filename, archive)
+        yield [
+            _File(name=_name(member.filename), size=member.file_size, open=partial(opened.open, member))
+            for member in members
+            if not member.filename.endswith("/")
+        ]
+
+
+def _listed(archive: Path, comment: int) -> int:
+    """The number of members that a zip says it has in its last 22 bytes and a comment, which zipfile passes over."""
+    with archive.open("rb") as file:
+        file.seek(10 - 22 - comment, os.SEEK_END)
+        return int.from_bytes(file.read(2), "little")
+
+
+@contextmanager
+def _tar_files(archive: Path, folder: Path) -> Iterator[list[_File]]:
+    """The files of a tar in the order in which they lie in it."""
+    with _opened(archive) as tar:
+        members = _members(tar, archive)
+        for member in members:
+            _check_inside(member, folder, archive)
+        yield [
+            _File(name=_name(member.name), size=member.size, open=partial(tar.extractfile, member))
+            for member in members
+            if member.isreg()
+        ]
 
 
 def _opened(archive: Path) -> tarfile.TarFile:
     try:
         return tarfile.open(archive)
-    except FileNotFoundError:
-        raise InputError(f"{archive}: no such file") from None
     except _DAMAGE:
         size = archive.stat().st_size
         raise InputError(
-            f"{archive}: not a tar archive, or cut off at its beginning ({size:,} bytes); a .tar, .tgz or .tar.gz is "
-            f"needed: {_ADVICE}, or unpack what it is, and give the folder"
+            f"{archive}: not a tar archive, or cut off at its beginning ({size:,} bytes); a .tar, .tgz, .tar.gz or "
+            f".zip is needed: {_ADVICE}, or unpack what it is, and give the folder"
         ) from None
 
 
@@ -74,49 +139,54 @@ def _members(tar: tarfile.TarFile, archive: Path) -> list[tarfile.TarInfo]:
 
 
 def _check_inside(member: tarfile.TarInfo, folder: Path, archive: Path) -> None:
-    path = PurePosixPath(member.name)
+    link = f" -> {member.linkname}" if member.issym() or member.islnk() else ""
     try:
         tarfile.data_filter(member, str(folder))
     except tarfile.SpecialFileError:
-        fault = "is a device or a pipe"
+        raise _hostile(archive, f"{member.name}{link} is a device or a pipe") from None
     except tarfile.FilterError:
-        fault = "leads out of the folder that it is extracted to"
-    else:
-        if not path.is_absolute() and ".." not in path.parts:
-            return
-        fault = "leads out of the folder that it is extracted to"
-    link = f" -> {member.linkname}" if member.issym() or member.islnk() else ""
-    raise InputError(
-        f"{archive}: its member {member.name}{link} {fault}; nothing was extracted: no original archive has such a "
-        "member, so get it from its authors"
-    )
+        raise _hostile(archive, f"{member.name}{link} {_LEADS_OUT}") from None
+    _check_path(member.name, archive)
 
 
-def _name(member: tarfile.TarInfo) -> str:
-    return PurePosixPath(member.name).as_posix()  # without a leading ./
+def _check_path(name: str, archive: Path) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise _hostile(archive, f"{name} {_LEADS_OUT}")
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, archive: Path) -> None:
+def _name(name: str) -> str:
+    return PurePosixPath(name).as_posix()  # without a leading ./
+
+
+def _write(member: _File, target: Path, archive: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch(exist_ok=False)
     except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{archive}: {_name(member)} lies where another of its files is; {_ADVICE}") from None
+        raise InputError(f"{archive}: {member.name} lies where another of its files is; {_ADVICE}") from None
     with target.open("wb") as out:
-        for chunk in _chunks(tar, member, archive):
+        for chunk in _chunks(member, archive):
             out.write(chunk)
 
 
-def _chunks(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -> Iterator[bytes]:
+def _chunks(member: _File, archive: Path) -> Iterator[bytes]:
     """A member's content. Apart from the writing, so that a full disk isn't taken for a damaged archive."""
     try:
-        source = tar.extractfile(member)
+        source = member.open()
         assert source is not None
         while chunk := source.read(1 << 20):
             yield chunk
-    except _DAMAGE as error:
+    except _ZIP_DAMAGE as error:
         raise _damaged(archive, f"{member.name}: {error}") from None
 
 
 def _damaged(archive: Path, how: str) -> InputError:
     return InputError(f"{archive}: damaged or cut off ({how}); {_ADVICE}")
+
+
+def _hostile(archive: Path, what: str) -> InputError:
+    return InputError(
+        f"{archive}: its member {what}; nothing was extracted: no original archive has such a member, so get it from "
+        "its authors"
+    )

@@ -1,7 +1,8 @@
-"""Tiny VOC and SBD archives in the true formats, as members that a test may spoil before they are packed."""
+"""Tiny archives of the datasets in the true formats, as members that a test may spoil before they are packed."""
 
 import io
 import tarfile
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fcn.datasets import labels
 
 VOC = "VOCdevkit/VOC2012/"
 SBD = "benchmark_RELEASE/dataset/"
+SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
 SIZE = (12, 9)  # width, height
 
 VOC_TRAIN = ["2007_000001", "2007_000002", "2008_000003"]
@@ -53,10 +55,15 @@ def mat(
     values: NDArray[np.uint8], *, variable: str = "GTcls", field: str = "Segmentation", compressed: bool = True
 ) -> bytes:
     """A label as SBD has it: a struct in a .mat."""
+    struct = {field: values, "CategoriesPresent": np.unique(values[values > 0])}
+    return mat_of({variable: struct}, compressed=compressed)
+
+
+def mat_of(variables: Mapping[str, object], *, compressed: bool = True) -> bytes:
+    """A .mat with these variables."""
     out = io.BytesIO()
     file: Any = out  # which scipy can write to, though its stubs know paths only
-    struct = {field: values, "CategoriesPresent": np.unique(values[values > 0])}
-    scipy.io.savemat(file, {variable: struct}, do_compression=compressed)
+    scipy.io.savemat(file, dict(variables), do_compression=compressed)
     return b"MATLAB 5.0 MAT-file".ljust(116) + out.getvalue()[116:]  # without the time of day
 
 
@@ -96,8 +103,91 @@ def sbd(train: Sequence[str] = SBD_TRAIN, val: Sequence[str] = SBD_VAL, *, prefi
     return members
 
 
+def siftflow(
+    trainval: Sequence[str] = ("coast_a", "street_b"),
+    test: Sequence[str] = ("coast_c", "forest_d"),
+    *,
+    prefix: str = "",
+) -> dict[str, bytes]:
+    """The members of SIFT Flow's archive, with some that are of no use here."""
+    members = {
+        f"{prefix}TestSet1.txt": lines(f"{SCENES}\\{image_id}.jpg" for image_id in test),
+        f"{prefix}Images/{SCENES}/highway_bost181.jpg": jpeg(),
+        f"{prefix}SemanticLabels/{SCENES}/highway_bost181.mat": scene(np.zeros(SIZE[::-1], np.int16), 33),
+    }
+    for image_id in [*trainval, *test]:
+        members[f"{prefix}Images/{SCENES}/{image_id}.jpg"] = jpeg()
+        members[f"{prefix}SemanticLabels/{SCENES}/{image_id}.mat"] = scene(semantic(image_id), 33)
+        members[f"{prefix}GeoLabels/{SCENES}/{image_id}.mat"] = scene(geometric(image_id), 3)
+    return members
+
+
+def scene(values: NDArray[np.int16], classes: int) -> bytes:
+    """A label as SIFT Flow has it: numbers of 16 bits beside the classes' names."""
+    names = np.array([[f"class {number}" for number in range(1, classes + 1)]], object)
+    return mat_of({"names": names, "S": values})
+
+
+def semantic(image_id: str) -> NDArray[np.int16]:
+    """H W: numbers of two of SIFT Flow's 33 classes, and 0, which is none."""
+    values = label(image_id, void=False).astype(np.int16)
+    values[7:] = 33
+    return values
+
+
+def geometric(image_id: str) -> NDArray[np.int16]:
+    """H W: numbers of SIFT Flow's 3 classes of geometry, and -1, which is none."""
+    values = np.minimum(semantic(image_id), 1)
+    values[:, 9:], values[:, 11:] = (2, 3)
+    values[0] = -1
+    return values
+
+
+def context(
+    train: Sequence[str] = VOC_TRAIN,
+    val: Sequence[str] = VOC_VAL,
+    *,
+    form: str = "trainval",
+    names: bytes,
+    prefix: str = "",
+) -> dict[str, bytes]:
+    """The members of VOC2010's and PASCAL-Context's archives in one, with some that are of no use here.
+
+    `form` is the folder of the labels, `names` what its numbers are called.
+    """
+    text = {"trainval": "labels.txt", "59_context_labels": "59_labels.txt", "33_context_labels": "33_labels.txt"}[form]
+    members = {
+        f"{prefix}{text}": names,
+        f"{prefix}VOCdevkit/VOC2010/ImageSets/Main/train.txt": lines(train),
+        f"{prefix}VOCdevkit/VOC2010/ImageSets/Main/val.txt": lines(val),
+        f"{prefix}VOCdevkit/VOC2010/ImageSets/Main/aeroplane_val.txt": b"2007_999999 -1\n",
+        f"{prefix}VOCdevkit/VOC2010/ImageSets/Segmentation/train.txt": lines(["2007_999999"]),
+        f"{prefix}VOCdevkit/VOC2010/JPEGImages/2007_999999.jpg": jpeg(),
+    }
+    for image_id in [*train, *val]:
+        values = label(image_id, void=False)
+        members[f"{prefix}VOCdevkit/VOC2010/JPEGImages/{image_id}.jpg"] = jpeg()
+        if form == "trainval":
+            members[f"{prefix}{form}/{image_id}.mat"] = mat_of({"LabelMap": values.astype(np.uint16)})
+        else:
+            members[f"{prefix}{form}/{image_id}.png"] = grey(values)
+    return members
+
+
+def grey(values: NDArray[np.uint8]) -> bytes:
+    """A label as a PNG without a palette."""
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "PNG")
+    return out.getvalue()
+
+
 def pack(path: Path, members: Mapping[str, bytes], *, extra: Sequence[tarfile.TarInfo] = ()) -> Path:
-    """Write members into a .tar, or a .tgz, and after them `extra`, which have no content."""
+    """Write members into a .zip, or a .tar, or a .tgz, and after them `extra`, which have no content."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, content in members.items():
+                file.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+        return path
     with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as tar:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
