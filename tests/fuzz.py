@@ -12,7 +12,6 @@ import sys
 import tempfile
 import traceback
 import warnings
-import zipfile
 import zlib
 from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import torch
 from PIL import Image
 
 from fcn.datasets import archive, labels, mat, mat73, modes
+from fcn.datasets.formats import context59, siftflow
 from fcn.errors import InputError, StageFailure
 from fcn.nets import checkpoint, torch_file
 from fcn.nets.pretrained import keras
@@ -65,17 +65,8 @@ def packed(suffix: str) -> list[bytes]:
     """Archives of the datasets in miniature."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"a{suffix}")
-        members = [tiny.voc(["a"], ["b"]), tiny.sbd(["a"], ["b"])]
+        members = [tiny.voc(["a"], ["b"]), tiny.sbd(["a"], ["b"]), tiny.siftflow(["a"], ["b"])]
         return [tiny.pack(path, each).read_bytes() for each in members]
-
-
-def zipped() -> list[bytes]:
-    """The same as a .zip, which no dataset is read from."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as file:
-        for name, content in tiny.voc(["a"], ["b"]).items():
-            file.writestr(name, content)
-    return [out.getvalue()]
 
 
 def extracted(path: Path) -> None:
@@ -112,6 +103,17 @@ def room(path: Path) -> object:
     types = {"images": np.uint8, "depths": np.float32, "rawDepths": np.float32, "labels": np.uint16}
     sizes = {name: (3, 4, 3) if name == "images" else (3, 4) for name in types}
     return [mat73.picture(path, name, 3, dtype=dtype, size=sizes[name]) for name, dtype in types.items()]
+
+
+def changed_file(read: Callable[..., object], members: Mapping[str, bytes], name: str) -> Format:
+    """Of a dataset in a folder one file is changed, and then a picture read that needs it."""
+
+    def spoilt(path: Path) -> object:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            tiny.unpack(Path(folder), {**members, name: path.read_bytes()})
+            return read({"mine": Path(folder)}, "a")
+
+    return Format(whole=lambda: [members[name]], read=spoilt)
 
 
 def nets() -> list[bytes]:
@@ -168,9 +170,16 @@ def right_tar(content: bytes) -> bytes:
     return bytes(found)
 
 
+SIFTFLOW = tiny.siftflow(["a"], [])
+NAMES = enumerate([*context59.CLASSES, *"abcdefghijklmnopqrstuvwxyz"], 1)  # of the letters none is missed
+CONTEXT = tiny.context(["a"], [], names="".join(f"{number}: {name}\n" for number, name in NAMES).encode())
+
 FORMATS: Mapping[str, Format] = {
     "mat": Format(whole=mats, read=lambda path: mat.array(path.read_bytes(), "GTcls.Segmentation")),
     "mat73": Format(whole=rooms_mat, read=room),
+    "siftflow": changed_file(siftflow.read, SIFTFLOW, f"GeoLabels/{tiny.SCENES}/a.mat"),
+    "context": changed_file(context59.read, CONTEXT, "trainval/a.mat"),
+    "names": changed_file(context59.read, CONTEXT, "labels.txt"),
     "label.png": Format(whole=lambda: [tiny.png(tiny.label("a", void=True))], read=colour_label, mend=right_png),
     "png": Format(whole=lambda: pictures("PNG", "RGB L RGBA P I;16 1 LA"), read=picture, mend=right_png),
     "jpeg": Format(whole=lambda: pictures("JPEG", "RGB L CMYK"), read=picture),
@@ -180,7 +189,7 @@ FORMATS: Mapping[str, Format] = {
     "webp": Format(whole=lambda: pictures("WEBP", "RGB RGBA"), read=picture),
     "tar": Format(whole=lambda: packed(".tar"), read=extracted, mend=right_tar),
     "tgz": Format(whole=lambda: packed(".tgz"), read=extracted),
-    "zip": Format(whole=zipped, read=extracted),
+    "zip": Format(whole=lambda: packed(".zip"), read=extracted),
     "net": Format(whole=nets, read=checkpoint.load, mend=right_zip),
     "torch": Format(whole=state_dicts, read=torch_file.state_dict, mend=right_zip),
     "h5": Format(whole=keras_files, read=lambda path: keras.load(path, backbone=TINY)),

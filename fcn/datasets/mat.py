@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import islice
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,25 @@ def array(content: bytes, address: str) -> NDArray[Any]:
             return matrix.array()
         found.append(matrix.name)
     raise InputError(f"no variable {name}, found {', '.join(found[:5]) or 'nothing'}")
+
+
+def label(path: Path, address: str, *, dataset: str) -> NDArray[Any]:
+    """The whole numbers, H W, that a dataset has for a picture in a file of its own.
+
+    Raises InputError for a file that is no whole .mat, or holds no such array; the message begins with its path.
+    """
+    try:
+        values = array(path.read_bytes(), address)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such label; every listed image needs one") from None
+    except InputError as error:
+        raise InputError(
+            f"{path}: no label of {dataset} can be read from it: {error}; it should be a whole .mat file with "
+            f"{address}: fetch it again, or leave its image out"
+        ) from None
+    if values.ndim != 2 or values.dtype.kind not in "ui" or values.size == 0:
+        raise InputError(f"{path}: {address} is {values.dtype} of shape {values.shape}; expected whole numbers, H x W")
+    return values
 
 
 class _Matrix:

@@ -78,7 +78,7 @@ def read(folders, image_id):
 
 def test_every_format_offers_what_is_asked_of_it() -> None:
     """Each module of the folder has inputs, targets and the five functions."""
-    assert {"nyud", "nyud_png", "sbd", "voc"} <= set(formats.names())
+    assert {"context33", "context59", "nyud", "nyud_png", "sbd", "siftflow", "voc"} <= set(formats.names())
     for name in formats.names():
         found = formats.load(name)
         assert found.INPUTS["rgb"] == 3

@@ -73,19 +73,7 @@ def read(folders: Mapping[str, Path], image_id: str) -> Original:
 
 def _label(path: Path) -> NDArray[np.uint8]:
     """H W: GTcls.Segmentation."""
-    try:
-        label = mat.array(path.read_bytes(), "GTcls.Segmentation")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such label; every listed image needs one") from None
-    except InputError as error:
-        raise InputError(
-            f"{path}: no label of SBD can be read from it: {error}; it should be a whole .mat file with "
-            "GTcls.Segmentation: fetch it again, or leave its image out"
-        ) from None
-    if label.ndim != 2 or label.dtype.kind not in "ui" or label.size == 0:
-        raise InputError(
-            f"{path}: GTcls.Segmentation is {label.dtype} of shape {label.shape}; expected whole numbers, H x W"
-        )
+    label = mat.label(path, "GTcls.Segmentation", dataset="SBD")
     if label.min() < 0 or label.max() > 255:
         raise InputError(
             f"{path}: GTcls.Segmentation has values {label.min()}..{label.max()}; a class is 0..254, and 255 is void"
