@@ -44,6 +44,7 @@ def with_average_pool(architecture: str) -> Geometry:
         ("vgg16", 16, {16: 5, 1: 27}, [4, 32]),
         ("vgg16", 8, {16: 5, 8: 9, 1: 31}, [4, 4, 16]),
         ("alexnet", 32, {1: 18}, [63]),
+        ("caffenet", 32, {1: 18}, [63]),
     ],
 )
 def test_the_crops_are_the_reference_releases(
@@ -57,7 +58,7 @@ def test_the_crops_are_the_reference_releases(
 
 @pytest.mark.parametrize(
     ("architecture", "receptive_field", "depth", "millions"),
-    [("alexnet", 355, 8, 57), ("vgg16", 404, 16, 134), ("googlenet_published", 715, 22, 6)],
+    [("alexnet", 355, 8, 57), ("caffenet", 355, 8, 57), ("vgg16", 404, 16, 134), ("googlenet_published", 715, 22, 6)],
 )
 def test_table_1_of_the_cvpr_paper(architecture: str, receptive_field: int, depth: int, millions: int) -> None:
     """Receptive field, layers with parameters, parameters and stride are those of CVPR Table 1."""
