@@ -25,8 +25,10 @@ from fcn.datasets import archive, labels, mat, mat73, modes
 from fcn.datasets.formats import context59, siftflow
 from fcn.errors import InputError, StageFailure
 from fcn.nets import checkpoint, torch_file
-from fcn.nets.pretrained import keras
+from fcn.nets.pretrained import caffemodel, keras
 from tests.data import rooms, tiny
+from tests.weights import test_caffemodel
+from tests.weights.test_caffe_file import caffemodel as caffe_bytes
 from tests.weights.test_checkpoint import saved
 from tests.weights.test_keras import TINY, arrays, written
 from tests.weights.test_torch_file import torch_bytes
@@ -134,6 +136,12 @@ def keras_files() -> list[bytes]:
         return [written(Path(folder, "vgg16.h5"), arrays()).read_bytes()]
 
 
+def caffe_files() -> list[bytes]:
+    """A narrow VGG16 as Caffe keeps it, in its two forms."""
+    layers = test_caffemodel.classifier(test_caffemodel.VGG16)
+    return [caffe_bytes(layers, v1=old, legacy=old) for old in (False, True)]
+
+
 def right_zip(content: bytes) -> bytes:
     """With the right checksum for every member that is stored as it is, wherever the directory says that it lies."""
     found = bytearray(content)
@@ -193,6 +201,7 @@ FORMATS: Mapping[str, Format] = {
     "net": Format(whole=nets, read=checkpoint.load, mend=right_zip),
     "torch": Format(whole=state_dicts, read=torch_file.state_dict, mend=right_zip),
     "h5": Format(whole=keras_files, read=lambda path: keras.load(path, backbone=TINY)),
+    "caffemodel": Format(whole=caffe_files, read=lambda path: caffemodel.load(path, backbone=test_caffemodel.VGG16)),
 }
 
 

@@ -158,9 +158,9 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_kind_lists_the_kinds() -> None:
     """The folder is the registry: a wrong kind is answered with the modules in it."""
     with pytest.raises(
-        InputError, match=r"'caffemodel' is unknown; there are keras, pytorch_fcn, state_dict, torchvision$"
+        InputError, match=r"'onnx' is unknown; there are caffemodel, keras, pytorch_fcn, state_dict, torchvision$"
     ):
-        pretrained.reader("caffemodel")
+        pretrained.reader("onnx")
 
 
 @pytest.mark.parametrize(("name", "count"), [("alexnet", 10), ("vgg16", 26)])

@@ -114,6 +114,7 @@ def test_what_is_not_there_is_told() -> None:
         ("torchvision", "caffe", "imagenet"),
         ("keras", "imagenet", "caffe"),
         ("pytorch_fcn", "imagenet", "caffe"),
+        ("caffemodel", "imagenet", "caffe"),
     ],
 )
 def test_preprocessing_that_the_weights_were_not_trained_with_is_refused(kind: str, given: str, wanted: str) -> None:
@@ -141,8 +142,8 @@ def test_unknown_names_are_answered_with_those_there_are(folder: Path) -> None:
         weights.run(config, "v")
     with pytest.raises(InputError, match=r"preprocessing: Input should be 'imagenet', .* found 'imagenett'"):
         profile(kind="state_dict", **{"from": "net.pt"}, preprocessing="imagenett")
-    foreign = profile(kind="caffemodel", **{"from": "net.pt"}, preprocessing="caffe")
-    with pytest.raises(InputError, match="weights kind 'caffemodel' is unknown; there are keras, pytorch_fcn"):
+    foreign = profile(kind="onnx", **{"from": "net.pt"}, preprocessing="caffe")
+    with pytest.raises(InputError, match="weights kind 'onnx' is unknown; there are caffemodel, keras, pytorch_fcn"):
         weights.run(foreign, "w")
 
 

@@ -1,0 +1,167 @@
+"""The authors' released FCNs: written under the layer names of their prototxts, they are read back as they were."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fcn.errors import InputError
+from fcn.nets.fcn import FCN, is_score_layer
+from fcn.nets.pretrained import caffemodel
+from fcn.shape import Backbone
+from tests.nets.shapes import Stride, Upsampled, shape
+from tests.weights import test_caffe_file as caffe
+from tests.weights.test_caffemodel import CAFFENET, CONVOLUTIONS, VGG16, loaded
+
+# The nets that the authors released: the classes of their heads, by what ends a head's layer names, and their stride.
+RELEASED: dict[str, tuple[Backbone, Stride, dict[str, int]]] = {
+    "fcn32s-heavy-pascal": (VGG16, 32, {"": 21}),
+    "fcn16s-heavy-pascal": (VGG16, 16, {"": 21}),
+    "fcn8s-heavy-pascal": (VGG16, 8, {"": 21}),
+    "fcn8s-atonce-pascal": (VGG16, 8, {"": 21}),
+    "fcn-alexnet-pascal": (CAFFENET, 32, {"": 21}),
+    "nyud-fcn32s-color-heavy": (VGG16, 32, {"": 40}),
+    "nyud-fcn32s-hha-heavy": (VGG16, 32, {"": 40}),
+    "siftflow-fcn32s-heavy": (VGG16, 32, {"_sem": 33, "_geo": 3}),
+    "siftflow-fcn16s-heavy": (VGG16, 16, {"_sem": 33, "_geo": 3}),
+    "siftflow-fcn8s-heavy": (VGG16, 8, {"_sem": 33, "_geo": 3}),
+    "pascalcontext-fcn32s-heavy": (VGG16, 32, {"": 60}),
+    "pascalcontext-fcn16s-heavy": (VGG16, 16, {"": 60}),
+    "pascalcontext-fcn8s-heavy": (VGG16, 8, {"": 60}),
+}
+TARGETS = {"": "semantic", "_sem": "semantic", "_geo": "geometric"}
+HEADS = {
+    32: {"score_fr": "score_fr", "upscore": "upscore"},
+    16: {"score_fr": "score_fr", "upscore2": "upscore_pool4", "score_pool4": "score_pool4", "upscore16": "upscore"},
+    8: {
+        "score_fr": "score_fr",
+        "upscore2": "upscore_pool4",
+        "score_pool4": "score_pool4",
+        "upscore_pool4": "upscore_pool3",
+        "score_pool3": "score_pool3",
+        "upscore8": "upscore",
+    },
+}
+
+
+def made(name: str, *, moved: bool = False) -> FCN:
+    """A narrow net of this shape with deconvolutions, bilinear or `moved` away from there, and with random layers."""
+    backbone, stride, classes = RELEASED[name]
+    net = shape(backbone, stride, classes=2, pad=100, upsampling="all")
+    heads = {TARGETS[ending]: count for ending, count in classes.items()}
+    scales: dict[Literal[16, 8], float] = {16: 0.01, 8: 0.0001} if "atonce" in name else {}
+    torch.manual_seed(0)
+    made = FCN(replace(net, heads=heads, scales=scales))
+    with torch.no_grad():
+        for key, parameter in made.named_parameters():
+            if is_score_layer(key):
+                parameter.normal_(std=0.3)
+            elif moved and ".upscore" in key:
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    return made.eval()
+
+
+def their_layers(name: str, net: FCN) -> dict[str, list[NDArray[np.float32]]]:
+    """The net's tensors under the layer names of the released prototxt."""
+    backbone, stride, classes = RELEASED[name]
+    state = net.state_dict()
+    convolutions = [
+        key.removesuffix(".weight") for key in state if key.startswith("trunk.features") and key.endswith("weight")
+    ]
+    ours = dict(zip(CONVOLUTIONS[backbone.architecture], convolutions, strict=True))
+    ours |= {"fc6": "trunk.fc6", "fc7": "trunk.fc7"}
+    for ending in classes:
+        ours |= {f"{layer}{ending}": f"heads.{TARGETS[ending]}.{own}" for layer, own in HEADS[stride].items()}
+    scales = {"scale_pool4": 0.01, "scale_pool3": 0.0001} if "atonce" in name else {}
+    return {
+        **{
+            layer: [state[f"{own}.{part}"].numpy() for part in ("weight", "bias") if f"{own}.{part}" in state]
+            for layer, own in ours.items()
+        },
+        **{layer: [np.full(net.trunk.channels[16], scale, np.float32)] for layer, scale in scales.items()},
+    }
+
+
+def images() -> dict[str, Tensor]:
+    return {"rgb": 50 * torch.randn(1, 3, 40, 50, generator=torch.Generator().manual_seed(1))}
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["bilinear", "learned"])
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_released_net_gives_its_own_scores(tmp_path: Path, name: str, moved: bool) -> None:
+    """A net that was written as the authors wrote theirs is read back: its shape, and the scores that it gave.
+
+    Deconvolutions that have stayed bilinear are left out, since a net has them by construction.
+    """
+    wrote = made(name, moved=moved)
+    backbone = RELEASED[name][0]
+    state = loaded(tmp_path, backbone, caffe.caffemodel(their_layers(name, wrote)))
+    upsampling: Upsampled = "all" if moved else "fixed"
+    found = caffemodel.net(state, backbone=backbone)
+    assert found == replace(wrote.net, upsampling=upsampling, scales={})
+    assert list(found.heads) == list(wrote.net.heads)
+    read = FCN(replace(found, scales=wrote.net.scales)).eval()
+    read.load_state_dict(state)
+    with torch.inference_mode():
+        ours, wanted = read(images()), wrote(images())
+    assert ours.keys() == wanted.keys()
+    for target, scores in wanted.items():
+        assert scores.std() > 0.01
+        torch.testing.assert_close(ours[target], scores, rtol=0 if moved else 1e-4, atol=0 if moved else 1e-4)
+
+
+def test_two_streams_are_not_read(tmp_path: Path) -> None:
+    """Of the 14 released nets, that of colour and HHA has two trunks, and says so by a layer's name."""
+    layers = their_layers("nyud-fcn32s-color-heavy", made("nyud-fcn32s-color-heavy"))
+    last = layers.pop("upscore")
+    both = {f"{layer}{stream}": blobs for stream in ("color", "hha") for layer, blobs in layers.items()}
+    with pytest.raises(
+        InputError, match=r"holds conv1_1color\.weight, which the authors' FCNs with one trunk, a vgg16"
+    ):
+        loaded(tmp_path, VGG16, caffe.caffemodel({**both, "upscore": last}))
+
+
+def test_other_scales_are_refused(tmp_path: Path) -> None:
+    """A skip that is scaled by another number than the authors' net at once would be scored wrongly, and is refused."""
+    layers = their_layers("fcn8s-atonce-pascal", made("fcn8s-atonce-pascal"))
+    layers["scale_pool3"][0][3] = 0.01
+    with pytest.raises(
+        InputError, match=r"scales by other numbers than 0\.0001 in scale_pool3, as none of the authors'"
+    ):
+        loaded(tmp_path, VGG16, caffe.caffemodel(layers))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"conv3_2": None}, r"lacks trunk\.features\.12\.weight, of shape 16 x 16 x 3 x 3 and 1 more$"),
+        ({"fc6": None}, r"lacks score_fr\.weight or fc6\.weight; it is a part of an FCN"),
+        ({"score_fr": [(300, 8, 1, 1), (300,)]}, r"has score_fr\.weight of shape .* of 2 to 255 classes is wanted"),
+        (
+            {"score_pool4": [(7, 32, 1, 1), (7,)]},
+            r"score_pool4\.weight with shape 7 x 32 x 1 x 1, this network wants 21 x",
+        ),
+        (
+            {"upscore8": [(21, 21, 8, 8)]},
+            r"upscore\.weight with shape 21 x 21 x 8 x 8, this network wants 21 x 21 x 16",
+        ),
+        (
+            {"score59": [(59, 8, 1, 1), (59,)]},
+            r"holds score59\.weight, which .* have not; theirs are conv1_1, .* score_fr",
+        ),
+    ],
+)
+def test_what_does_not_fit_in_an_fcn_is_named(
+    tmp_path: Path, change: dict[str, list[tuple[int, ...]] | None], sentence: str
+) -> None:
+    """A missing layer, one of another shape or of another net is one sentence, with its name and both shapes."""
+    layers = their_layers("fcn8s-heavy-pascal", made("fcn8s-heavy-pascal"))
+    for name, shapes in change.items():
+        layers[name] = [np.ones(size, np.float32) for size in shapes or ()]
+    with pytest.raises(InputError, match=sentence):
+        loaded(tmp_path, VGG16, caffe.caffemodel(layers))
