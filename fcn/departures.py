@@ -94,7 +94,8 @@ def _differences(config: Config, name: str) -> list[_Difference]:
 
 
 def _is_whole_net(start: Weights | Classifier) -> bool:
-    return isinstance(start, Weights) and start.kind == "pytorch_fcn"
+    """Whether it is an FCN of the authors: a .caffemodel that is never trained is one, or its run would answer zero."""
+    return isinstance(start, Weights) and start.kind in ("pytorch_fcn", "caffemodel")
 
 
 def _published(config: Config, name: str) -> Recipe:
@@ -114,7 +115,7 @@ def _network(config: Config, name: str) -> list[_Difference]:
     backbone = net.backbone
     classifier = protocol.CLASSIFIERS.get(backbone.architecture)
     if classifier is None:
-        published = ", ".join(item.name for item in protocol.CLASSIFIERS.values())
+        published = ", ".join(dict.fromkeys(item.name for item in protocol.CLASSIFIERS.values()))
         return [_Difference(name="architecture", published=published, ours=backbone.architecture)]
     found = []
     if classifier.torchvision_differs:

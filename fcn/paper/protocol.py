@@ -127,37 +127,48 @@ EXPERIMENTS: Mapping[str, tuple[Experiment, ...]] = MappingProxyType(
     }
 )
 
+CAFFENET = Classifier(
+    name="CaffeNet, Caffe's reference AlexNet",
+    input_px=Fact(value=227, source="CVPR section 3.1"),
+    fc=Fact(value=4096, source=RELEASE),
+    dropout=Fact(value=0.5, source=f"{RELEASE}; {CVPR_43}: as in the classifiers"),
+    carried_by=("caffemodel",),
+    preprocessing="caffe",
+    torchvision_differs="",
+    source=CVPR_41,
+)
+GOOGLENET = Classifier(
+    name="the authors' own GoogLeNet (68.5 % top-1), never released",
+    input_px=Fact(value=224, source="not stated for the authors' training", confirmed=False),
+    fc=None,
+    dropout=Fact(value=0.4, source="the classifier's own paper; not stated for the FCN", confirmed=False),
+    carried_by=(),
+    preprocessing="caffe",
+    torchvision_differs="",
+    source=CVPR_41,
+)
 CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
     {
-        "alexnet": Classifier(
-            name="CaffeNet, Caffe's reference AlexNet",
-            input_px=Fact(value=227, source="CVPR section 3.1"),
-            fc=Fact(value=4096, source=RELEASE),
-            dropout=Fact(value=0.5, source=f"{RELEASE}; {CVPR_43}: as in the classifiers"),
+        "caffenet": CAFFENET,
+        "alexnet": replace(
+            CAFFENET,
             carried_by=(),
-            preprocessing="caffe",
             torchvision_differs="torchvision's: no groups, no local response normalisation, other channel counts",
-            source=CVPR_41,
         ),
         "vgg16": Classifier(
             name="VGG16 from Oxford, in Caffe's layout",
             input_px=Fact(value=224, source=f"{RELEASE}: fc6 is 7x7 after five halvings"),
             fc=Fact(value=4096, source=RELEASE),
             dropout=Fact(value=0.5, source=f"{RELEASE}; {CVPR_43}: as in the classifiers"),
-            carried_by=("keras",),
+            carried_by=("keras", "caffemodel"),
             preprocessing="caffe",
             torchvision_differs="",
             source=CVPR_41,
         ),
-        "googlenet": Classifier(
-            name="the authors' own GoogLeNet (68.5 % top-1), never released",
-            input_px=Fact(value=224, source="not stated for the authors' training", confirmed=False),
-            fc=None,
-            dropout=Fact(value=0.4, source="the classifier's own paper; not stated for the FCN", confirmed=False),
-            carried_by=(),
-            preprocessing="caffe",
+        "googlenet_published": GOOGLENET,
+        "googlenet": replace(
+            GOOGLENET,
             torchvision_differs="torchvision's: batches normalised (statistics frozen), 3x3 for 5x5 convolutions",
-            source=CVPR_41,
         ),
     }
 )
@@ -209,7 +220,9 @@ PAMI_ALEXNET = replace(
     loss=Fact(value="mean", source=f"{RELEASE}, voc-fcn-alexnet"),
 )
 
-CVPR_RATES: Mapping[str, float] = MappingProxyType({"alexnet": 1e-3, "vgg16": 1e-4, "googlenet": 5e-5})
+CVPR_RATES: Mapping[str, float] = MappingProxyType(
+    {"caffenet": 1e-3, "alexnet": 1e-3, "vgg16": 1e-4, "googlenet_published": 5e-5, "googlenet": 5e-5}
+)
 PAMI_RATES: Mapping[int, float] = MappingProxyType({32: 1e-10, 16: 1e-12, 8: 1e-14})
 AT_ONCE_RATE = 1e-10
 AT_ONCE_ITERATIONS = 300_000
@@ -227,7 +240,7 @@ def recipe(regime: str, *, architecture: str, stride: int, at_once: bool, traine
         # Rounded: 1e-4 / 100 / 100 is 1.0000000000000002e-08.
         rate = None if first is None else float(f"{first / RATE_DIVIDED_PER_SKIP ** SKIPS[stride]:.6g}")
         return replace(CVPR, rate=Fact(value=rate, source=CVPR_43 if stride == 32 else CVPR_42))
-    if architecture == "alexnet":
+    if architecture in ("caffenet", "alexnet"):
         return PAMI_ALEXNET if stride == 32 else replace(PAMI, rate=Fact(value=None, source=RELEASE))
     if architecture != "vgg16":
         return replace(PAMI, rate=Fact(value=None, source=RELEASE), iterations=Fact(value=None, source=RELEASE))

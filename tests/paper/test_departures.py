@@ -188,8 +188,25 @@ def test_the_authors_own_net_departs_in_nothing() -> None:
     """Released weights, scored after 0 iterations, are the paper's net; any other net that isn't trained departs."""
     run = "voc-fcn32s-vgg16"
     untrained: dict[str, object] = {"recipes.pami-32s.iterations": 0, f"{REASONS}.iterations": "a test"}
-    assert _names(_paper({**untrained, "weights.vgg16-oxford.kind": "pytorch_fcn"}), run) == set()
+    for kind in ("pytorch_fcn", "caffemodel"):
+        assert _names(_paper({**untrained, "weights.vgg16-oxford.kind": kind}), run) == set()
     assert _names(_paper(untrained), run) == {"iterations"}
+
+
+def test_caffenet_and_the_published_googlenet_are_the_papers_own() -> None:
+    """With Caffe's own weights AlexNet departs in its biases' rates alone, GoogLeNet in weights that nobody has."""
+    changed = _paper(
+        {
+            "backbones.alexnet.input_px": 227,
+            "backbones.alexnet.architecture": "caffenet",
+            "backbones.googlenet.architecture": "googlenet_published",
+            "weights.alexnet-torchvision.kind": "caffemodel",
+            "weights.alexnet-torchvision.preprocessing": "caffe",
+        }
+    )
+    assert _names(changed, "voc2011-fcn32s-alexnet") == {"precision"}
+    assert _names(changed, "voc-fcn32s-alexnet") == {"precision", "bias-decay", "score-bias-rate"}
+    assert _names(changed, "voc2011-fcn32s-googlenet") == {"precision", "weights"}
 
 
 def test_a_longer_training_than_175_epochs_is_the_papers() -> None:
