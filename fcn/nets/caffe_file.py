@@ -5,6 +5,7 @@ The field numbers are those of BVLC's caffe.proto. What a file asks for in memor
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ _DATA, _DOUBLES, _SHAPE = 5, 8, 7  # of BlobProto
 _OLD_SHAPE = (1, 2, 3, 4)  # num, channels, height, width
 _DIM = 1  # of BlobShape
 _MOST_DIMENSIONS = 32  # Caffe's own limit
+_LONGEST_NAME = 100  # what is longer is of no layer that we know, and has to fit into a sentence
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 _VARINT_BYTES = 10  # of 64 bits, 7 in each
 
@@ -48,7 +50,7 @@ def _layers(net: memoryview) -> Iterator[tuple[str, list[Tensor]]]:
             of_name, of_blobs = _LAYERS[number]
             for field, value in _fields(layer):
                 if field == of_name and isinstance(value, memoryview):
-                    name = str(value, "utf-8", "replace")
+                    name = str(value[:_LONGEST_NAME], "utf-8", "replace")
                 elif field == of_blobs and isinstance(value, memoryview):
                     blobs.append(_blob(value, where=f"layer {name!r}"))
             if blobs:
@@ -67,7 +69,7 @@ def _blob(blob: memoryview, *, where: str) -> Tensor:
         elif field in raw:
             raw[field] += value
         elif field == _SHAPE:
-            shape += _dimensions(value)
+            shape = _dimensions(value)
     shape = list(old.values()) if any(old.values()) else shape
     field = _DOUBLES if raw[_DOUBLES] else _DATA
     size = 8 if field == _DOUBLES else 4
@@ -81,15 +83,18 @@ def _dimensions(shape: memoryview) -> list[int]:
     """The numbers of a BlobShape, packed or one by one."""
     found: list[int] = []
     for field, value in _fields(shape):
-        if field == _DIM and isinstance(value, int):
-            found.append(value)
-        at = 0
-        while field == _DIM and isinstance(value, memoryview) and at < len(value) and len(found) <= _MOST_DIMENSIONS:
-            number, at = _varint(value, at)
-            found.append(number)
+        if field == _DIM:
+            found += [value] if isinstance(value, int) else islice(_varints(value), _MOST_DIMENSIONS + 1)
         if len(found) > _MOST_DIMENSIONS:
             raise ValueError(f"a blob has more than {_MOST_DIMENSIONS} dimensions")
     return found
+
+
+def _varints(packed: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(packed):
+        number, at = _varint(packed, at)
+        yield number
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:

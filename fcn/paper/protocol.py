@@ -61,7 +61,7 @@ class Classifier:
     """The classification network behind a published FCN.
 
     `carried_by` names the kinds of weights (fcn/entries.py) that hold these very weights; `torchvision_differs` says
-    how torchvision's network of the same name is another one, and is empty where it is the same.
+    how torchvision's network of the same name is another one, and is empty where it is the same, or there is none.
     """
 
     name: str

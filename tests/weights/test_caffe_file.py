@@ -137,6 +137,7 @@ def of_one_blob(content: bytes) -> bytes:
         (of_one_blob(field(7, field(1, b"\x00" + varint(2**63)))), "can't be read as a .caffemodel"),
         (of_one_blob(field(7, field(1, b"\x01" * 33))), "a blob has more than 32 dimensions"),
         (of_one_blob(field(7, field(1, 1) * 33)), "a blob has more than 32 dimensions"),
+        (field(100, field(1, b"a" * 5000) + field(7, b"")), "layer 'a{100}' has 0 bytes"),
     ],
     ids=lambda value: "" if isinstance(value, bytes) else None,
 )

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,14 @@ from fcn.config import Config, parse
 from fcn.datasets import manifests
 from fcn.errors import InputError
 from fcn.nets import backbones, checkpoint
+from fcn.nets.build import HandOver, start
+from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import preset
 from fcn.shape import Backbone
 from fcn.stages import weights
 from tests.nets.shapes import shape
+from tests.weights import test_released as released
+from tests.weights.test_caffe_file import caffemodel as caffe_bytes
 
 RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -177,6 +182,25 @@ def test_a_released_fcn_becomes_a_checkpoint(folder: Path, capsys: pytest.Captur
     assert found.net == shape(backbone, 16, classes=5, pad=100)
     assert torch.equal(found.state["heads.semantic.score_pool4.bias"], state["score_pool4.bias"])
     assert "34 tensors of an FCN-16s with 5 classes from fcn.pth.tar; input caffe (BGR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["fcn8s-atonce-pascal", "siftflow-fcn16s-heavy", "fcn-alexnet-pascal"])
+def test_a_run_starts_with_a_released_nets_scores(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """From the authors' own file a run's net starts with that file's scores: scaled skips, two heads, groups."""
+    wrote, backbone = released.made(name), released.RELEASED[name][0]
+    (folder / "net.caffemodel").write_bytes(caffe_bytes(released.their_layers(name, wrote)))
+    config = profile(asdict(backbone), kind="caffemodel", **{"from": "net.caffemodel"}, preprocessing="caffe")
+    weights.run(config, "w")
+    heads = ", ".join(f"{classes} classes" for classes in wrote.net.heads.values())
+    assert (
+        f"tensors of an FCN-{wrote.net.stride}s with {heads} from net.caffemodel; input caffe"
+        in capsys.readouterr().err
+    )
+    net = FCN(replace(wrote.net, upsampling="fixed")).eval()
+    assert start(net, result(), where="weights/w") == HandOver(new=[], left=[])
+    with torch.inference_mode():
+        found, wanted = net(released.images()), wrote(released.images())
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_the_command_answers_a_wrong_file_with_a_sentence(folder: Path, run_fcn: RunFcn) -> None:
