@@ -57,9 +57,6 @@ class Config:
         for name in self.classifiers:
             if name in self.weights:
                 raise InputError(f"classifiers.{name}: weights has an entry of this name too; rename one of the two")
-        for name, net in self.nets.items():
-            if net.inputs != ("rgb",):
-                raise InputError(f"nets.{name}.inputs: {list(net.inputs)}; the trunks that there are take [rgb]")
         for name, run in self.runs.items():
             self._check_run(name, run)
         self._check_chains()
@@ -173,6 +170,8 @@ def misfit(net: Net, parent: Net, *, scaled: bool = True) -> str | None:
             return f"has {classes} classes for {target!r}, the run's net {ours}; start from weights/NAME instead"
     if parent.inputs != net.inputs:
         return f"takes {', '.join(parent.inputs)}, the run's net {', '.join(net.inputs)}; both must take the same"
+    if parent.fusion != net.fusion:
+        return f"has fusion {parent.fusion}, the run's net {net.fusion}; both must have the same"
     if parent.taps != net.taps[: len(parent.taps)]:
         return (
             f"has a stride of {parent.stride} px, the run's net {net.stride}: its finer skips would be lost; "

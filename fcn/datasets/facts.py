@@ -1,6 +1,6 @@
 """What a dataset says of itself in its dataset.json: inputs, targets with their classes and colours, a digest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +65,12 @@ def of_heads(heads: Mapping[str, int], known: Mapping[str, Target], *, dataset: 
                 f"write heads: {{{target}: {count}}}"
             )
     return {target: known[target] for target in heads}
+
+
+def check_inputs(inputs: Sequence[str], known: Mapping[str, int], *, dataset: str, where: str) -> None:
+    """Raise InputError for an input of a net that the dataset hasn't."""
+    if lacking := [name for name in inputs if name not in known]:
+        raise InputError(f"{where} takes {', '.join(lacking)}, but {dataset} has: {', '.join(known)}")
 
 
 def read(folder: Path) -> Facts:

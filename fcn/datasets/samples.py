@@ -1,6 +1,6 @@
 """Pictures and labels as arrays: the one reader of converted datasets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def read(self, image_id: str) -> Sample:
-        """All inputs and all labels of a picture."""
+    def read(self, image_id: str, *, inputs: Collection[str] | None = None) -> Sample:
+        """These inputs, or all, and all labels of a picture."""
         return Sample(
-            inputs={name: self.read_input(image_id, name) for name in self.facts.inputs},
+            inputs={name: self.read_input(image_id, name) for name in inputs or self.facts.inputs},
             labels={name: self.read_label(image_id, name) for name in self.facts.targets},
         )
 

@@ -11,7 +11,8 @@ from fcn.errors import InputError
 from fcn.nets import backbones
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
-from fcn.nets.surgery import transplant
+from fcn.nets.preprocessing import LogDepth, Preprocessing, derived
+from fcn.nets.surgery import seeing, transplant
 from fcn.shape import Net
 
 _AGAIN = "make or fetch it again"
@@ -40,6 +41,10 @@ def start(net: FCN, checkpoint: Checkpoint, *, where: str) -> HandOver:
         left = moved if checkpoint.net.stride != net.net.stride else set()  # it upsamples by the parent's stride
         handed = {name: tensor for name, tensor in checkpoint.state.items() if name in own and name not in left}
         return HandOver(new=transplant(net, handed), left=sorted(checkpoint.state.keys() - handed.keys()))
+    if net.streams:
+        raise InputError(
+            f"{where} holds a classifier, and late fusion joins nets that are trained; start from an entry of fusions"
+        )
     renamed = backbones.load(net.net.backbone.architecture).FULLY_CONNECTED
     trunk = net.trunk.state_dict()
     state, left = {}, set()
@@ -47,11 +52,21 @@ def start(net: FCN, checkpoint: Checkpoint, *, where: str) -> HandOver:
         layer, _, kind = name.rpartition(".")
         target = f"{renamed.get(layer, layer)}.{kind}"
         if target in trunk:
-            state[target] = tensor
+            state[target] = seeing(tensor, net.net.inputs) if target == net.trunk.first_weight else tensor
         else:
             left.add(name)
     kept = [name for name in net.state_dict() if name.startswith("heads.")]
     return HandOver(new=[*(f"trunk.{name}" for name in transplant(net.trunk, state)), *kept], left=sorted(left))
+
+
+def preprocessing(net: Net, start_from: Checkpoint) -> dict[str, Preprocessing | LogDepth]:
+    """How each of a net's inputs is prepared, when it starts from a checkpoint: as there, or as that one's RGB."""
+    known = start_from.preprocessing
+    rgb = known.get("rgb")
+    return {
+        name: known[name] if name in known or not isinstance(rgb, Preprocessing) else derived(name, rgb)
+        for name in net.inputs
+    }
 
 
 def trained(checkpoint: Checkpoint) -> FCN:
@@ -81,7 +96,8 @@ def _check_fit(checkpoint: Checkpoint, net: Net, *, where: str) -> None:
                 f"{where} has a backbone with {field} {found}, the run wants {wanted}; "
                 "start from weights of the run's own backbone"
             )
-    if lacking := [name for name in net.inputs if name not in checkpoint.preprocessing]:
+    known = checkpoint.preprocessing
+    if lacking := [name for name in net.inputs if name not in known and (checkpoint.net or "rgb" not in known)]:
         raise InputError(f"{where} has no preprocessing for {', '.join(lacking)}, which the run's net takes")
     if checkpoint.net is None:
         return

@@ -61,10 +61,10 @@ class Head(nn.Module):
             scores = up(scores, offset=above, size=(height, width)) + finer
         return scores
 
-    def forward(self, maps: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:
-        """The trunk's maps by stride -> N K *size."""
-        scores: Tensor = self.upscore(self.coarse_scores(maps), offset=self.offsets[1], size=size)
-        return scores
+    def upsampled(self, scores: Tensor, size: tuple[int, int]) -> Tensor:
+        """Coarse scores -> N K *size."""
+        found: Tensor = self.upscore(scores, offset=self.offsets[1], size=size)
+        return found
 
 
 class FCN(nn.Module):
@@ -73,16 +73,19 @@ class FCN(nn.Module):
     def __init__(self, net: Net) -> None:
         super().__init__()
         self.net = net
-        backbone = net.backbone
-        architecture = backbones.load(backbone.architecture)
-        classifier = architecture.classifier(
-            width=backbone.width, fc=backbone.fc, input_px=backbone.input_px, classes=2
-        )
-        self.trunk = architecture.trunk(classifier, dropout=backbone.dropout)
-        self.trunk.pad(net.pad)
-        self.heads = nn.ModuleDict(
-            {target: Head(self.trunk, net, classes=classes) for target, classes in net.heads.items()}
-        )
+        self.streams = nn.ModuleDict({name: FCN(stream) for name, stream in net.streams.items()})
+        if not self.streams:
+            backbone = net.backbone
+            architecture = backbones.load(backbone.architecture)
+            classifier = architecture.classifier(
+                width=backbone.width, fc=backbone.fc, input_px=backbone.input_px, classes=2
+            )
+            self.trunk = architecture.trunk(classifier, dropout=backbone.dropout)
+            self.trunk.see(net.inputs)
+            self.trunk.pad(net.pad)
+            self.heads = nn.ModuleDict(
+                {target: Head(self.trunk, net, classes=classes) for target, classes in net.heads.items()}
+            )
         self.train()  # as every new module is, but for its batch normalisation
 
     def train(self, mode: bool = True) -> "FCN":
@@ -93,25 +96,31 @@ class FCN(nn.Module):
                 layer.eval()
         return self
 
+    def _streams(self) -> "list[FCN]":
+        """The nets whose scores are averaged: itself, where it has one trunk."""
+        return [cast(FCN, stream) for stream in self.streams.values()] or [self]
+
     def head(self, target: str) -> Head:
-        """The head of one target."""
-        return cast(Head, self.heads[target])
+        """The head of one target; of several trunks' the first's, and all upsample alike."""
+        return cast(Head, self._streams()[0].heads[target])
 
     def coarse_scores(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Scores on the grid of the net's stride, before the last upsampling: N C H W -> N K h w."""
-        maps = self.trunk(self._channels(inputs))
+        """Scores on the grid of the net's stride, before the last upsampling: N C H W by input -> N K h w by target."""
+        found = [stream._of_one_trunk(inputs) for stream in self._streams()]
+        if len(found) == 1:
+            return found[0]
+        return {target: torch.stack([scores[target] for scores in found]).mean(0) for target in self.net.heads}
+
+    def _of_one_trunk(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        chosen = [inputs[name] for name in self.net.inputs]
+        maps = self.trunk(chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1))
         return {target: self.head(target).coarse_scores(maps) for target in self.net.heads}
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """N C H W by input -> N K H W by target."""
-        channels = self._channels(inputs)
-        maps, size = self.trunk(channels), (channels.shape[2], channels.shape[3])
-        return {target: self.head(target)(maps, size) for target in self.net.heads}
-
-    def _channels(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """The inputs side by side as channels of the one trunk."""
-        chosen = [inputs[name] for name in self.net.inputs]
-        return chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1)
+        height, width = inputs[self.net.inputs[0]].shape[2:]
+        coarse = self.coarse_scores(inputs)
+        return {target: self.head(target).upsampled(scores, (height, width)) for target, scores in coarse.items()}
 
     def on(self, device: torch.device) -> "FCN":
         """The same network on `device`, its convolutions in the memory order that is fastest there."""

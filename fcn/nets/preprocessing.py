@@ -48,6 +48,37 @@ class Preprocessing:
         return f"{self.name} ({self.channels}{scaled}, mean {mean}, std {std})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDepth:
+    """ln(depth in mm) - mean, as the NYUDv2 nets of the reference release take it."""
+
+    name: Literal["log-depth"] = "log-depth"
+    mean: float = 7.844
+
+    def __call__(self, depth_mm: NDArray[np.uint16]) -> Tensor:
+        """H W 1, above 0 everywhere -> 1 H W float32."""
+        assert depth_mm.ndim == 3
+        assert depth_mm.shape[2] == 1
+        return torch.from_numpy(np.log(depth_mm.transpose(2, 0, 1), dtype=np.float32) - np.float32(self.mean))
+
+    def describe(self) -> str:
+        """The name and the formula, for people."""
+        return f"{self.name} (ln mm - {self.mean:g})"
+
+
+# Of HHA's three channels over NYUDv2, as the reference release subtracts it; HHA is never turned to BGR.
+_HHA_MEAN = (132.431, 94.076, 118.477)
+
+
+def derived(name: str, rgb: Preprocessing) -> "Preprocessing | LogDepth":
+    """How another input is brought to what layers know that were trained on RGB so prepared."""
+    if name == "depth":
+        return LogDepth()
+    std = rgb.std if rgb.channels == "RGB" else (rgb.std[2], rgb.std[1], rgb.std[0])
+    mean = tuple(value * rgb.scale for value in _HHA_MEAN)
+    return Preprocessing(name=name, channels="RGB", scale=rgb.scale, mean=(mean[0], mean[1], mean[2]), std=std)
+
+
 _PRESETS = {
     preset.name: preset
     for preset in (

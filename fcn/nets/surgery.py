@@ -1,13 +1,14 @@
 """From classifier to fully convolutional: narrow, convolutionalise, transplant (CVPR section 3.1)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from fcn.errors import InputError
+from fcn.shape import CHANNELS
 
 
 def narrow(module: nn.Module, *, width: float) -> None:
@@ -69,6 +70,15 @@ def convolution(linear: nn.Linear, *, side: int) -> nn.Conv2d:
     conv.weight = nn.Parameter(linear.weight.detach().view(linear.out_features, channels, side, side))
     conv.bias = nn.Parameter(linear.bias.detach())
     return conv
+
+
+def seeing(weight: Tensor, inputs: Sequence[str]) -> Tensor:
+    """The kernels O 3 k k of a first layer that saw RGB, for these inputs side by side: O C k k.
+
+    Three channels have the kernels of RGB, in their order, and one channel has their mean (reference release, the
+    NYUDv2 nets' conv1_1).
+    """
+    return torch.cat([weight if CHANNELS[name] == 3 else weight.mean(1, keepdim=True) for name in inputs], 1)
 
 
 def transplant(net: nn.Module, state: Mapping[str, Tensor]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from fcn.nets.geometry import IMAGE, Geometry, geometry
-from fcn.nets.surgery import convolution
+from fcn.nets.surgery import convolution, seeing
 
 
 class Trunk(nn.Module):
@@ -34,6 +34,17 @@ class Trunk(nn.Module):
         """The convolution that sees the image."""
         return next(layer for layer in self.modules() if isinstance(layer, nn.Conv2d))
 
+    @property
+    def first_weight(self) -> str:
+        """The name of its kernels."""
+        return next(f"{name}.weight" for name, layer in self.named_modules() if layer is self.first)
+
+    def see(self, inputs: Sequence[str]) -> None:
+        """Have the first layer take these inputs, side by side, where it took RGB."""
+        conv = self.first
+        conv.weight = nn.Parameter(seeing(conv.weight.detach(), inputs))
+        conv.in_channels = conv.weight.shape[1]
+
     def pad(self, pad_px: int | str) -> None:
         """Set the padding: a number of pixels at the first layer (the papers: 100), or "same" at every layer."""
         conv, fc6 = self.first, None if self._fc6 is None else self.get_submodule(self._fc6)
@@ -58,7 +69,7 @@ class Trunk(nn.Module):
         return total
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
-        """N 3 H W -> the maps by stride: {16: ..., 8: ..., 32: ...}."""
+        """N C H W -> the maps by stride: {16: ..., 8: ..., 32: ...}."""
         maps, stride_of = {}, {name: stride for stride, name in self.taps.items()}
         for name in self.order:
             images = self.get_submodule(name)(images)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from fcn.nets.fcn import FCN
+from fcn.shape import CHANNELS
 
 SIDE_PX = 500
 TRIALS = 20
@@ -45,8 +46,12 @@ def steady(seconds: list[float]) -> bool:
 def seconds_per_image(net: FCN, *, device: torch.device, side_px: int = SIDE_PX, trials: int = TRIALS) -> list[float]:
     """Seconds of each trial, image to class indices on the device, batch 1, in this device's `precision`."""
     net = net.on(device).eval()
-    image = torch.zeros(1, 3, side_px, side_px, device=device).contiguous(memory_format=torch.channels_last)
-    inputs = dict.fromkeys(net.net.inputs, image)
+    inputs = {
+        name: torch.zeros(1, CHANNELS[name], side_px, side_px, device=device).contiguous(
+            memory_format=torch.channels_last
+        )
+        for name in net.net.inputs
+    }
     seconds = []
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision(device) == "bfloat16"):
         for trial in range(WARM_UP + trials):

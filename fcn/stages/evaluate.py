@@ -97,7 +97,7 @@ def _histograms(saved: Checkpoint, samples: Samples, *, line: Lifeline, title: s
         if line.cut.is_set():
             message = f"{title}: stopped ({line.reason}); scoring starts anew with the same command"
             raise StageFailure(message, exit_code=line.exit_code)
-        sample = samples.read(image_id)
+        sample = samples.read(image_id, inputs=saved.preprocessing)
         inputs = {
             key: process(sample.inputs[key])[None].to(device, memory_format=torch.channels_last)
             for key, process in saved.preprocessing.items()

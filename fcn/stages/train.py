@@ -25,7 +25,7 @@ from fcn.files import exclusive, existing, link_or_copy, sha256, whole_file, who
 from fcn.lifeline import Lifeline, lifeline
 from fcn.machine import cores, load_average, peak_memory_bytes
 from fcn.nets import checkpoint
-from fcn.nets.build import HandOver, start
+from fcn.nets.build import HandOver, preprocessing, start
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.stages import code, device
@@ -66,9 +66,13 @@ def run(config: Config, name: str | None) -> None:
         targets = facts.of_heads(
             net.net.heads, samples.facts.targets, dataset=settings.train.dataset, where=f"runs.{name}.net"
         )
+        facts.check_inputs(
+            net.net.inputs, samples.facts.inputs, dataset=settings.train.dataset, where=f"runs.{name}.net"
+        )
         start_from = checkpoint.load(origin)
         handed = start(net, start_from, where=str(origin))
         _check_names(start_from, targets, dataset=settings.train.dataset, where=str(origin))
+        prepared = preprocessing(net.net, start_from)
         freeze(net, recipe)
         saved = resume.load(folder)
         where = device.chosen_device()
@@ -80,7 +84,7 @@ def run(config: Config, name: str | None) -> None:
         try:
             progress = train(
                 net,
-                Batches(samples, recipe=recipe, preprocessing=start_from.preprocessing, seed=settings.seed),
+                Batches(samples, recipe=recipe, preprocessing=prepared, seed=settings.seed),
                 recipe=recipe,
                 seed=settings.seed,
                 device=where,
@@ -99,7 +103,7 @@ def run(config: Config, name: str | None) -> None:
             backbone=net.net.backbone,
             net=net.net,
             targets=targets,
-            preprocessing=start_from.preprocessing,
+            preprocessing=prepared,
             state=net.state_dict(),
             provenance={"run": name, "init": settings.init, "profile": config.profile},
         )

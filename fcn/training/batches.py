@@ -11,7 +11,7 @@ from fcn.datasets.labels import VOID
 from fcn.datasets.samples import Samples
 from fcn.datasets.transforms import Prepared, augmented
 from fcn.entries import Recipe
-from fcn.nets.preprocessing import Preprocessing
+from fcn.nets.preprocessing import LogDepth, Preprocessing
 
 Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
 
@@ -24,7 +24,7 @@ class Batches(Dataset[Batch]):
     """
 
     def __init__(
-        self, samples: Samples, *, recipe: Recipe, preprocessing: Mapping[str, Preprocessing], seed: int
+        self, samples: Samples, *, recipe: Recipe, preprocessing: Mapping[str, Preprocessing | LogDepth], seed: int
     ) -> None:
         self._samples, self._recipe, self._preprocessing, self._seed = samples, recipe, preprocessing, seed
 
@@ -48,6 +48,6 @@ class Batches(Dataset[Batch]):
         return images, truths
 
     def _prepared(self, image_id: str) -> Prepared:
-        sample = self._samples.read(image_id)
+        sample = self._samples.read(image_id, inputs=self._preprocessing)
         inputs = {name: process(sample.inputs[name]).numpy() for name, process in self._preprocessing.items()}
         return Prepared(inputs=inputs, labels=sample.labels)
