@@ -52,8 +52,8 @@ class Walk:
 def sleeps(config: Config, *, seconds: float) -> dict[str, Sleep]:
     """The trainings and evaluations of a profile, in proportion to their estimates, `seconds` in all."""
     needs: dict[str, tuple[str, ...]] = {}
-    for name, run in config.runs.items():
-        needs[f"train@{name}"] = (f"train@{run.parent}",) if run.parent else ()
+    for name in config.runs:
+        needs[f"train@{name}"] = tuple(f"train@{start}" for start in config.starts(name))
         needs[f"evaluate@{name}"] = (f"train@{name}",)
     costs = {cost.stage: cost.seconds for cost in paper_plan.plan(config) if cost.stage in needs}
     scale = seconds / sum(costs.values())

@@ -3,8 +3,9 @@
 import difflib
 import errno
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, field, fields, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from fcn.entries import Archive, Classifier, Dataset, ImageList, Recipe, Run, Weights
+from fcn.entries import Archive, Classifier, Dataset, ImageList, Recipe, Run, Trained, Weights
 from fcn.errors import InputError
 from fcn.shape import STRICT, Backbone, Count, Name, Net
 
@@ -23,7 +24,8 @@ class Config:
 
     `threads` is the number of CPU threads that every stage computes with. It is a setting, not a property of the
     machine, because sums that are split otherwise end in other last digits. `backbones` is where params.yaml writes
-    them down once; nets, weights and classifiers hold copies. A section that has nothing in it may be left out where
+    them down once; nets, weights and classifiers hold copies. `fusions` join two trained nets of different inputs, for
+    a run of late fusion to start from. A section that has nothing in it may be left out where
     it has a default here; of those that the graph walks, dvc.yaml says so too, under `vars`.
     """
 
@@ -38,6 +40,7 @@ class Config:
     backbones: dict[Name, Backbone] = field(default_factory=dict)
     classifiers: dict[Name, Classifier] = field(default_factory=dict)
     weights: dict[Name, Weights] = field(default_factory=dict)
+    fusions: dict[Name, tuple[Trained, Trained]] = field(default_factory=dict)
     nets: dict[Name, Net]
     recipes: dict[Name, Recipe]
     runs: dict[Name, Run]
@@ -54,22 +57,24 @@ class Config:
         for pair in self.disjoint:
             for name in pair:
                 _known("disjoint", name, self.lists)
-        for name in self.classifiers:
-            if name in self.weights:
-                raise InputError(f"classifiers.{name}: weights has an entry of this name too; rename one of the two")
+        self._check_beginnings()
         for name, run in self.runs.items():
             self._check_run(name, run)
-        self._check_chains()
-
-    def _check_chains(self) -> None:
-        """What follows from each other has a beginning, and each net fits the one that it starts from."""
-        minus = {name: entry.minus for name, entry in self.lists.items()}
+        minus = {name: [entry.minus] if entry.minus else [] for name, entry in self.lists.items()}
         _no_circle("lists.{}.minus", minus, end="take one `minus` of it out")
-        parents = {name: run.parent for name, run in self.runs.items()}
-        _no_circle("runs.{}.init", parents, end="the first run of a chain starts from weights/NAME")
-        for name, run in self.runs.items():
-            if run.parent is not None:
-                self._check_hand_over(name, run.parent)
+        starts = {name: self.starts(name) for name in self.runs}
+        _no_circle("runs.{}.init", starts, end="the first run of a chain starts from weights/NAME")
+        for name in self.runs:
+            self._check_start(name)
+
+    def _check_beginnings(self) -> None:
+        """What lies in weights/ has one name each; fusions join nets that there are."""
+        for first, second in combinations(("weights", "classifiers", "fusions"), 2):
+            for name in getattr(self, first).keys() & getattr(self, second).keys():
+                raise InputError(f"{second}.{name}: {first} has an entry of this name too; rename one of the two")
+        for name, nets in self.fusions.items():
+            for path in nets:
+                _known(f"fusions.{name}", path.removeprefix("nets/"), self.runs, prefix="nets/")
 
     @property
     def _archives(self) -> str:
@@ -97,18 +102,28 @@ class Config:
                 "which pad 100 can't do exactly; use batch 1 with accumulation, or a crop"
             )
         folder, _, source = run.init.partition("/")
-        starts = {**self.weights, **self.classifiers} if folder == "weights" else self.runs
+        starts = {**self.weights, **self.classifiers, **self.fusions} if folder == "weights" else self.runs
         _known(f"{where}.init", source, starts, prefix=f"{folder}/")
 
-    def _check_hand_over(self, name: str, parent: str) -> None:
-        net, coarser = self.net(name), self.net(parent)
-        if coarser.backbone != net.backbone:
-            raise InputError(
-                f"runs.{name}.init: {parent!r} has backbone {coarser.backbone}, this run {net.backbone}; "
-                "both must be the same"
-            )
-        if (problem := misfit(net, coarser)) is not None:
-            raise InputError(f"runs.{name}.init: {parent!r} {problem}")
+    def _check_start(self, name: str) -> None:
+        """Raise InputError for a trained start that doesn't fit the net."""
+        starts = [self.net(start) for start in self.starts(name)]
+        if not starts:
+            return
+        where, net = f"runs.{name}.init: {self.runs[name].init.partition('/')[2]!r}", self.net(name)
+        try:
+            start = starts[0] if len(starts) == 1 else fused(*starts)
+        except InputError as error:
+            raise InputError(f"{where} joins nets that {error}") from None
+        if start.backbone != net.backbone:
+            raise InputError(f"{where} has backbone {start.backbone}, this run {net.backbone}; both must be the same")
+        if (problem := misfit(net, start)) is not None:
+            raise InputError(f"{where} {problem}")
+
+    def starts(self, run: str) -> tuple[str, ...]:
+        """The runs whose nets a run starts from: one, the two of a fusion, or none where weights are no net of ours."""
+        folder, _, name = self.run(run).init.partition("/")
+        return (name,) if folder == "nets" else tuple(path.removeprefix("nets/") for path in self.fusions.get(name, ()))
 
     def run(self, name: str) -> Run:
         """The run called `name`."""
@@ -145,7 +160,7 @@ class Config:
 
     def at_once(self, run: str) -> bool:
         """Whether the run's skips are trained from the classifier on, without a coarser net in between."""
-        return self.run(run).parent is None and bool(self.net(run).taps)
+        return not self.starts(run) and bool(self.net(run).taps)
 
     def fetched(self, path: str) -> bool:
         """Whether a `from` is an archive of this profile, which its own stage fetches or makes."""
@@ -155,6 +170,20 @@ class Config:
         """Whether a dataset is the sample generator's."""
         origin = self.dataset(dataset).from_
         return self.fetched(origin) and self.archives[self._archive_of(origin)].kind == "sample"
+
+
+def fused(first: Net, second: Net) -> Net:
+    """The net that has the trunks of both, and averages their scores.
+
+    Raises InputError, to be put behind what they are called, for two that are not of one input each, or not alike.
+    """
+    if len(first.inputs) > 1 or len(second.inputs) > 1 or first.inputs == second.inputs:
+        taken = " and ".join("+".join(net.inputs) for net in (first, second))
+        raise InputError(f"take {taken}; late fusion is of two nets of one input each, such as rgb and hha")
+    alike = replace(second, inputs=first.inputs)
+    if others := [item.name for item in fields(Net) if getattr(first, item.name) != getattr(alike, item.name)]:
+        raise InputError(f"differ in {', '.join(others)}; nets that are joined are alike but for their inputs")
+    return replace(first, inputs=(*first.inputs, *second.inputs), fusion="late")
 
 
 def misfit(net: Net, parent: Net, *, scaled: bool = True) -> str | None:
@@ -201,15 +230,17 @@ def _known(what: str, name: str, among: Mapping[str, object], *, prefix: str = "
     raise InputError(f"{what}: unknown name {prefix + name!r}; {hint}known are: {allowed}")
 
 
-def _no_circle(place: str, before: Mapping[str, str | None], *, end: str) -> None:
-    """Follow each name to the one before it; to come back to one is an error."""
+def _no_circle(place: str, before: Mapping[str, Sequence[str]], *, end: str) -> None:
+    """Follow each name to those before it; to come back to one is an error."""
     for name in before:
-        seen = [name]
-        while (ahead := before[seen[-1]]) is not None:
-            if ahead in seen:
-                circle = " -> ".join([*seen, ahead])
-                raise InputError(f"{place.format(name)} goes in a circle: {circle}; {end}")
-            seen.append(ahead)
+        ways = [(name,)]
+        while ways:
+            seen = ways.pop()
+            for ahead in before[seen[-1]]:
+                if ahead in seen:
+                    circle = " -> ".join([*seen, ahead])
+                    raise InputError(f"{place.format(name)} goes in a circle: {circle}; {end}")
+                ways.append((*seen, ahead))
 
 
 def parse(values: object, *, where: str = "params.yaml") -> Config:

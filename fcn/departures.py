@@ -134,8 +134,8 @@ def _network(config: Config, name: str) -> list[_Difference]:
 
 def _first_weights(config: Config, name: str) -> tuple[str, Weights | Classifier]:
     """The weights that the run's chain starts from, by name."""
-    while (parent := config.run(name).parent) is not None:
-        name = parent
+    while starts := config.starts(name):
+        name = starts[0]
     start = config.run(name).init.partition("/")[2]
     return start, config.weights[start] if start in config.weights else config.classifiers[start]
 
@@ -143,7 +143,7 @@ def _first_weights(config: Config, name: str) -> tuple[str, Weights | Classifier
 def _start(config: Config, name: str) -> list[_Difference]:
     """Pretrained weights, and what the run takes over."""
     found = []
-    net, parent = config.net(name), config.run(name).parent
+    net, starts = config.net(name), config.starts(name)
     start, entry = _first_weights(config, name)
     classifier = protocol.CLASSIFIERS.get(net.backbone.architecture)
     kind = entry.kind if isinstance(entry, Weights) else "classifier"
@@ -157,8 +157,9 @@ def _start(config: Config, name: str) -> list[_Difference]:
         ours = f"{start} ({kind}, preprocessing {entry.preprocessing})"
         found.append(_Difference(name="weights", published=published, ours=ours))
     coarser = {32: None, 16: 32, 8: 16}[net.stride]
+    before = net.stride if len(starts) == 2 else coarser  # of a fusion the nets that it joins
     # Of the nets that start from a classifier with their skips, only the 8s was published.
-    if net.stride == 16 if parent is None else config.net(parent).stride != coarser:
+    if config.net(starts[0]).stride != before if starts else net.stride == 16:
         published = f"the {coarser}s net" if coarser else "the classifier"
         found.append(_Difference(name="init", published=published, ours=config.run(name).init))
     return found

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 from fcn.shape import STRICT, Backbone, Count, Name, Positive
 
 Preset = Literal["imagenet", "inception", "caffe", "sample"]  # fcn/nets/preprocessing.py has what they are
+Trained = Annotated[str, Field(pattern=r"^nets/[a-z0-9._-]+$")]  # a run's net, as a path like a run's init
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _CLASS = re.compile(r"[\w()'&+./-]+( [\w()'&+./-]+)*")  # what stands in a table's cell as it is
@@ -171,7 +172,7 @@ class Run:
     """One network, trained once: a line of params.yaml.
 
     `init` is the path of what it starts from, below the profile's data folder and without suffix:
-    `weights/NAME`, of a weights entry or a classifier, or, for the staged hand-over, `nets/RUN`.
+    `weights/NAME`, of a weights entry, a classifier or a fusion, or, for the staged hand-over, `nets/RUN`.
     `regime` says whose settings and numbers it is compared with, `none` that it follows no paper; it changes nothing
     in the training.
     """
@@ -183,9 +184,3 @@ class Run:
     init: Annotated[str, Field(pattern=r"^(weights|nets)/[a-z0-9._-]+$")]
     recipe: Name
     seed: Seed = 0
-
-    @property
-    def parent(self) -> str | None:
-        """The run that this one starts from, or None."""
-        folder, _, name = self.init.partition("/")
-        return name if folder == "nets" else None

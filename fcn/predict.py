@@ -21,7 +21,7 @@ from fcn.figures import overlay
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
 from fcn.nets.fcn import FCN
-from fcn.nets.preprocessing import Preprocessing
+from fcn.nets.preprocessing import AnyPreprocessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +68,7 @@ class Predictor:
     def __init__(
         self,
         net: FCN,
-        preprocessing: Preprocessing,
+        preprocessing: AnyPreprocessing,
         *,
         targets: Mapping[str, Target],
         provenance: Mapping[str, str],

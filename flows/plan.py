@@ -12,7 +12,7 @@ from flows.dag import Stage
 KINDS = {
     dag.CODE: (dag.CODE,),
     "prepare": ("archives", "datasets", "splits", "classifiers", "weights"),
-    "train": ("train",),
+    "train": ("train", "fusions"),
     "evaluate": ("evaluate", "timing"),
 }
 SLICES = (*KINDS, "report")

@@ -52,8 +52,8 @@ def test_committed_profiles_load(path: Path) -> None:
 
 def test_the_tiny_profile_is_right() -> None:
     """What these tests spoil is right before they do."""
-    assert parse(TINY).run(FINER).parent == COARSE
-    assert parse(TINY).run(COARSE).parent is None
+    assert parse(TINY).starts(FINER) == (COARSE,)
+    assert parse(TINY).starts(COARSE) == ()
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,12 @@ def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
         ),
         ("nets.fcn16s-vgg16.scales", {8: 0.1}, "scales has an entry for 8, which is not among the taps [16]"),
         ("nets.fcn16s-vgg16.heads", {}, "heads and inputs: a net has at least one of each"),
-        (
-            "nets.fcn16s-vgg16.inputs",
-            ["rgb", "depth"],
-            "nets.fcn16s-vgg16.inputs: ['rgb', 'depth']; the trunks that there",
-        ),
+        ("nets.fcn16s-vgg16.inputs", ["rgb", "sound"], "inputs has 'sound'; a net can take rgb, depth, hha"),
+        ("nets.fcn16s-vgg16.inputs", ["rgb", "rgb"], "inputs are rgb, rgb; each can be there once"),
+        ("nets.fcn16s-vgg16.fusion", "late", "fusion: late has a trunk for each of several inputs; with one, leave it"),
+        ("fusions", {"both": ["nets/no", "nets/such"]}, "fusions.both: unknown name 'nets/no'; known are: nets/voc-"),
+        ("fusions", {"both": [f"nets/{COARSE}"]}, "fusions.both.1: Field required"),
+        ("fusions", {"vgg16-sample": [f"nets/{COARSE}", f"nets/{FINER}"]}, "classifiers has an entry of this name too"),
         ("nets.fcn32s-vgg16.pad", "none", "nets.fcn32s-vgg16.pad: Input should be 100 or 'same'"),
         ("recipes.coarse.mirror", "perhaps", "recipes.coarse.mirror: Input should be a valid boolean"),
         (f"runs.{COARSE}.init", "../vgg16", "runs.voc-fcn32s-vgg16.init: String should match pattern"),
@@ -218,6 +219,43 @@ def test_parts_must_fit_each_other() -> None:
     assert "'voc-fcn32s-vgg16' was trained with pad same, the run's net has 100; write pad: same" in message
     message = refused(("nets.fcn32s-vgg16.pad", 100), ("recipes.coarse.crop", None))
     assert "puts 2 images of different sizes into one pass, which pad 100 can't do exactly" in message
+
+
+FUSED: dict[str, Any] = {"rgb": {}, "hha": {"inputs": ["hha"]}, "both": {"inputs": ["rgb", "hha"], "fusion": "late"}}
+
+
+def joined(**nets: Any) -> "dict[str, Any]":
+    """A profile of three nets of these shapes, the last of which starts with the other two."""
+    net, run = TINY["nets"]["fcn32s-vgg16"], TINY["runs"][COARSE]
+    runs = {name: run | {"net": name} for name in FUSED}
+    runs["both"] |= {"init": "weights/joined"}
+    shapes = {name: net | FUSED[name] | nets.get(name, {}) for name in FUSED}
+    return TINY | {"nets": shapes, "runs": runs, "fusions": {"joined": ["nets/rgb", "nets/hha"]}}
+
+
+def test_late_fusion_starts_from_two_runs() -> None:
+    """A fusion is of two runs, whose nets are alike but for their one input; a circle leads through fusions, too."""
+    assert parse(joined()).starts("both") == ("rgb", "hha")
+    for nets, said in (
+        ({"hha": {"inputs": ["rgb"]}}, "'joined' joins nets that take rgb and rgb; late fusion is of two nets of one"),
+        (
+            {"hha": {"taps": [16]}},
+            "'joined' joins nets that differ in taps; nets that are joined are alike but for their inputs",
+        ),
+        (
+            {"rgb": {"inputs": ["rgb", "depth"]}},
+            "'joined' joins nets that take rgb+depth and hha; late fusion is of two nets",
+        ),
+        ({"both": {"inputs": ["hha", "rgb"]}}, "'joined' takes rgb, hha, the run's net hha, rgb; both must take the"),
+        ({"both": {"fusion": "early"}}, "'joined' has fusion late, the run's net early; both must have the same"),
+    ):
+        with pytest.raises(InputError) as caught:
+            parse(joined(**nets))
+        assert f"runs.both.init: {said}" in str(caught.value)
+    values = joined()
+    values["runs"]["rgb"] = values["runs"]["rgb"] | {"init": "weights/joined"}
+    with pytest.raises(InputError, match=r"runs\.rgb\.init goes in a circle: rgb -> rgb"):
+        parse(values)
 
 
 @given(

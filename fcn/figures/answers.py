@@ -15,7 +15,7 @@ from fcn.figures.score_maps import spread
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
 from fcn.nets.fcn import FCN
-from fcn.nets.preprocessing import Preprocessing
+from fcn.nets.preprocessing import AnyPreprocessing
 
 Label = NDArray[np.uint8]
 Scores = NDArray[np.float32]
@@ -74,11 +74,11 @@ class Answers:
             found[image_id] = np.stack([spread(one, size=(height, width), **up) for one in coarse])
         return found
 
-    def _load(self, run: str) -> tuple[FCN, Mapping[str, Preprocessing]]:
+    def _load(self, run: str) -> tuple[FCN, Mapping[str, AnyPreprocessing]]:
         saved = checkpoint.load(self._nets[run])
         return trained(saved).on(self._device), saved.preprocessing
 
-    def _inputs(self, image_id: str, preprocessing: Mapping[str, Preprocessing]) -> dict[str, Tensor]:
+    def _inputs(self, image_id: str, preprocessing: Mapping[str, AnyPreprocessing]) -> dict[str, Tensor]:
         self._go_on()
         ready = {name: process(self.samples.read_input(image_id, name)) for name, process in preprocessing.items()}
         return {name: image[None].to(self._device, memory_format=torch.channels_last) for name, image in ready.items()}

@@ -81,8 +81,7 @@ def leading(found: Sequence[Group]) -> list[Group]:
 def _chain(config: Config, name: str, runs: Sequence[str]) -> list[str]:
     """The runs that lead to `name`, first to last; a parent that was scored on another truth is not among them."""
     chain = [name]
-    while (parent := config.runs[chain[0]].parent) in runs:
-        assert parent is not None
+    while (starts := config.starts(chain[0])) and (parent := starts[0]) in runs:
         if config.runs[parent].val != config.runs[name].val or target_of(config, parent) != target_of(config, name):
             break
         chain.insert(0, parent)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fcn.config import misfit
+from fcn.config import fused, misfit
 from fcn.errors import InputError
 from fcn.nets import backbones
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
-from fcn.nets.preprocessing import LogDepth, Preprocessing, derived
+from fcn.nets.preprocessing import AnyPreprocessing, Preprocessing, derived
 from fcn.nets.surgery import seeing, transplant
 from fcn.shape import Net
 
@@ -59,7 +59,33 @@ def start(net: FCN, checkpoint: Checkpoint, *, where: str) -> HandOver:
     return HandOver(new=[*(f"trunk.{name}" for name in transplant(net.trunk, state)), *kept], left=sorted(left))
 
 
-def preprocessing(net: Net, start_from: Checkpoint) -> dict[str, Preprocessing | LogDepth]:
+def joined(first: Checkpoint, second: Checkpoint, *, name: str) -> Checkpoint:
+    """The net of late fusion that starts with both of these, each with its own input.
+
+    Raises InputError where one holds no net, or the two are not alike.
+    """
+    nets = [each.net for each in (first, second)]
+    assert nets[0] is not None
+    assert nets[1] is not None
+    try:
+        net = fused(nets[0], nets[1])
+    except InputError as error:
+        raise InputError(f"fusions.{name}: the nets {error}") from None
+    if first.targets != second.targets:
+        raise InputError(f"fusions.{name}: the nets learned other classes; train both on the same dataset")
+    streams = zip(net.inputs, (first, second), strict=True)
+    state = {f"streams.{name}.{key}": tensor for name, each in streams for key, tensor in each.state.items()}
+    return Checkpoint(
+        backbone=net.backbone,
+        net=net,
+        targets=first.targets,
+        preprocessing={**first.preprocessing, **second.preprocessing},
+        state=state,
+        provenance={"run": name, "profile": first.provenance.get("profile", "")},
+    )
+
+
+def preprocessing(net: Net, start_from: Checkpoint) -> dict[str, AnyPreprocessing]:
     """How each of a net's inputs is prepared, when it starts from a checkpoint: as there, or as that one's RGB."""
     known = start_from.preprocessing
     rgb = known.get("rgb")

@@ -17,7 +17,7 @@ from fcn import files
 from fcn.datasets.facts import Target
 from fcn.errors import InputError, StageFailure
 from fcn.nets import torch_file, version_1
-from fcn.nets.preprocessing import LogDepth, Preprocessing
+from fcn.nets.preprocessing import AnyPreprocessing
 from fcn.shape import Backbone, Net
 
 _FORMAT = "fcn checkpoint"
@@ -36,7 +36,7 @@ class Checkpoint:
     backbone: Backbone
     net: Net | None
     targets: Mapping[str, Target]
-    preprocessing: Mapping[str, Preprocessing | LogDepth]
+    preprocessing: Mapping[str, AnyPreprocessing]
     state: dict[str, Tensor]
     provenance: Mapping[str, str]
 
@@ -48,7 +48,7 @@ class _About:
     backbone: Backbone
     net: Net | None
     targets: dict[str, Target]
-    preprocessing: dict[str, Preprocessing | LogDepth]
+    preprocessing: dict[str, AnyPreprocessing]
     provenance: dict[str, str]
     digest: str
 

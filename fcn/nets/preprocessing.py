@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -55,7 +55,7 @@ class LogDepth:
     name: Literal["log-depth"] = "log-depth"
     mean: float = 7.844
 
-    def __call__(self, depth_mm: NDArray[np.uint16]) -> Tensor:
+    def __call__(self, depth_mm: NDArray[Any]) -> Tensor:
         """H W 1, above 0 everywhere -> 1 H W float32."""
         assert depth_mm.ndim == 3
         assert depth_mm.shape[2] == 1
@@ -66,11 +66,14 @@ class LogDepth:
         return f"{self.name} (ln mm - {self.mean:g})"
 
 
+AnyPreprocessing = Preprocessing | LogDepth
+"""How one input is prepared."""
+
 # Of HHA's three channels over NYUDv2, as the reference release subtracts it; HHA is never turned to BGR.
 _HHA_MEAN = (132.431, 94.076, 118.477)
 
 
-def derived(name: str, rgb: Preprocessing) -> "Preprocessing | LogDepth":
+def derived(name: str, rgb: Preprocessing) -> AnyPreprocessing:
     """How another input is brought to what layers know that were trained on RGB so prepared."""
     if name == "depth":
         return LogDepth()

@@ -75,7 +75,7 @@ def _check(config: Config) -> None:
                     else f", or name its own as datasets.{ref.dataset}.classes"
                 )
                 raise InputError(f"{error}{own}") from None
-        started_on = [] if run.parent is None else [config.run(run.parent).train.dataset]
+        started_on = [config.run(start).train.dataset for start in config.starts(name)]
         for other in (run.val.dataset, *started_on):
             for target in heads.keys() & known[other].keys():
                 if known[other][target].classes != known[trained_on][target].classes:
@@ -104,6 +104,7 @@ def stages(config: Config) -> Iterator[tuple[str, str | None]]:
         "classifiers": config.classifiers,
         "weights": config.weights,
         "train": config.runs,
+        "fusions": config.fusions,
         "evaluate": config.runs,
         "timing": config.nets,
     }
@@ -196,6 +197,12 @@ def _train(config: Config, item: str) -> _Described:
     return ["fcn.stages.train", _backbone(net.backbone), loss], settings
 
 
+def _fusion(config: Config, item: str) -> _Described:
+    nets = config.fusions[item]
+    backbones = {_backbone(config.net(path.removeprefix("nets/")).backbone) for path in nets}
+    return ["fcn.stages.fusions", *sorted(backbones)], nets
+
+
 def _evaluate(config: Config, item: str) -> _Described:
     return ["fcn.stages.evaluate", _backbone(config.net(item).backbone)], {"val": config.run(item).val}
 
@@ -232,6 +239,7 @@ _ROOTS: Mapping[str, Callable[[Config, str], _Described]] = {
     "classifiers": _classifier,
     "weights": _weights,
     "train": _train,
+    "fusions": _fusion,
     "evaluate": _evaluate,
     "timing": _timing,
     "tables": _tables,
@@ -291,7 +299,7 @@ def _unlisted(config: Config) -> list[Path]:
         "archives": set(config.archives),
         "datasets": set(config.datasets),
         "audit": {*config.datasets, "splits"},
-        "weights": {*config.weights, *config.classifiers},
+        "weights": {*config.weights, *config.classifiers, *config.fusions},
         "nets": runs,
         "history": runs,
         "histograms": runs,

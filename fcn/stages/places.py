@@ -43,6 +43,7 @@ class Places:
             "datasets": self.dataset,
             "classifiers": self.weights,
             "weights": self.weights,
+            "fusions": self.weights,
             "evaluate": self.histograms,
         }
         return of_item[stage](name) if stage in of_item else None
@@ -78,7 +79,7 @@ class Places:
         return self.data / f"{init}.pt"
 
     def weights(self, name: str) -> Path:
-        """A weights entry in the project's layout."""
+        """A weights entry, a classifier or a fusion in the project's layout."""
         return self.data / "weights" / f"{name}.pt"
 
     def net(self, run: str) -> Path:

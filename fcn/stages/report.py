@@ -13,7 +13,18 @@ from fcn.report.material import Material
 from fcn.stages.places import Places
 
 # The stages before this one but the trainings, in the graph's order.
-_STAGES = ("archives", "datasets", "splits", "classifiers", "weights", "evaluate", "timing", "tables", "figures")
+_STAGES = (
+    "archives",
+    "datasets",
+    "splits",
+    "classifiers",
+    "weights",
+    "fusions",
+    "evaluate",
+    "timing",
+    "tables",
+    "figures",
+)
 
 
 def run(config: Config, name: str | None) -> None:

@@ -11,7 +11,7 @@ from fcn.datasets.labels import VOID
 from fcn.datasets.samples import Samples
 from fcn.datasets.transforms import Prepared, augmented
 from fcn.entries import Recipe
-from fcn.nets.preprocessing import LogDepth, Preprocessing
+from fcn.nets.preprocessing import AnyPreprocessing
 
 Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
 
@@ -24,7 +24,7 @@ class Batches(Dataset[Batch]):
     """
 
     def __init__(
-        self, samples: Samples, *, recipe: Recipe, preprocessing: Mapping[str, Preprocessing | LogDepth], seed: int
+        self, samples: Samples, *, recipe: Recipe, preprocessing: Mapping[str, AnyPreprocessing], seed: int
     ) -> None:
         self._samples, self._recipe, self._preprocessing, self._seed = samples, recipe, preprocessing, seed
 

@@ -248,13 +248,31 @@ def test_inputs_are_taken_by_their_names() -> None:
 
 
 def test_inputs_lie_side_by_side() -> None:
-    """Several inputs are the channels of the one trunk, in the order in which the net names them."""
+    """Fused early, several inputs are the channels of one trunk, in the order in which the net names them."""
     net, image = scored(fcn("vgg16", 16)), photo(40, 50)
-    parted = FCN(replace(net.net, inputs=("red", "others"))).eval()
-    parted.load_state_dict(net.state_dict())
+    wider = FCN(replace(net.net, inputs=("depth", "rgb"))).eval()
+    state, first = net.state_dict(), f"trunk.{net.trunk.first_weight}"
+    wider.load_state_dict(state | {first: torch.cat([torch.zeros(len(state[first]), 1, 3, 3), state[first]], 1)})
     with torch.inference_mode():
-        found = parted({"others": image[:, 1:], "red": image[:, :1]})
+        found = wider({"rgb": image, "depth": image[:, :1]})
         assert torch.equal(found["semantic"], scores(net, image))
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+def test_late_fusion_is_the_mean_of_the_scores(stride: Stride) -> None:
+    """Fused late, each input has its trunk and score layers; the coarse scores are averaged, and upsampled once."""
+    rgb, hha = (scored(fcn("vgg16", stride)) for _ in range(2))
+    late = FCN(replace(rgb.net, inputs=("rgb", "hha"), fusion="late")).eval()
+    streams = (("rgb", rgb), ("hha", hha))
+    late.load_state_dict({f"streams.{of}.{key}": item for of, net in streams for key, item in net.state_dict().items()})
+    images = {"rgb": photo(40, 50), "hha": photo(40, 50).flip(3)}
+    with torch.inference_mode():
+        found = late(images)["semantic"]
+        each = [rgb({"rgb": images["rgb"]})["semantic"], hha({"rgb": images["hha"]})["semantic"]]
+        torch.testing.assert_close(found, (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-4 * float(found.abs().max()))
+        assert torch.equal(late.predict(images)["semantic"].long(), found.argmax(1))
+    assert {name.split(".")[0] for name in late.state_dict()} == {"streams"}
+    assert all(is_score_layer(name) for name, _ in late.named_parameters() if ".score_" in name)
 
 
 @pytest.mark.parametrize("stride", STRIDES)
