@@ -56,9 +56,10 @@ def _setting(config: Config, name: str) -> list[str]:
 
 
 def _shape(net: Net, *, at_once: bool) -> list[str]:
-    """Backbone, stride, and how the skips came in."""
+    """Backbone, with its inputs where they aren't RGB alone, stride, and how the skips came in."""
     skips = "none" if not net.taps else "at once" if at_once else "staged"
-    return [net.backbone.architecture, f"{net.stride}", skips]
+    on = "" if net.inputs == ("rgb",) else f" on {'+'.join(net.inputs)}{' (late)' * (net.fusion == 'late')}"
+    return [f"{net.backbone.architecture}{on}", f"{net.stride}", skips]
 
 
 def _classes(classes: Mapping[str, Json], rows: Sequence[Json]) -> Grid:

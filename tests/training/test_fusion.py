@@ -1,5 +1,6 @@
 """Inputs beside RGB go through the stages: as channels of one trunk, as the only one, and with a trunk each."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fcn.cli import main
 from fcn.datasets.samples import Samples
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
@@ -50,7 +52,7 @@ def params(*, iterations: int = 3) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, run_fcn: tiny.RunFcn) -> Path:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose pictures have depth and HHA, all of whose nets were trained."""
     folder = tmp_path_factory.mktemp("toy")
     tiny.write(folder, params())
@@ -68,9 +70,9 @@ def done(tmp_path_factory: pytest.TempPathFactory, run_fcn: tiny.RunFcn) -> Path
     (folder / DATA / "splits" / "every.txt").write_text("".join(f"{image_id}\n" for image_id in samples.ids))
     stages = [["classifiers", "none"], *(["train", name] for name in ("rgb", "rgbd", "hha"))]
     stages += [["fusions", "joined"], ["train", "both"], ["train", "finer"], ["timing", "both"]]
-    for stage in [*stages, *(["evaluate", name] for name in NETS)]:
-        ended = run_fcn(stage, folder)
-        assert ended.returncode == 0, ended.stderr
+    with contextlib.chdir(folder):
+        for stage in [*stages, *(["evaluate", name] for name in NETS)]:
+            assert main(stage) == 0, stage
     return folder
 
 
@@ -98,13 +100,15 @@ def test_what_is_joined_answers_as_both(done: Path) -> None:
     assert moved == {name for name in joined.state if ".upscore" not in name}
 
 
-def test_depth_starts_with_the_mean_of_the_filters(done: Path, tmp_path: Path, run_fcn: tiny.RunFcn) -> None:
+def test_depth_starts_with_the_mean_of_the_filters(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Before any step, the channel of depth has the mean of RGB's filters; a net of HHA starts with RGB's own."""
     project = shutil.copytree(done, tmp_path / "toy")
     tiny.write(project, params(iterations=0))
+    monkeypatch.chdir(project)
     for name in ("rgb", "rgbd", "hha"):
-        ended = run_fcn(["train", name], project)
-        assert ended.returncode == 0, ended.stderr
+        assert main(["train", name]) == 0, capsys.readouterr().err
     saved = (checkpoint.load(project / DATA / f"nets/{name}.pt") for name in ("rgb", "rgbd", "hha"))
     rgb, rgbd, hha = (trained(each).trunk.first.weight for each in saved)
     assert rgbd.shape[1] == 4
@@ -112,11 +116,13 @@ def test_depth_starts_with_the_mean_of_the_filters(done: Path, tmp_path: Path, r
     torch.testing.assert_close(rgbd[:, 3], rgbd[:, :3].mean(1))
 
 
-def test_an_input_that_the_dataset_has_not_is_named(done: Path, tmp_path: Path, run_fcn: tiny.RunFcn) -> None:
+def test_an_input_that_the_dataset_has_not_is_named(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A net that wants depth of a dataset without is told before the training."""
     project = shutil.copytree(done, tmp_path / "toy")
     facts = project / DATA / "datasets/toy/dataset.json"
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"inputs": {"rgb": 3}}))
-    ended = run_fcn(["train", "rgbd"], project)
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1] == "error: runs.rgbd.net takes depth, but toy has: rgb"
+    monkeypatch.chdir(project)
+    assert main(["train", "rgbd"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "error: runs.rgbd.net takes depth, but toy has: rgb"
