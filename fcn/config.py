@@ -233,7 +233,7 @@ def _known(what: str, name: str, among: Mapping[str, object], *, prefix: str = "
 def _no_circle(place: str, before: Mapping[str, Sequence[str]], *, end: str) -> None:
     """Follow each name to those before it; to come back to one is an error."""
     for name in before:
-        ways = [(name,)]
+        ways: list[tuple[str, ...]] = [(name,)]
         while ways:
             seen = ways.pop()
             for ahead in before[seen[-1]]:
