@@ -89,7 +89,7 @@ def _differences(config: Config, name: str) -> list[_Difference]:
         found += _list("train-list", config, run.train, experiment.train if experiment else None)
         found += _settings(config, name)
     elif _is_whole_net(_first_weights(config, name)[1]):
-        return found  # the authors' own net, scored as it is: its training is theirs
+        return [*found, *_preprocessing(config, name)]  # the authors' own net, as it is: its training is theirs
     return [*found, *_start(config, name), *_length(config, name)]
 
 
@@ -102,11 +102,18 @@ def _published(config: Config, name: str) -> Recipe:
     net = config.net(name)
     return protocol.recipe(
         config.run(name).regime,
+        dataset=_dataset(config, name),
         architecture=net.backbone.architecture,
         stride=net.stride,
         at_once=config.at_once(name),
+        late=net.fusion == "late",
         trained=config.recipe(name).trained,
     )
+
+
+def _dataset(config: Config, name: str) -> str:
+    """What the release calls the dataset that a run learns from; VOC's nets are what all others are compared with."""
+    return protocol.DATASETS.get(config.dataset(config.run(name).train.dataset).format, "voc")
 
 
 def _network(config: Config, name: str) -> list[_Difference]:
@@ -147,12 +154,11 @@ def _start(config: Config, name: str) -> list[_Difference]:
     start, entry = _first_weights(config, name)
     classifier = protocol.CLASSIFIERS.get(net.backbone.architecture)
     kind = entry.kind if isinstance(entry, Weights) else "classifier"
-    published_weights = (
-        classifier is not None and kind in classifier.carried_by and entry.preprocessing == classifier.preprocessing
-    )
     # Training from scratch is the authors' own comparison; it has no weights to differ in.
     scratch = isinstance(entry, Classifier) and entry.training is None
-    if not scratch and not published_weights:
+    if not scratch and classifier is not None and kind in classifier.carried_by:
+        found += _preprocessing(config, name)
+    elif not scratch:
         published = f"ImageNet: {classifier.name}" if classifier is not None else "ImageNet"
         ours = f"{start} ({kind}, preprocessing {entry.preprocessing})"
         found.append(_Difference(name="weights", published=published, ours=ours))
@@ -163,6 +169,12 @@ def _start(config: Config, name: str) -> list[_Difference]:
         published = f"the {coarser}s net" if coarser else "the classifier"
         found.append(_Difference(name="init", published=published, ours=config.run(name).init))
     return found
+
+
+def _preprocessing(config: Config, name: str) -> list[_Difference]:
+    """The mean that weights of the authors' lineage see subtracted."""
+    published = protocol.PREPROCESSING[_dataset(config, name)]
+    return _compared("preprocessing", published, _first_weights(config, name)[1].preprocessing)
 
 
 def _settings(config: Config, name: str) -> list[_Difference]:
@@ -218,10 +230,12 @@ def _list(name: str, config: Config, ref: ListRef, published: PublishedList | No
     if published is None:  # a dataset that the regime doesn't know
         return []
     ours, generated = config.lists[ref.list], config.generated(ref.dataset)
-    found = (config.dataset(ref.dataset).format, ours.list, ours.published, ours.expect)
-    if not generated and found == (published.dataset, published.list, published.published, published.images):
+    read_as = config.dataset(ref.dataset).format
+    same = (ours.list, ours.published) == (published.list, published.published) and read_as in published.formats
+    if not generated and same and ours.expect in (published.images, *published.also):
         return []
     shown = f"{ref.list}, {ours.expect or 'any number of'} images{' (generated)' if generated else ''}"
+    shown += f", read as {read_as}" if read_as not in published.formats else ""
     return [_Difference(name=name, published=f"{published.name}, {published.images} images", ours=shown)]
 
 

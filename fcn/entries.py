@@ -8,7 +8,8 @@ from pydantic.dataclasses import dataclass
 
 from fcn.shape import STRICT, Backbone, Count, Name, Positive
 
-Preset = Literal["imagenet", "inception", "caffe", "sample"]  # fcn/nets/preprocessing.py has what they are
+# fcn/nets/preprocessing.py has what they are.
+Preset = Literal["imagenet", "inception", "caffe", "caffe-nyud", "caffe-siftflow", "sample"]
 Trained = Annotated[str, Field(pattern=r"^nets/[a-z0-9._-]+$")]  # a run's net, as a path like a run's init
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]

@@ -41,6 +41,10 @@ class Preprocessing:
         planes /= np.array(self.std, dtype=np.float32)[:, None, None]
         return torch.from_numpy(planes)
 
+    def has_units_of(self, other: "Preprocessing") -> bool:
+        """Whether the two differ in nothing but the mean: where its pictures lie, not what a layer measures."""
+        return (self.channels, self.scale, self.std) == (other.channels, other.scale, other.std)
+
     def describe(self) -> str:
         """The name and the formula, for people."""
         mean, std = (" ".join(f"{value:.6g}" for value in values) for values in (self.mean, self.std))
@@ -94,6 +98,13 @@ _PRESETS = {
         # The VOC nets of the reference release, and every Caffe ancestor of theirs.
         Preprocessing(
             name="caffe", channels="BGR", scale=1.0, mean=(104.00699, 116.66877, 122.67892), std=(1.0, 1.0, 1.0)
+        ),
+        # Its NYUDv2 and SIFT Flow nets: the same weights, and the mean of their own pictures.
+        Preprocessing(
+            name="caffe-nyud", channels="BGR", scale=1.0, mean=(116.190, 97.203, 92.318), std=(1.0, 1.0, 1.0)
+        ),
+        Preprocessing(
+            name="caffe-siftflow", channels="BGR", scale=1.0, mean=(114.578, 115.294, 108.353), std=(1.0, 1.0, 1.0)
         ),
         # The generated sample's classifiers.
         Preprocessing(name="sample", channels="RGB", scale=1.0, mean=(115.0, 115.0, 115.0), std=(60.0, 60.0, 60.0)),

@@ -7,7 +7,7 @@ and the reference release's (1 image a step, momentum 0.99, a summed loss). What
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -36,12 +36,13 @@ class Fact(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedList:
-    """An image list as the papers count it."""
+    """An image list as the papers count it, of a dataset that these `formats` read; `also` are other counts of it."""
 
     name: str
-    dataset: Literal["voc", "sbd"]
+    formats: tuple[str, ...]
     list: str
     images: int
+    also: tuple[int, ...] = ()
     published: str | None = None
 
 
@@ -69,7 +70,6 @@ class Classifier:
     fc: Fact[int] | None
     dropout: Fact[float]
     carried_by: tuple[str, ...]
-    preprocessing: str
     torchvision_differs: str
     source: str
 
@@ -99,14 +99,54 @@ class Recipe:
     precision: Fact[str]
 
 
-SBD_TRAIN = PublishedList(name="SBD train", dataset="sbd", list="train", images=8498)
+SBD_TRAIN = PublishedList(name="SBD train", formats=("sbd",), list="train", images=8498)
 SEG11VALID = PublishedList(
-    name="seg11valid (VOC2011 val less SBD train)", dataset="voc", list="val", images=736, published="seg11valid"
+    name="seg11valid (VOC2011 val less SBD train)", formats=("voc",), list="val", images=736, published="seg11valid"
 )
-VOC2011_TRAIN = PublishedList(name="VOC2011 train", dataset="voc", list="train", images=1112)
-VOC2011_VAL = PublishedList(name="VOC2011 val", dataset="voc", list="val", images=1111)
+VOC2011_TRAIN = PublishedList(name="VOC2011 train", formats=("voc",), list="train", images=1112)
+VOC2011_VAL = PublishedList(name="VOC2011 val", formats=("voc",), list="val", images=1111)
+_NYUD = ("nyud", "nyud_png")
+NYUD_TRAIN = PublishedList(name="NYUDv2 train", formats=_NYUD, list="trainval", images=795)
+NYUD_TEST = PublishedList(name="NYUDv2 test", formats=_NYUD, list="test", images=654)
+_SIFTFLOW = ("siftflow",)
+# The papers count all that aren't in the test set, the release leaves out the two that have no label.
+SIFTFLOW_TRAIN = PublishedList(
+    name="SIFT Flow less its test set", formats=_SIFTFLOW, list="trainval", images=2488, also=(2486,)
+)
+SIFTFLOW_TEST = PublishedList(name="SIFT Flow test", formats=_SIFTFLOW, list="test", images=200)
+# A pixel of no class is background, as the release trains it; where it is void, labels and scores are others.
+_CONTEXT = ("context59", "context33")
+CONTEXT_TRAIN = PublishedList(name="VOC2010 train, all of it", formats=_CONTEXT, list="train", images=4998)
+CONTEXT_VAL = PublishedList(name="VOC2010 val, all of it", formats=_CONTEXT, list="val", images=5105)
+
+DATASETS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("voc", "sbd"), "voc"),
+        **dict.fromkeys(_NYUD, "nyud"),
+        **dict.fromkeys(_SIFTFLOW, "siftflow"),
+        **dict.fromkeys((*_CONTEXT, "context59_void", "context33_void"), "pascalcontext"),
+    }
+)
+"""What the release calls the dataset that a format reads; what is trained on any other is compared with VOC's nets."""
+_VOC_MEAN = Fact(value="caffe", source=RELEASE)
+# By dataset: what is subtracted from its pictures.
+PREPROCESSING: Mapping[str, Fact[str]] = MappingProxyType(
+    {
+        "voc": _VOC_MEAN,
+        "nyud": Fact(value="caffe-nyud", source=f"{RELEASE}, nyud_layers.py"),
+        "siftflow": Fact(value="caffe-siftflow", source=f"{RELEASE}, siftflow_layers.py"),
+        "pascalcontext": _VOC_MEAN,
+    }
+)
 
 EPOCHS_TABLE_1 = 175
+_OTHERS: Mapping[str, tuple[PublishedList, PublishedList]] = MappingProxyType(
+    {
+        "NYUDv2": (NYUD_TRAIN, NYUD_TEST),
+        "SIFT Flow": (SIFTFLOW_TRAIN, SIFTFLOW_TEST),
+        "PASCAL-Context": (CONTEXT_TRAIN, CONTEXT_VAL),
+    }
+)
 EXPERIMENTS: Mapping[str, tuple[Experiment, ...]] = MappingProxyType(
     {
         "cvpr": (
@@ -122,8 +162,12 @@ EXPERIMENTS: Mapping[str, tuple[Experiment, ...]] = MappingProxyType(
                 val=SEG11VALID,
                 duration="not stated (three days on a K40c for 32s, about one more for each of 16s and 8s)",
             ),
+            *(Experiment(where=f"CVPR, {name}", train=train, val=val) for name, (train, val) in _OTHERS.items()),
         ),
-        "pami": (Experiment(where="PAMI Table 3", train=SBD_TRAIN, val=SEG11VALID),),
+        "pami": (
+            Experiment(where="PAMI Table 3", train=SBD_TRAIN, val=SEG11VALID),
+            *(Experiment(where=f"PAMI, {name}", train=train, val=val) for name, (train, val) in _OTHERS.items()),
+        ),
     }
 )
 
@@ -133,7 +177,6 @@ CAFFENET = Classifier(
     fc=Fact(value=4096, source=RELEASE),
     dropout=Fact(value=0.5, source=f"{RELEASE}; {CVPR_43}: as in the classifiers"),
     carried_by=("caffemodel",),
-    preprocessing="caffe",
     torchvision_differs="",
     source=CVPR_41,
 )
@@ -143,7 +186,6 @@ GOOGLENET = Classifier(
     fc=None,
     dropout=Fact(value=0.4, source="the classifier's own paper; not stated for the FCN", confirmed=False),
     carried_by=(),
-    preprocessing="caffe",
     torchvision_differs="",
     source=CVPR_41,
 )
@@ -161,7 +203,6 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
             fc=Fact(value=4096, source=RELEASE),
             dropout=Fact(value=0.5, source=f"{RELEASE}; {CVPR_43}: as in the classifiers"),
             carried_by=("keras", "caffemodel"),
-            preprocessing="caffe",
             torchvision_differs="",
             source=CVPR_41,
         ),
@@ -223,9 +264,23 @@ PAMI_ALEXNET = replace(
 CVPR_RATES: Mapping[str, float] = MappingProxyType(
     {"caffenet": 1e-3, "alexnet": 1e-3, "vgg16": 1e-4, "googlenet_published": 5e-5, "googlenet": 5e-5}
 )
-PAMI_RATES: Mapping[int, float] = MappingProxyType({32: 1e-10, 16: 1e-12, 8: 1e-14})
+_VOC_RATES: Mapping[int, float] = MappingProxyType({32: 1e-10, 16: 1e-12, 8: 1e-14})
+_SOLVE = f"{RELEASE}, solve.py: {{}} steps, and max_iter of solver.prototxt"
+# By dataset: the rate of each stride that was released, and the iterations.
+RELEASED: Mapping[str, tuple[Mapping[int, float], Fact[int | None]]] = MappingProxyType(
+    {
+        "voc": (_VOC_RATES, Fact(value=100_000, source=RELEASE)),
+        "nyud": ({32: 1e-10}, Fact(value=100_000, source=_SOLVE.format("50 x 2,000"), also=(300_000,))),
+        "siftflow": (
+            {32: 1e-10, 16: 1e-12, 8: 1e-12},
+            Fact(value=100_000, source=_SOLVE.format("50 x 2,000"), also=(300_000,)),
+        ),
+        "pascalcontext": (_VOC_RATES, Fact(value=400_000, source=_SOLVE.format("50 x 8,000"), also=(300_000,))),
+    }
+)
+LATE_FUSION_RATE = 1e-12
 AT_ONCE_RATE = 1e-10
-AT_ONCE_ITERATIONS = 300_000
+AT_ONCE_ITERATIONS: Fact[int | None] = Fact(value=300_000, source=f"{RELEASE}, voc-fcn8s-atonce")
 RATE_DIVIDED_PER_SKIP = 100
 SKIPS = MappingProxyType({32: 0, 16: 1, 8: 2})
 # What pool4 and pool3 are multiplied by before they are scored.
@@ -233,10 +288,15 @@ AT_ONCE_SCALES = Fact(value=(0.01, 0.0001), source=f"{RELEASE}, voc-fcn8s-atonce
 UNSCALED = Fact(value=(1.0, 1.0), source=RELEASE, also=((), (1.0,)))
 
 
-def recipe(regime: str, *, architecture: str, stride: int, at_once: bool, trained: str) -> Recipe:
-    """The published recipe of a network in a regime; its rate or iterations are None where nobody published them."""
+def recipe(
+    regime: str, *, dataset: str, architecture: str, stride: int, at_once: bool, late: bool, trained: str
+) -> Recipe:
+    """The published recipe of a network in a regime; its rate or iterations are None where nobody published them.
+
+    `dataset` is one of DATASETS, `late` whether it has a trunk for each of several inputs.
+    """
     if regime == "cvpr":
-        first = None if at_once else CVPR_RATES.get(architecture)
+        first = None if at_once or late else CVPR_RATES.get(architecture)
         # Rounded: 1e-4 / 100 / 100 is 1.0000000000000002e-08.
         rate = None if first is None else float(f"{first / RATE_DIVIDED_PER_SKIP ** SKIPS[stride]:.6g}")
         return replace(CVPR, rate=Fact(value=rate, source=CVPR_43 if stride == 32 else CVPR_42))
@@ -244,22 +304,25 @@ def recipe(regime: str, *, architecture: str, stride: int, at_once: bool, traine
         return PAMI_ALEXNET if stride == 32 else replace(PAMI, rate=Fact(value=None, source=RELEASE))
     if architecture != "vgg16":
         return replace(PAMI, rate=Fact(value=None, source=RELEASE), iterations=Fact(value=None, source=RELEASE))
+    rates, iterations = RELEASED[dataset]
+    net, found = f"{RELEASE}, {dataset}-fcn{stride}s", rates.get(stride)
     if at_once:
-        return replace(
-            PAMI,
-            rate=Fact(value=AT_ONCE_RATE, source=f"{RELEASE}, voc-fcn8s-atonce"),
-            iterations=Fact(value=AT_ONCE_ITERATIONS, source=f"{RELEASE}, voc-fcn8s-atonce"),
-        )
+        net, found, iterations = f"{net}-atonce", AT_ONCE_RATE if dataset == "voc" else None, AT_ONCE_ITERATIONS
+    if late:
+        net, found = f"{net}-color-hha", LATE_FUSION_RATE if (dataset, stride) == ("nyud", 32) else None
     # Training the score layer alone was not released; the whole network's settings are the nearest.
     released = trained == "all"
     return replace(
         PAMI,
-        rate=Fact(value=PAMI_RATES[stride], source=f"{RELEASE}, voc-fcn{stride}s", confirmed=released),
-        iterations=Fact(value=100_000, source=f"{RELEASE}, voc-fcn{stride}s", confirmed=released),
+        rate=Fact(value=found, source=net, confirmed=released),
+        iterations=replace(iterations, confirmed=released),
     )
 
 
 def experiment(regime: str, *, dataset: str, images: int | None) -> Experiment | None:
-    """The regime's experiment that trains on this dataset; where several do, the one with this many images."""
-    found = [item for item in EXPERIMENTS[regime] if item.train.dataset == dataset]
+    """The regime's experiment that trains on what this format reads; where several do, the one with this many images.
+
+    Of a format whose other pixels are void it is that of the same pictures.
+    """
+    found = [item for item in EXPERIMENTS[regime] if dataset.removesuffix("_void") in item.train.formats]
     return next((item for item in found if item.train.images == images), found[0] if found else None)

@@ -27,7 +27,7 @@ def run(config: Config, name: str | None) -> None:
     entry = config.weights_entry(name)
     preprocessing, reader = preset(entry.preprocessing), pretrained.reader(entry.kind)
     wanted = reader.preprocessing(entry.backbone)
-    if wanted is not None and entry.preprocessing != wanted:
+    if wanted is not None and not preprocessing.has_units_of(preset(wanted)):
         raise InputError(
             f"weights.{name}: preprocessing is {entry.preprocessing!r}, but weights of kind {entry.kind} for this "
             f"backbone were trained with {wanted!r}; with another they are worth little. Write preprocessing: {wanted}"

@@ -27,6 +27,7 @@ from tests.weights.test_caffe_file import caffemodel as caffe_bytes
 RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
 REPOSITORY = Path(__file__).resolve().parents[2]
 VGG16 = {"architecture": "vgg16", "width": 0.0625, "fc": 8, "input_px": 64, "dropout": 0.5}
+NYUD = "nyud-fcn32s-color-heavy"
 CONVOLUTIONS = [
     f"conv{block}_{layer}" for block, depth in enumerate((2, 2, 3, 3, 3), 1) for layer in range(1, depth + 1)
 ]
@@ -129,6 +130,18 @@ def test_preprocessing_that_the_weights_were_not_trained_with_is_refused(kind: s
     ):
         weights.run(profile(kind=kind, **{"from": "net.pt"}, preprocessing=given), "w")
     assert left_behind() == []
+
+
+def test_the_mean_of_other_pictures_may_be_subtracted(folder: Path) -> None:
+    """Weights take the mean of NYUDv2's or SIFT Flow's pictures in place of ImageNet's, as the release's nets do."""
+    (folder / "net.caffemodel").write_bytes(caffe_bytes(released.their_layers(NYUD, released.made(NYUD))))
+    config = profile(
+        asdict(released.RELEASED[NYUD][0]), kind="caffemodel", preprocessing="caffe-nyud", **{"from": "net.caffemodel"}
+    )
+    weights.run(config, "w")
+    assert result().preprocessing == {"rgb": preset("caffe-nyud")}
+    assert preset("caffe-nyud").mean == (116.190, 97.203, 92.318)
+    assert preset("caffe-siftflow").mean == (114.578, 115.294, 108.353)
 
 
 def test_torchvisions_googlenet_wants_its_own_preprocessing() -> None:
