@@ -28,6 +28,7 @@ def scored(
 ) -> list[dict[str, Any]]:
     """One entry a run, in the profile's order: `numbers` are metrics in percent, and `forward_ms`; None is missing.
 
+    What not every dataset has, as the accuracy of a second target, only the runs have that have it.
     `scores` are fractions by run and metric, `timing` is what the stage of that name writes by net; both may lack some.
     """
     rows = []
@@ -35,6 +36,7 @@ def scored(
         found, timed = scores.get(name, {}), timing.get(run.net, {})
         numbers = {metric: _times(100, found.get(metric)) for metric in (*_SCORES, "background_mean_iu")}
         numbers["forward_ms"] = _times(1000, timed.get("seconds_per_image"))
+        numbers |= {metric: _times(100, found[metric]) for metric in METRICS if metric in found.keys() - numbers.keys()}
         about = {"run": name, "val": run.val.list, "images": int(found.get("images", 0))}
         rows.append({**about, "parameters": timed.get("parameters"), "numbers": numbers})
     return rows
@@ -62,12 +64,15 @@ def scores_frame(rows: Sequence[Json]) -> pd.DataFrame:
 
 def score_grid(rows: Sequence[Json], *, note: str = "") -> Grid:
     """The scores as texts: percent with one decimal, `-` for what is missing; a column for lists if they differ."""
+    usual = (*_SCORES, "background_mean_iu", "forward_ms")
+    more = [metric for metric in METRICS if metric not in usual and any(metric in row["numbers"] for row in rows)]
     lines = []
     for row in rows:
-        numbers = ["-" if number is None else f"{number:.1f}" for number in row["numbers"].values()]
+        found = [row["numbers"].get(metric) for metric in (*_SCORES, *more, *usual[-2:])]
+        numbers = ["-" if number is None else f"{number:.1f}" for number in found]
         parameters = "-" if row["parameters"] is None else f"{row['parameters']:,}"
         lines.append([row["run"], row["val"], str(row["images"] or "-"), *numbers, parameters])
-    head = ["run", "val list", "images", *(METRICS[metric] for metric in _SCORES)]
+    head = ["run", "val list", "images", *(METRICS[metric] for metric in (*_SCORES, *more))]
     head += ["all background", "forward (ms)", "parameters"]
     if len(on_lists(rows)) == 1:
         head, lines = [head[0], *head[3:]], [[line[0], *line[3:]] for line in lines]
@@ -78,12 +83,14 @@ def score_note(rows: Sequence[Json], timing: Mapping[str, Json]) -> str:
     """What the scores are of, to be put below them."""
     where, timed = on_lists(rows), timing.values()
     some = any(row["numbers"]["background_mean_iu"] is not None for row in rows)
+    seen = " “all seen” counts classes that no label has but the net answers, as the reference release does."
+    seen = seen if any("mean_iu_seen" in row["numbers"] for row in rows) else ""
     background = " “all background” is the mean IU of answering background everywhere." if some else ""
     on = f"On {where[0]}. " if len(where) == 1 else ""
     sides = ", ".join(dict.fromkeys(f"{net['side_px']}x{net['side_px']} px" for net in timed))
     unsteady = [name for name, net in timing.items() if was_busy(net) or not net.get("steady", True)]
     busy = f" The machine was busy while it timed {', '.join(unsteady)}: a quiet one is quicker." if unsteady else ""
-    return f"{on}Percent.{background} Forward time: one image of {sides} on {devices(timing)}.{busy}"
+    return f"{on}Percent.{background}{seen} Forward time: one image of {sides} on {devices(timing)}.{busy}"
 
 
 def was_busy(work: Json) -> bool:
@@ -131,6 +138,9 @@ def paper_table(
         remarks.append(f"Ours: profile {config.profile}: {'; '.join(lists)}; {shown}.")
         if others_data:
             remarks.append(f"Ours are of {others_data}: what they differ by is neither a failure nor a success.")
+        seen = [f"{known[run]['mean_iu_seen']:.1f} for {run}" for run in used if known[run].get("mean_iu_seen")]
+        rule = "Over all classes seen in truth or answer, as the reference release averages, mean IU is"
+        remarks.append(f"{rule} {', '.join(seen)}." if seen else "")
         remarks.append(f"Departures: {', '.join(names) or 'none'}.")
         remarks.append(f"Our forward times: {device}." if "forward_ms" in table.columns else "")
     if any(row.architecture for row in table.rows):

@@ -18,6 +18,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "mean_acc": "mean acc.",
         "fw_iu": "f.w. IU",
         "geometric_pixel_acc": "geom. acc.",
+        "mean_iu_seen": "mean IU, all seen",
         "mean_iu_voc2011": "mean IU VOC2011",
         "mean_iu_voc2012": "mean IU VOC2012",
         "mean_iu_upper_bound": "mean IU, upper bound",

@@ -193,6 +193,24 @@ def test_a_cell_ends_neither_its_table_nor_its_page() -> None:
     assert grid.markdown().splitlines()[2] == "| pad | small images \\| &lt;script>alert(1)&lt;/script> |"
 
 
+def test_two_heads_fill_one_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SIFT Flow's row has both heads' numbers, its mean over the classes that are there, and the release's by name."""
+    params, run = yaml.safe_load((folder / "params.yaml").read_text()), "siftflow-fcn16s-vgg16"
+    params["runs"][run] = params["runs"]["voc-fcn16s-vgg16"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    scores = {**SCORES, "mean_iu_seen": 0.361, "geometric_pixel_acc": 0.945, "geometric_mean_iu": 0.8}
+    (folder / f"data/sample/scores/{run}.json").write_text(json.dumps(scores))
+    assert main(["tables"]) == 0
+    head, *lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert "| f.w. IU | geom. acc. | mean IU, all seen | all background |" in head
+    assert "| 80.0 | 94.5 | 36.1 | 4.0 |" in next(line for line in lines if line.startswith(f"| {run} |"))
+    assert "| 80.0 | - | - | 4.0 |" in next(line for line in lines if line.startswith("| voc-fcn32s-vgg16 |"))
+    table = json.loads((folder / "data/sample/tables/cvpr_table5.json").read_text())
+    cells = table["rows"][-1]["cells"]
+    assert (cells["mean_iu"]["ours"], cells["geometric_pixel_acc"]["ours"]) == (40.0, 94.5)
+    assert f"as the reference release averages, mean IU is 36.1 for {run}." in table["remarks"]
+
+
 def test_a_metric_over_nothing_is_missing(folder: Path) -> None:
     """A score that was never defined is `-` and null, never NaN."""
     nothing = {**SCORES, "mean_iu": float("nan")}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from fcn.cli import main
 from fcn.datasets.labels import VOID, read, write
 from fcn.datasets.samples import Samples
 from fcn.nets import checkpoint
@@ -116,6 +117,24 @@ def test_every_head_is_scored(done: Path) -> None:
     assert scores == pytest.approx(wanted)
     assert list(scores) == list(wanted)
     assert len(list((data / f"histograms/{RUN}").iterdir())) == 2
+
+
+def test_the_releases_mean_stands_beside_one_over_the_truth(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a mean is over the classes in the truth, the one over all seen, as the release has it, is scored too."""
+    monkeypatch.chdir(project)
+    facts = Path(DATA, "datasets/toy/dataset.json")
+    values = json.loads(facts.read_text())
+    values["targets"]["semantic"]["average"] = "truth"
+    facts.write_text(json.dumps(values))
+    for label in Path(DATA, "datasets/toy/semantic").iterdir():
+        image = read(label)
+        write(np.where(image == 1, VOID, image).astype(np.uint8), path=label)
+    assert main(["evaluate", RUN]) == 0
+    scores = json.loads(Path(DATA, f"scores/{RUN}.json").read_text())
+    hist = np.load(f"{DATA}/histograms/{RUN}/semantic.npy")
+    assert scores["mean_iu_seen"] == metrics(hist).mean_iu
+    assert scores["mean_iu"] == metrics(hist, over="truth").mean_iu
+    assert "geometric_mean_iu_seen" not in scores
 
 
 def test_the_net_knows_its_classes(done: Path) -> None:
