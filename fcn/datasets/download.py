@@ -153,6 +153,8 @@ def _request(
         raise _HiccupError(_reason(error)) from None
     except requests.exceptions.RequestException as error:
         raise _MirrorError(_reason(error)) from None
+    if total is None and not download.is_pinned:
+        raise _MirrorError("doesn't say how large the file is, of which no hash is known: it may be cut short")
     if total is not None and _size(part) < total:
         raise _HiccupError(f"the connection ended after {_size(part):,} of {total:,} bytes")
 

@@ -1,4 +1,4 @@
-"""Files that can be downloaded: where from, how large, and by which hash each is known (downloads.toml)."""
+"""Files that can be downloaded: where from, how large, and by which hash each is known, if any (downloads.toml)."""
 
 import tomllib
 from dataclasses import asdict, dataclass
@@ -10,9 +10,10 @@ from fcn.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """One file: its addresses in the order to try, its size where it is known, and at least one hash.
+    """One file: its addresses in the order to try, its size and hashes where they are known.
 
-    `sha256_prefix` is for files that carry the first digits of their sha256 in their name.
+    `sha256_prefix` is for files that carry the first digits of their sha256 in their name. Where nobody has published
+    a hash, the first download's is held to (fcn/stages/archives.py).
     """
 
     file: str
@@ -26,7 +27,11 @@ class Download:
 
     def __post_init__(self) -> None:
         assert self.urls
-        assert self.md5 or self.sha1 or self.sha256 or self.sha256_prefix
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether a hash is known."""
+        return any((self.md5, self.sha1, self.sha256, self.sha256_prefix))
 
 
 def _read(file: Path) -> dict[str, Download]:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -13,8 +14,8 @@ from tqdm import tqdm
 from fcn.config import Config
 from fcn.datasets import download, manifests, pinned, room
 from fcn.entries import Archive
-from fcn.errors import InputError
-from fcn.files import whole_folder
+from fcn.errors import InputError, StageFailure
+from fcn.files import sha256, whole_folder, write_text
 from fcn.paper import downloads
 from fcn.stages.places import Places
 
@@ -28,31 +29,44 @@ def run(config: Config, name: str | None) -> None:
     entry, places = config.archive(name), Places(config)
     with whole_folder(places.archive(name)) as part:
         if entry.kind == "download":
-            file = _download(name, part, before=places.archive(name), fetched=places.downloads)
+            before, fetched, noted = places.archive(name), places.downloads, places.first_hash(name)
+            file = _download(name, part, before=before, fetched=fetched, noted=noted)
         else:
             file = _sample(name, entry, part)
         manifests.write(part, archive=name, kind=entry.kind, file=file)
 
 
-def _download(name: str, part: Path, *, before: Path, fetched: Path) -> str:
+def _download(name: str, part: Path, *, before: Path, fetched: Path, noted: Path) -> str:
     """The pinned file of this name: from its earlier place, from what an earlier fetch brought, or from a mirror.
 
     What was fetched stays in `fetched` where a hard link costs nothing: DVC empties the stage's outputs before it
-    runs again, and a host that served once may be gone.
+    runs again, and a host that served once may be gone. Where no hash is published, that of the first fetch is `noted`.
     """
-    facts = downloads.download(name)
+    facts = _held(downloads.download(name), noted)
     if _is_right(before / facts.file, facts):
         there = before / facts.file
     else:
         fetched.mkdir(parents=True, exist_ok=True)
-        with _progress(facts.file) as progress:
-            there = download.fetch(facts, fetched, progress=progress)
+        try:
+            with _progress(facts.file) as progress:
+                there = download.fetch(facts, fetched, progress=progress)
+        except StageFailure as error:
+            told = f". The hash that it is held to is that of its first download, in {noted}" if noted.exists() else ""
+            raise StageFailure(f"{error}{told}", exit_code=error.exit_code) from None
+    if not facts.is_pinned:
+        write_text(noted, f"{sha256(there)}  {facts.file}\n")
     try:
         (part / facts.file).hardlink_to(there.resolve())
     except OSError:  # another disk, or one without hard links
         shutil.copyfile(there, part / facts.file)
         (fetched / facts.file).unlink(missing_ok=True)
     return facts.file
+
+
+def _held(facts: downloads.Download, noted: Path) -> downloads.Download:
+    """The file's facts, with the hash of its first download where that is the only one."""
+    found = noted.read_text(encoding="utf-8").split() if not facts.is_pinned and noted.is_file() else []
+    return replace(facts, sha256=found[0]) if found else facts
 
 
 def _is_right(path: Path, facts: downloads.Download) -> bool:

@@ -22,6 +22,10 @@ class Places:
         """Part files of downloads: outside of DVC, which empties a stage's outputs before it runs."""
         return Path(".resume") / "downloads"
 
+    def first_hash(self, archive: str) -> Path:
+        """The hash of a download that has no published one, by its name: beside params.yaml, to be committed."""
+        return Path(self.config.params).with_name("downloads") / f"{archive}.sha256"
+
     def resume(self, run: str, settings_hash: str) -> Path:
         """Where an interrupted training finds itself again; outside of DVC for the same reason."""
         return Path(".resume") / self.config.profile / f"{run}-{settings_hash}"

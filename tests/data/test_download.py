@@ -234,6 +234,14 @@ def test_no_room_is_said_before_the_transfer(tmp_path: Path) -> None:
             download.fetch(facts, tmp_path, progress=lambda *_: None, patience=HASTY)
 
 
+def test_a_file_of_unknown_hash_has_a_size(tmp_path: Path) -> None:
+    """Where neither a hash nor, by the mirror, a size is known, nothing would tell a whole file from a part of one."""
+    with mirror(CONTENT, unsized()) as mute:
+        facts = Download(file="a.tar", urls=(mute.url,), source="a test")
+        with pytest.raises(StageFailure, match=r"doesn't say how large the file is, of which no hash is known"):
+            download.fetch(facts, tmp_path, progress=lambda *_: None, patience=HASTY)
+
+
 def _fetch_elsewhere(url: str, folder: Path) -> None:
     download.fetch(facts_of(url), folder, progress=lambda *_: None)
 

@@ -43,14 +43,15 @@ def project(tmp_path: Path, repository: Path) -> Path:
     return folder
 
 
-def pin(project: Path, archive: bytes, *mirrors: Mirror) -> None:
-    """Write other facts into the project's file of facts: these mirrors, and this archive's size and hash."""
+def pin(project: Path, archive: bytes, *mirrors: Mirror, known: bool = True) -> None:
+    """Write other facts into the project's file of facts: these mirrors and, if `known`, its size and hash."""
     facts = project / "fcn" / "paper" / "downloads.toml"
     head, _, rest = facts.read_text(encoding="utf-8").partition("[voc2012]")
     _, _, rest = rest.partition("\n[")
     urls = [each.url for each in mirrors]
-    pinned = f'file = "voc.tar"\nsource = "a test"\nurls = {urls!r}\nbytes = {len(archive)}\n'
-    pinned += f'md5 = "{hashlib.md5(archive).hexdigest()}"\n'
+    pinned = f'file = "voc.tar"\nsource = "a test"\nurls = {urls!r}\n'
+    if known:
+        pinned += f'bytes = {len(archive)}\nmd5 = "{hashlib.md5(archive).hexdigest()}"\n'
     facts.write_text(f"{head}[voc2012]\n{pinned}\n[{rest}", encoding="utf-8")
 
 
@@ -166,6 +167,28 @@ def test_a_file_got_by_other_means_is_taken(project: Path, archive: bytes) -> No
         assert done.returncode == 0, done.stderr
         assert closed.ranges == []
     assert (project / "data" / "tiny" / "archives" / "voc2012" / "voc.tar").read_bytes() == archive
+
+
+def test_without_a_known_hash_the_first_download_is_held_to(project: Path, archive: bytes) -> None:
+    """The hash of the first download is written down beside params.yaml, and another file is refused from then on."""
+    note = project / "downloads" / "voc2012.sha256"
+    place = project / "data" / "tiny" / "archives" / "voc2012" / "voc.tar"
+    with mirror(archive) as first, mirror(archive[:-1] + b"?") as changed:
+        pin(project, archive, first, known=False)
+        assert run(project).returncode == 0
+        assert note.read_text(encoding="utf-8") == f"{hashlib.sha256(archive).hexdigest()}  voc.tar\n"
+        pin(project, archive, changed, known=False)
+        assert run(project).returncode == 0
+        assert changed.ranges == []
+        shutil.rmtree(project / ".resume")
+        place.unlink()
+        done = run(project)
+        assert done.returncode == 1
+        assert f"instead of {note.read_text(encoding='utf-8').split()[0]}" in done.stderr
+        assert "is that of its first download, in downloads/voc2012.sha256" in done.stderr
+        pin(project, archive, changed, first, known=False)
+        assert run(project).returncode == 0
+        assert place.read_bytes() == archive
 
 
 def test_a_pin_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
