@@ -168,6 +168,9 @@ def _start(config: Config, name: str) -> list[_Difference]:
     if config.net(starts[0]).stride != before if starts else net.stride == 16:
         published = f"the {coarser}s net" if coarser else "the classifier"
         found.append(_Difference(name="init", published=published, ours=config.run(name).init))
+    if len(starts) == 2 and config.run(name).regime == "pami":
+        lengths = " and ".join(f"{config.recipe(start).iterations:,}" for start in starts)
+        found += _compared("init", protocol.LATE_FUSION_START, f"nets after {lengths} iterations")
     return found
 
 

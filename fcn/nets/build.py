@@ -1,7 +1,7 @@
 """What a network starts from, and the network that a trained run's checkpoint holds."""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import AnyPreprocessing, Preprocessing, derived
 from fcn.nets.surgery import seeing, transplant
-from fcn.shape import Net
+from fcn.shape import CHANNELS, Net
 
 _AGAIN = "make or fetch it again"
 _SHAPE_FIELDS = ("architecture", "width", "fc", "input_px")
@@ -122,16 +122,22 @@ def _check_fit(checkpoint: Checkpoint, net: Net, *, where: str) -> None:
                 f"{where} has a backbone with {field} {found}, the run wants {wanted}; "
                 "start from weights of the run's own backbone"
             )
-    known = checkpoint.preprocessing
-    if lacking := [name for name in net.inputs if name not in known and (checkpoint.net or "rgb" not in known)]:
+    # A foreign file of weights doesn't tell what its first layer sees, nor what its skips were scaled by: the run does.
+    known, own, parent = checkpoint.preprocessing, "run" in checkpoint.provenance, checkpoint.net
+    if parent is not None and not own and _channels(parent) == _channels(net):
+        parent = replace(parent, inputs=net.inputs)
+    if lacking := [name for name in net.inputs if name not in known and (own or "rgb" not in known)]:
         raise InputError(f"{where} has no preprocessing for {', '.join(lacking)}, which the run's net takes")
-    if checkpoint.net is None:
+    if checkpoint.net is None or parent is None:
         return
-    # A foreign file of weights doesn't tell what its skips were scaled by: that is the run's to say.
-    problem = misfit(net, checkpoint.net, scaled="run" in checkpoint.provenance)
+    problem = misfit(net, parent, scaled=own)
     if problem is not None:
         raise InputError(f"{where} {problem}")
     _check_whole(checkpoint.state, checkpoint.net, where=where)
+
+
+def _channels(net: Net) -> int:
+    return sum(CHANNELS[name] for name in net.inputs)
 
 
 def _check_whole(state: Mapping[str, Tensor], net: Net, *, where: str) -> None:

@@ -279,6 +279,9 @@ RELEASED: Mapping[str, tuple[Mapping[int, float], Fact[int | None]]] = MappingPr
     }
 )
 LATE_FUSION_RATE = 1e-12
+LATE_FUSION_START = Fact(
+    value="nets after 28,000 and 60,000 iterations", source=f"{RELEASE}, nyud-fcn32s-color-hha: colour's and HHA's"
+)
 AT_ONCE_RATE = 1e-10
 AT_ONCE_ITERATIONS: Fact[int | None] = Fact(value=300_000, source=f"{RELEASE}, voc-fcn8s-atonce")
 RATE_DIVIDED_PER_SKIP = 100

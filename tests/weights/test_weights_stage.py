@@ -15,9 +15,9 @@ from fcn.config import Config, parse
 from fcn.datasets import manifests
 from fcn.errors import InputError
 from fcn.nets import backbones, checkpoint
-from fcn.nets.build import HandOver, start
+from fcn.nets.build import HandOver, preprocessing, start
 from fcn.nets.fcn import FCN
-from fcn.nets.preprocessing import preset
+from fcn.nets.preprocessing import derived, preset
 from fcn.shape import Backbone
 from fcn.stages import weights
 from tests.nets.shapes import shape
@@ -214,6 +214,28 @@ def test_a_run_starts_with_a_released_nets_scores(folder: Path, capsys: pytest.C
     with torch.inference_mode():
         found, wanted = net(released.images()), wrote(released.images())
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_released_net_sees_what_the_run_says(folder: Path) -> None:
+    """A released file doesn't tell that HHA is what it sees: a run that takes HHA starts with its scores all the same.
+
+    HHA is prepared with its own mean. A run whose net sees another number of channels is refused.
+    """
+    name = "nyud-fcn32s-hha-heavy"
+    wrote = released.made(name)
+    (folder / "net.caffemodel").write_bytes(caffe_bytes(released.their_layers(name, wrote)))
+    entry = {"kind": "caffemodel", "from": "net.caffemodel", "preprocessing": "caffe-nyud"}
+    weights.run(profile(asdict(released.RELEASED[name][0]), **entry), "w")
+    seen = replace(wrote.net, upsampling="fixed", inputs=("hha",))
+    net = FCN(seen).eval()
+    assert start(net, result(), where="weights/w") == HandOver(new=[], left=[])
+    assert preprocessing(seen, result()) == {"hha": derived("hha", preset("caffe-nyud"))}
+    with torch.inference_mode():
+        found, wanted = net({"hha": released.images()["rgb"]}), wrote(released.images())
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    early = FCN(replace(seen, inputs=("rgb", "depth")))
+    with pytest.raises(InputError, match=r"takes rgb, the run's net rgb, depth; both must take the same"):
+        start(early, result(), where="weights/w")
 
 
 def test_the_command_answers_a_wrong_file_with_a_sentence(folder: Path, run_fcn: RunFcn) -> None:
