@@ -15,11 +15,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu.speed import FORWARD_AND_BACKWARD, LARGEST_PX, USUAL_PX, flop
+from benchmarks.gpu.speed import FORWARD_AND_BACKWARD, LARGEST_PX, USUAL_PX, Size, flop
 from fcn.config import Config, load
 from fcn.nets.fcn import FCN, is_score_layer
 from fcn.paper.downloads import DOWNLOADS
-from fcn.shape import Net
+from fcn.shape import CHANNELS, Net
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "profiles" / "paper" / "params.yaml"
@@ -36,11 +36,19 @@ CUDA_CONTEXT_BYTES = 1e9  # assumed: context, libraries, allocator
 HOST_BYTES = {"small": 1e9, "torch": 4e9}  # assumed: a process without and with torch, its loaders included
 # The data. Mean sizes: VOC2012's archive over its 17,125 images; masks of 300 real ones.
 JPEG_BYTES, MASK_BYTES = 117e3, 3e3
-SEGMENTED_IMAGES = {"voc2011": 2223, "voc2012": 2913, "sbd": 11355}
+PNG_BYTES = 710e3  # NYUDv2's colour, depth and HHA, of the one picture that is at hand
+# By format: pictures with labels, and their usual size where it isn't VOC's.
+SEGMENTED_IMAGES = {"voc": 2223, "sbd": 11355, "nyud": 1449, "siftflow": 2686, "context59": 10103, "context33": 10103}
+PICTURE_PX = {"nyud": (425, 560), "siftflow": (256, 256)}
 # CPU rates, one core: .mat files read, PNGs written; images decoded, scored and counted. Links and disks: assumed.
-MAT_PER_SECOND, PNG_PER_SECOND, SCORED_PER_SECOND = 1241, 853, 173
+MAT_PER_SECOND, PNG_PER_SECOND, SCORED_PER_SECOND, HHA_PER_SECOND = 1241, 853, 173, 2.5
 DOWNLOAD_BYTES_PER_SECOND, EXTRACT_BYTES_PER_SECOND = 20e6, 50e6
+# Files whose size isn't pinned. What isn't here is taken to be as large as VOC2012's archive; weights as their net.
+FILE_BYTES = {"siftflow": 140e6, "context-labels": 50e6, "context-names": 8e3}  # assumed but for SIFT Flow's
 WEIGHTS_FILE_BYTES = {"alexnet-torchvision": 244e6, "vgg16-oxford": 553e6, "googlenet-torchvision": 52e6}
+WEIGHTS_FILE_BYTES["fcn-alexnet-pascal"] = 4 * 57e6
+CAFFE_BYTES = 4 * 134.5e6  # of a released net on VGG16
+SAVE_SECONDS = 10  # assumed: a net that is not trained is read, and written once
 TIMED_PASSES = 30  # 20 trials after a warm-up
 
 
@@ -65,20 +73,22 @@ class _Size:
 
 
 def _sizes(config: Config, run: str) -> _Size:
-    return _size(config.run(run).net, config.net(run), config.recipe(run).trained)
+    size = PICTURE_PX.get(config.dataset(config.run(run).val.dataset).format, USUAL_PX)
+    return _size(config.run(run).net, config.net(run), config.recipe(run).trained, size)
 
 
 _MEASURED: dict[tuple[str, str], _Size] = {}
 
 
-def _size(name: str, net: Net, trained: Literal["all", "score"]) -> _Size:
+def _size(name: str, net: Net, trained: Literal["all", "score"], size: Size = USUAL_PX) -> _Size:
     """Measured once for each net, though several runs and its timing ask."""
-    if (name, trained) not in _MEASURED:
-        _MEASURED[name, trained] = _measured(net, trained)
-    return _MEASURED[name, trained]
+    key = (f"{name} {size}", trained)
+    if key not in _MEASURED:
+        _MEASURED[key] = _measured(net, trained, size)
+    return _MEASURED[key]
 
 
-def _measured(net: Net, trained: Literal["all", "score"]) -> _Size:
+def _measured(net: Net, trained: Literal["all", "score"], size: Size) -> _Size:
     with torch.device("meta"):
         built = FCN(net).to("meta").eval()
     numbers: list[int] = []
@@ -86,13 +96,13 @@ def _measured(net: Net, trained: Literal["all", "score"]) -> _Size:
         if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.Dropout):
             layer.register_forward_hook(functools.partial(_count, numbers))
     with torch.inference_mode():
-        built({"rgb": torch.empty(1, 3, *LARGEST_PX, device="meta")})
+        built({name: torch.empty(1, CHANNELS[name], *LARGEST_PX, device="meta") for name in net.inputs})
     parameters = sum(parameter.numel() for parameter in built.parameters())
     score = sum(p.numel() for name, p in built.named_parameters() if is_score_layer(name))
     return _Size(
         parameters=parameters,
         trained=parameters if trained == "all" else score,
-        flop=flop(net, 1, USUAL_PX),  # in time; in memory the largest images count
+        flop=flop(net, 1, size),  # in time; in memory the largest images count
         activations=sum(numbers),
     )
 
@@ -117,7 +127,7 @@ def train(config: Config, name: str) -> Cost:
         # Weights; gradient and momentum of what is trained; activations and as much again in gradients and workspace.
         gpu_bytes=4 * size.parameters + 8 * size.trained + 2 * kept + CUDA_CONTEXT_BYTES,
         floor_s=in_passes + in_steps,
-        seconds=slower(config.net(name)) * (in_passes + in_steps),
+        seconds=slower(config.net(name)) * (in_passes + in_steps) if images else SAVE_SECONDS,
     )
 
 
@@ -153,30 +163,43 @@ def evaluate(config: Config, name: str) -> Cost:
 def data(config: Config) -> list[Cost]:
     """The costs of archives, datasets and splits."""
     small, found = HOST_BYTES["small"], []
-    sizes = {key: _archive_bytes(key) for key in config.archives}
+    sizes = {key: _archive_bytes(config, key) for key in config.archives}
     for key, size in sizes.items():
         found.append(
             Cost(stage=f"archives@{key}", disk_bytes=size, host_bytes=small, seconds=size / DOWNLOAD_BYTES_PER_SECOND)
         )
-    for key in config.datasets:
-        images = SEGMENTED_IMAGES[key]
-        seconds = sizes[key] / EXTRACT_BYTES_PER_SECOND + images / MAT_PER_SECOND + images / PNG_PER_SECOND
-        kept = images * (JPEG_BYTES + MASK_BYTES)
+    for key, dataset in config.datasets.items():
+        images, depth = SEGMENTED_IMAGES[dataset.format], dataset.format == "nyud"
+        archive = sizes[dataset.from_.rpartition("/")[2]]
+        seconds = archive / EXTRACT_BYTES_PER_SECOND + images / MAT_PER_SECOND + images / PNG_PER_SECOND
+        seconds += images / HHA_PER_SECOND if depth else 0
+        kept = images * ((PNG_BYTES if depth else JPEG_BYTES) + MASK_BYTES)
         found.append(Cost(stage=f"datasets@{key}", disk_bytes=kept, host_bytes=small, seconds=seconds))
     found.append(Cost(stage="splits", disk_bytes=1e6, host_bytes=small, seconds=10))
     return found
 
 
-def _archive_bytes(name: str) -> float:
-    return WEIGHTS_FILE_BYTES.get(name) or DOWNLOADS[name].bytes or DOWNLOADS["voc2012"].bytes or 0
+def _archive_bytes(config: Config, name: str) -> float:
+    return sum(_file_bytes(part) for part in config.archive(name).parts or (name,))
+
+
+def _file_bytes(name: str) -> float:
+    known, download = {**WEIGHTS_FILE_BYTES, **FILE_BYTES}, DOWNLOADS[name]
+    usual = CAFFE_BYTES if download.file.endswith(".caffemodel") else DOWNLOADS["voc2012"].bytes or 0
+    return known.get(name) or download.bytes or usual
 
 
 def plan(config: Config) -> list[Cost]:
     """Every stage of the graph, in its order."""
     small, large = HOST_BYTES["small"], HOST_BYTES["torch"]
     weights = [
-        Cost(stage=f"weights@{key}", disk_bytes=WEIGHTS_FILE_BYTES[key], host_bytes=large, seconds=30)
-        for key in config.weights
+        Cost(
+            stage=f"weights@{key}",
+            disk_bytes=_file_bytes(entry.from_.rpartition("/")[2]),
+            host_bytes=large,
+            seconds=30,
+        )
+        for key, entry in config.weights.items()
     ]
     on_gpu = max(evaluate(config, name).gpu_bytes for name in config.runs)
     figures_s = FIGURES_SECONDS_PER_RUN * len(config.runs)
@@ -231,8 +254,8 @@ def markdown(config: Config) -> str:
         " Evaluation and timing"
         f" are reckoned in float32, {FLOP_PER_SECOND['float32'] / 1e12:.0f} TFLOP/s, and assumed"
         f" {SLOWER_THAN_FLOOR} times slower. Disk is what a stage leaves, for train with two states to resume from;"
-        " DVC's cache shares it where the file system can link. VOC2011's archive is taken to be as large as"
-        " VOC2012's.",
+        " DVC's cache shares it where the file system can link. VOC2010's and VOC2011's archives are taken to be"
+        " as large as VOC2012's.",
         "",
         "The graph itself: `dvc repro --dry --force profiles/paper/dvc.yaml` lists every command. Without `--force`,"
         " DVC 3.67 stops at the first stage whose input isn't there yet.",
@@ -262,7 +285,8 @@ def markdown(config: Config) -> str:
 
 def _slower_by_architecture(config: Config) -> str:
     """By how much the coarsest net of each architecture was slower than its floor."""
-    coarsest = {net.backbone.architecture: net for net in reversed(config.nets.values()) if not net.taps}
+    trained = (config.net(name) for name in reversed(config.runs) if config.recipe(name).iterations)
+    coarsest = {net.backbone.architecture: net for net in trained if not net.taps}
     return ", ".join(f"{architecture} {slower(net):.0f}" for architecture, net in sorted(coarsest.items()))
 
 

@@ -88,14 +88,16 @@ def _differences(config: Config, name: str) -> list[_Difference]:
     if config.recipe(name).iterations > 0:
         found += _list("train-list", config, run.train, experiment.train if experiment else None)
         found += _settings(config, name)
-    elif _is_whole_net(_first_weights(config, name)[1]):
+    elif _is_released(config, name):
         return [*found, *_preprocessing(config, name)]  # the authors' own net, as it is: its training is theirs
     return [*found, *_start(config, name), *_length(config, name)]
 
 
-def _is_whole_net(start: Weights | Classifier) -> bool:
+def _is_released(config: Config, name: str) -> bool:
     """Whether it is an FCN of the authors: a .caffemodel that is never trained is one, or its run would answer zero."""
-    return isinstance(start, Weights) and start.kind in ("pytorch_fcn", "caffemodel")
+    start = _first_weights(config, name)[1]
+    untrained = config.recipe(name).iterations == 0
+    return untrained and isinstance(start, Weights) and start.kind in ("pytorch_fcn", "caffemodel")
 
 
 def _published(config: Config, name: str) -> Recipe:
@@ -127,7 +129,10 @@ def _network(config: Config, name: str) -> list[_Difference]:
     found = []
     if classifier.torchvision_differs:
         found.append(_Difference(name="architecture", published=classifier.name, ours=classifier.torchvision_differs))
-    scales = protocol.AT_ONCE_SCALES if config.at_once(name) else protocol.UNSCALED
+    ours = tuple(net.scales.get(tap, 1.0) for tap in net.taps)
+    # The authors' staged nets start from nothing here, and whether theirs is the one at once only their file tells.
+    staged = not config.at_once(name) or (_is_released(config, name) and protocol.UNSCALED.allows(ours))
+    scales = protocol.UNSCALED if staged else protocol.AT_ONCE_SCALES
     return [
         *found,
         *_compared("input", classifier.input_px, backbone.input_px),
@@ -135,7 +140,7 @@ def _network(config: Config, name: str) -> list[_Difference]:
         *_compared("dropout", classifier.dropout, backbone.dropout),
         *_compared("width", recipe.width, backbone.width),
         *_compared("pad", recipe.pad, net.pad),
-        *_compared("skip-scales", scales, tuple(net.scales.get(tap, 1.0) for tap in net.taps)),
+        *_compared("skip-scales", scales, ours),
     ]
 
 

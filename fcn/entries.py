@@ -48,13 +48,15 @@ class Scenes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Archive:
-    """A file that is fetched, or made by the sample generator.
+    """Files that are fetched, or made by the sample generator.
 
-    What a download is, its name tells (fcn/paper/downloads.py). A sample's archive has the `format` of a dataset, is
+    What a download is, its name tells (fcn/paper/downloads.py), or those of its `parts`, where a dataset comes in
+    several files. A sample's archive has the `format` of a dataset, is
     called `file`, and its scenes are drawn from `seed`.
     """
 
     kind: Literal["download", "sample"]
+    parts: tuple[Name, ...] = ()
     format: Name | None = None
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")] | None = None
     scenes: Scenes | None = None

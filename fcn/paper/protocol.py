@@ -140,12 +140,10 @@ PREPROCESSING: Mapping[str, Fact[str]] = MappingProxyType(
 )
 
 EPOCHS_TABLE_1 = 175
-_OTHERS: Mapping[str, tuple[PublishedList, PublishedList]] = MappingProxyType(
-    {
-        "NYUDv2": (NYUD_TRAIN, NYUD_TEST),
-        "SIFT Flow": (SIFTFLOW_TRAIN, SIFTFLOW_TEST),
-        "PASCAL-Context": (CONTEXT_TRAIN, CONTEXT_VAL),
-    }
+_OTHERS = (
+    Experiment(where="the NYUDv2 tables", train=NYUD_TRAIN, val=NYUD_TEST),
+    Experiment(where="the SIFT Flow tables", train=SIFTFLOW_TRAIN, val=SIFTFLOW_TEST),
+    Experiment(where="the PASCAL-Context tables", train=CONTEXT_TRAIN, val=CONTEXT_VAL),
 )
 EXPERIMENTS: Mapping[str, tuple[Experiment, ...]] = MappingProxyType(
     {
@@ -162,12 +160,9 @@ EXPERIMENTS: Mapping[str, tuple[Experiment, ...]] = MappingProxyType(
                 val=SEG11VALID,
                 duration="not stated (three days on a K40c for 32s, about one more for each of 16s and 8s)",
             ),
-            *(Experiment(where=f"CVPR, {name}", train=train, val=val) for name, (train, val) in _OTHERS.items()),
+            *_OTHERS,
         ),
-        "pami": (
-            Experiment(where="PAMI Table 3", train=SBD_TRAIN, val=SEG11VALID),
-            *(Experiment(where=f"PAMI, {name}", train=train, val=val) for name, (train, val) in _OTHERS.items()),
-        ),
+        "pami": (Experiment(where="PAMI Table 3", train=SBD_TRAIN, val=SEG11VALID), *_OTHERS),
     }
 )
 

@@ -118,7 +118,9 @@ def described(config: Config, stage: str, item: str | None) -> dict[str, Any]:
     if stage == "archives" and item is not None and config.archive(item).kind == "download":
         from fcn.paper.downloads import pin  # only here: a training that asks for its own digest has no use for it
 
-        return {"settings": pin(item), "modules": {}}  # its hash says what it is, whatever code fetches it
+        parts = config.archive(item).parts
+        settings = {"parts": [pin(part) for part in parts]} if parts else pin(item)
+        return {"settings": settings, "modules": {}}  # its hash says what it is, whatever code fetches it
     roots, settings = _ROOTS[stage](config, item or "")
     without = NEVER_THE_RESULT if stage != "archives" else (*NEVER_THE_RESULT, *FETCHING)
     try:

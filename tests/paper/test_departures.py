@@ -78,12 +78,17 @@ def test_each_departure_has_a_reason_and_each_reason_a_departure(path: Path) -> 
 
 
 def test_the_paper_profile_departs_only_where_it_must() -> None:
-    """VGG16 in the paper profile departs in precision alone, and where the CVPR paper states no iterations."""
+    """VGG16 in the paper profile departs in precision alone, and where the CVPR paper states no iterations.
+
+    The nets that the authors released depart in nothing.
+    """
     paper = _paper()
     for name, run in paper.runs.items():
         found = _names(paper, name)
-        if paper.net(name).backbone.architecture == "vgg16":
-            unstated = run.regime == "cvpr" and run.train.list == "sbd-train"
+        if name.endswith("-released"):
+            assert found == set(), name
+        elif paper.net(name).backbone.architecture == "vgg16":
+            unstated = run.regime == "cvpr" and run.train.list != "voc2011-train"
             assert found == {"precision"} | ({"iterations"} if unstated else set()), name
         else:
             assert found <= {"precision", "architecture", "input", "weights", "bias-decay", "score-bias-rate"}, name
@@ -94,6 +99,8 @@ def test_the_paper_profile_has_the_published_recipes() -> None:
     paper = _paper()
     for name, run in paper.runs.items():
         net, ours = paper.net(name), paper.recipe(name)
+        if not ours.iterations:
+            continue
         published = protocol.recipe(
             run.regime,
             dataset=protocol.DATASETS[paper.dataset(run.train.dataset).format],
@@ -241,6 +248,41 @@ def test_the_authors_own_net_departs_in_nothing() -> None:
     for kind in ("pytorch_fcn", "caffemodel"):
         assert _names(_paper({**untrained, "weights.vgg16-oxford.kind": kind}), run) == set()
     assert _names(_paper(untrained), run) == {"iterations"}
+
+
+@pytest.mark.parametrize(
+    ("run", "changes", "name", "said"),
+    [
+        ("nyud-fcn32s-vgg16-rgb", {"init": "weights/vgg16-oxford"}, "preprocessing", "published caffe-nyud, .* caffe"),
+        ("nyud-fcn32s-vgg16-hha-released", {"init": "weights/fcn32s-heavy-pascal"}, "preprocessing", "caffe-nyud"),
+        ("siftflow-fcn8s-vgg16", {"recipe": "pami-8s"}, "rate", "published 1e-12, .* has 1e-14"),
+        ("context-fcn8s-vgg16", {"recipe": "pami-8s"}, "iterations", "published 400000, .* has 100000"),
+        ("voc-fcn8s-vgg16-atonce-released", {"net": "fcn8s-vgg16-half"}, "skip-scales", "pool3 x 0.0001"),
+    ],
+)
+def test_a_run_on_another_dataset_departs_by_name(run: str, changes: dict[str, object], name: str, said: str) -> None:
+    """Where a run on NYUDv2, SIFT Flow or PASCAL-Context isn't the release's of that dataset, it departs by name."""
+    values = _values()
+    values["nets"]["fcn8s-vgg16-half"] = {**values["nets"]["fcn8s-vgg16"], "scales": {16: 0.5, 8: 0.25}}
+    values["runs"][run] |= changes
+    with pytest.raises(InputError, match=rf"{name} \(.*{said}.*`{name}: why`"):
+        departures(parse({**values, REASONS: {key: why for key, why in values[REASONS].items() if key != name}}), run)
+
+
+@pytest.mark.parametrize(("images", "departs"), [(2488, False), (2486, False), (2487, True)])
+def test_siftflow_has_two_published_counts(images: int, departs: bool) -> None:
+    """The papers' 2,488 and the release's 2,486 are SIFT Flow's trainval, no other number is."""
+    changes = {"lists.siftflow-train.expect": images, f"{REASONS}.train-list": "a test"}
+    assert ("train-list" in _names(_paper(changes), "siftflow-fcn32s-vgg16")) == departs
+
+
+def test_void_for_background_is_another_dataset() -> None:
+    """Context's pixels of no class are background in the release; where they are void, both lists depart."""
+    reasons = {f"{REASONS}.val-list": "a test", f"{REASONS}.train-list": "a test"}
+    paper = _paper({"datasets.context59.format": "context59_void", **reasons})
+    found = {item.name: item.ours for item in departures(paper, "context-fcn32s-vgg16")}
+    assert found["val-list"] == "context59-val, 5105 images, read as context59_void"
+    assert "train-list" in found
 
 
 def test_caffenet_and_the_published_googlenet_are_the_papers_own() -> None:

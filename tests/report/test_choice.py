@@ -19,8 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PROFILES = {
     "params.yaml": [["voc-fcn32s-vgg16", "voc-fcn16s-vgg16", "voc-fcn8s-vgg16"]],
     "profiles/paper/params.yaml": [
-        ["voc-fcn32s-vgg16", "voc-fcn16s-vgg16", "voc-fcn8s-vgg16"],
-        ["voc-fcn32s-vgg16-cvpr", "voc-fcn16s-vgg16-cvpr", "voc-fcn8s-vgg16-cvpr"],
+        [f"{dataset}-fcn{stride}s-vgg16{regime}" for stride in strides]
+        for dataset, regime, strides in (
+            ("voc", "", (32, 16, 8)),
+            ("voc", "-cvpr", (32, 16, 8)),
+            ("siftflow", "", (32, 16, 8)),
+            ("siftflow", "-cvpr", (32, 16)),
+            ("context", "", (32, 16, 8)),
+            ("context", "-cvpr", (32, 16, 8)),
+            ("context33", "-cvpr", (32, 16, 8)),
+        )
     ],
     "profiles/voc-subset/params.yaml": [],
 }
