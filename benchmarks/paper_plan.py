@@ -145,6 +145,12 @@ def slower(net: Net) -> float:
     raise LookupError(f"no net of this kind was timed: {net}")
 
 
+def fusion(config: Config, name: str) -> Cost:
+    """The cost of fusions@name: two nets are read, and written as one."""
+    disk = sum(4 * _sizes(config, net.removeprefix("nets/")).parameters for net in config.fusions[name])
+    return Cost(stage=f"fusions@{name}", disk_bytes=disk, host_bytes=HOST_BYTES["torch"], seconds=2 * SAVE_SECONDS)
+
+
 def evaluate(config: Config, name: str) -> Cost:
     """The cost of evaluate@name: float32 passes over the val list, and a core that decodes and counts."""
     run = config.runs[name]
@@ -208,6 +214,7 @@ def plan(config: Config) -> list[Cost]:
         *data(config),
         *weights,
         *(train(config, name) for name in config.runs),
+        *(fusion(config, name) for name in config.fusions),
         *(evaluate(config, name) for name in config.runs),
         *(timing(config, name) for name in config.nets),
         Cost(stage="tables", disk_bytes=1e6, host_bytes=large, seconds=10),

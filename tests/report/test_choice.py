@@ -19,16 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PROFILES = {
     "params.yaml": [["voc-fcn32s-vgg16", "voc-fcn16s-vgg16", "voc-fcn8s-vgg16"]],
     "profiles/paper/params.yaml": [
-        [f"{dataset}-fcn{stride}s-vgg16{regime}" for stride in strides]
-        for dataset, regime, strides in (
-            ("voc", "", (32, 16, 8)),
-            ("voc", "-cvpr", (32, 16, 8)),
-            ("siftflow", "", (32, 16, 8)),
-            ("siftflow", "-cvpr", (32, 16)),
-            ("context", "", (32, 16, 8)),
-            ("context", "-cvpr", (32, 16, 8)),
-            ("context33", "-cvpr", (32, 16, 8)),
-        )
+        *([f"voc-fcn{stride}s-vgg16{regime}" for stride in (32, 16, 8)] for regime in ("", "-cvpr")),
+        ["nyud-fcn32s-vgg16-rgb", "nyud-fcn32s-vgg16-rgb-hha"],
+        ["nyud-fcn32s-vgg16-rgb-cvpr", "nyud-fcn32s-vgg16-rgb-hha-cvpr", "nyud-fcn16s-vgg16-rgb-hha-cvpr"],
+        [f"siftflow-fcn{stride}s-vgg16" for stride in (32, 16, 8)],
+        [f"siftflow-fcn{stride}s-vgg16-cvpr" for stride in (32, 16)],
+        *([f"context-fcn{stride}s-vgg16{regime}" for stride in (32, 16, 8)] for regime in ("", "-cvpr")),
+        [f"context33-fcn{stride}s-vgg16-cvpr" for stride in (32, 16, 8)],
     ],
     "profiles/voc-subset/params.yaml": [],
 }
