@@ -51,8 +51,9 @@ class Archive:
     """Files that are fetched, or made by the sample generator.
 
     What a download is, its name tells (fcn/paper/downloads.py), or those of its `parts`, where a dataset comes in
-    several files. A sample's archive has the `format` of a dataset, is
-    called `file`, and its scenes are drawn from `seed`.
+    several files. A sample's archive has the `format` of a dataset, a module of fcn/datasets/sample/standins, and its
+    scenes are drawn from `seed`: `scenes` of them in a file called `file`, for VOC and SBD, which share pictures; for
+    others `train` and `val`, to learn from and to score on.
     """
 
     kind: Literal["download", "sample"]
@@ -60,6 +61,8 @@ class Archive:
     format: Name | None = None
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")] | None = None
     scenes: Scenes | None = None
+    train: Count | None = None
+    val: Count | None = None
     seed: Seed = 0
 
 

@@ -74,7 +74,7 @@ def packed(suffix: str) -> list[bytes]:
 def extracted(path: Path) -> None:
     """Take an archive apart in a folder that goes again."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        archive.extract(path, Path(folder), wanted=list)
+        archive.extract([path], Path(folder), wanted=list)
 
 
 def colour_label(path: Path) -> object:

@@ -117,7 +117,8 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
         text("fcn/config.py", ".parent is None and bool", ".parent == None and bool"), {"tables", "report"},
     ),
     "how the sample's archives are made": (
-        text("fcn/stages/archives.py", "seed=entry.seed", "seed=entry.seed + 1"), {"archives@voc2012", "archives@sbd"},
+        text("fcn/datasets/sample/encoded.py", "_JPEG_QUALITY = 92", "_JPEG_QUALITY = 91"),
+        {"archives@voc2012", "archives@sbd"},
     ),
     "how downloads are fetched": (text("fcn/datasets/download.py", "1 << 14", "1 << 15"), set()),
     "a new address": (
@@ -312,8 +313,8 @@ def test_what_is_imported_by_name_is_named() -> None:
         if "import_module(" in path.read_text(encoding="utf-8")
     }
     assert users == {
-        "fcn/cli.py", "fcn/datasets/formats/__init__.py", "fcn/nets/backbones/__init__.py",
-        "fcn/nets/pretrained/__init__.py", "fcn/stages/archives.py", "fcn/training/losses/__init__.py",
+        "fcn/cli.py", "fcn/datasets/formats/__init__.py", "fcn/datasets/sample/standins/__init__.py",
+        "fcn/nets/backbones/__init__.py", "fcn/nets/pretrained/__init__.py", "fcn/training/losses/__init__.py",
     }  # fmt: skip
 
 

@@ -5,8 +5,8 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from typing import IO
 from fcn.datasets import room, tree
 from fcn.errors import InputError
 
+_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".zip")
 _BLOCK = 512  # bytes: a tar is made of such blocks, and ends with one of zeros
 _DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
 _ZIP_DAMAGE = (*_DAMAGE, zipfile.BadZipFile, RuntimeError)  # the last of what it can't decode or decipher
@@ -28,19 +29,30 @@ _LEADS_OUT = "leads out of the folder that it is extracted to"
 class _File:
     """A regular file of an archive: its name without a leading ./, its size in bytes when unpacked, and its content."""
 
+    archive: Path
     name: str
     size: int
     open: Callable[[], IO[bytes] | None]
 
 
-def extract(archive: Path, folder: Path, *, wanted: Callable[[list[str]], list[str]]) -> None:
-    """Write the wanted files of a zip, or of a tar, plain or compressed, below `folder`, under their names in it.
+def is_one(path: Path) -> bool:
+    """Whether a file is called as an archive is."""
+    return path.name.endswith(_SUFFIXES)
+
+
+def extract(archives: Sequence[Path], folder: Path, *, wanted: Callable[[list[str]], list[str]]) -> None:
+    """Write the wanted files of zips, and of tars, plain or compressed, below `folder`, under their names in these.
 
     `wanted` is given the names of all regular files, and returns those to write.
     Raises InputError for a file that is no whole archive, for a member whose path or link leaves the folder, and
     for a wanted name that occurs twice; StageFailure where the disk has no room.
     """
-    with _zip_files(archive) if _is_zip(archive) else _tar_files(archive, folder) as members:
+    called = " and ".join(map(str, archives))
+    with ExitStack() as stack:
+        members: list[_File] = []
+        for archive in archives:
+            opened = _zip_files(archive) if _is_zip(archive) else _tar_files(archive, folder)
+            members += stack.enter_context(opened)
         files: dict[str, list[_File]] = {}
         for member in members:
             files.setdefault(member.name, []).append(member)
@@ -48,14 +60,18 @@ def extract(archive: Path, folder: Path, *, wanted: Callable[[list[str]], list[s
             names = set(wanted(list(files)))
             tree.check_names(sorted(names))
         except InputError as error:
-            raise InputError(f"{archive}: {error}") from None
+            raise InputError(f"{called}: {error}") from None
         chosen = [member for member in members if member.name in names]
         for member in chosen:
             if len(files[member.name]) > 1:
-                raise InputError(f"{archive}: {member.name} is in it {len(files[member.name])} times; {_ADVICE}")
-        room.check(folder, sum(member.size for member in chosen), what=f"the files of {archive.name}")
+                raise InputError(f"{called}: {member.name} is in it {len(files[member.name])} times; {_ADVICE}")
+        room.check(
+            folder,
+            sum(member.size for member in chosen),
+            what=f"the files of {' and '.join(archive.name for archive in archives)}",
+        )
         for member in chosen:
-            _write(member, folder / member.name, archive)
+            _write(member, folder / member.name)
 
 
 def _is_zip(archive: Path) -> bool:
@@ -82,7 +98,12 @@ def _zip_files(archive: Path) -> Iterator[list[_File]]:
         for member in members:
             _check_path(member.filename, archive)
         yield [
-            _File(name=_name(member.filename), size=member.file_size, open=partial(opened.open, member))
+            _File(
+                archive=archive,
+                name=_name(member.filename),
+                size=member.file_size,
+                open=partial(opened.open, member),
+            )
             for member in members
             if not member.filename.endswith("/")
         ]
@@ -103,7 +124,12 @@ def _tar_files(archive: Path, folder: Path) -> Iterator[list[_File]]:
         for member in members:
             _check_inside(member, folder, archive)
         yield [
-            _File(name=_name(member.name), size=member.size, open=partial(tar.extractfile, member))
+            _File(
+                archive=archive,
+                name=_name(member.name),
+                size=member.size,
+                open=partial(tar.extractfile, member),
+            )
             for member in members
             if member.isreg()
         ]
@@ -159,18 +185,18 @@ def _name(name: str) -> str:
     return PurePosixPath(name).as_posix()  # without a leading ./
 
 
-def _write(member: _File, target: Path, archive: Path) -> None:
+def _write(member: _File, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch(exist_ok=False)
     except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{archive}: {member.name} lies where another of its files is; {_ADVICE}") from None
+        raise InputError(f"{member.archive}: {member.name} lies where another of its files is; {_ADVICE}") from None
     with target.open("wb") as out:
-        for chunk in _chunks(member, archive):
+        for chunk in _chunks(member):
             out.write(chunk)
 
 
-def _chunks(member: _File, archive: Path) -> Iterator[bytes]:
+def _chunks(member: _File) -> Iterator[bytes]:
     """A member's content. Apart from the writing, so that a full disk isn't taken for a damaged archive."""
     try:
         source = member.open()
@@ -178,7 +204,7 @@ def _chunks(member: _File, archive: Path) -> Iterator[bytes]:
         while chunk := source.read(1 << 20):
             yield chunk
     except _ZIP_DAMAGE as error:
-        raise _damaged(archive, f"{member.name}: {error}") from None
+        raise _damaged(member.archive, f"{member.name}: {error}") from None
 
 
 def _damaged(archive: Path, how: str) -> InputError:

@@ -1,5 +1,6 @@
-"""The manifest of an archives folder: which file it holds, where that came from, and what it is known by."""
+"""The manifest of an archives folder: which files it holds, where these came from, and what they are known by."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,24 @@ from fcn.errors import InputError
 from fcn.files import existing, read_json, sha256, write_json
 
 
-def write(folder: Path, *, archive: str, kind: str, file: str) -> None:
-    """Note the file of a folder, with its size and hash."""
-    content = {"bytes": (folder / file).stat().st_size, "sha256": sha256(folder / file)}
-    write_json(folder / "manifest.json", {"archive": archive, "kind": kind, "file": file, "content": content})
+def write(folder: Path, *, archive: str, kind: str, files: Sequence[str]) -> None:
+    """Note the files of a folder, with their sizes and hashes; those after the first one as what lies beside it."""
+    file, *beside = files
+    content = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in files}
+    noted: dict[str, Any] = {"archive": archive, "kind": kind, "file": file, "content": content.pop(file)}
+    write_json(folder / "manifest.json", {**noted, "beside": content} if beside else noted)
 
 
 def archive_file(path: Path) -> Path:
-    """The file that the manifest of an archives folder names; any other file or folder is what it is.
+    """The first file that the manifest of an archives folder names; any other file or folder is what it is.
+
+    Raises InputError where there is nothing.
+    """
+    return archive_files(path)[0]
+
+
+def archive_files(path: Path) -> list[Path]:
+    """All files that the manifest of an archives folder names; any other file or folder is what it is.
 
     Raises InputError where there is nothing.
     """
@@ -25,8 +36,8 @@ def archive_file(path: Path) -> Path:
         )
     manifest = _manifest(path)
     if manifest is None:
-        return path
-    return existing(path / str(manifest["file"]))
+        return [path]
+    return [existing(path / name) for name in (str(manifest["file"]), *manifest.get("beside", {}))]
 
 
 def is_archives_folder(path: Path) -> bool:

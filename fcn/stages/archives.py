@@ -1,6 +1,5 @@
 """Stage: get an archive: download it, or make it (sample)."""
 
-import importlib
 import shutil
 import sys
 import time
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from fcn.config import Config
 from fcn.datasets import download, manifests, pinned, room
-from fcn.entries import Archive
+from fcn.datasets.sample import standins
 from fcn.errors import InputError, StageFailure
 from fcn.files import sha256, whole_folder, write_text
 from fcn.paper import downloads
@@ -29,11 +28,13 @@ def run(config: Config, name: str | None) -> None:
     entry, places = config.archive(name), Places(config)
     with whole_folder(places.archive(name)) as part:
         if entry.kind == "download":
-            before, fetched, noted = places.archive(name), places.downloads, places.first_hash(name)
-            file = _download(name, part, before=before, fetched=fetched, noted=noted)
+            before, fetched, names = places.archive(name), places.downloads, entry.parts or (name,)
+            files = [
+                _download(each, part, before=before, fetched=fetched, noted=places.first_hash(each)) for each in names
+            ]
         else:
-            file = _sample(name, entry, part)
-        manifests.write(part, archive=name, kind=entry.kind, file=file)
+            files = standins.load(entry, where=f"archives.{name}").write(part, entry)
+        manifests.write(part, archive=name, kind=entry.kind, files=files)
 
 
 def _download(name: str, part: Path, *, before: Path, fetched: Path, noted: Path) -> str:
@@ -77,17 +78,6 @@ def _is_right(path: Path, facts: downloads.Download) -> bool:
     except pinned.WrongContentError:
         return False
     return True
-
-
-def _sample(name: str, entry: Archive, part: Path) -> str:
-    if entry.file is None or entry.scenes is None or entry.format is None:
-        raise InputError(f"archives.{name}: kind sample needs `format`, `file` and `scenes`")
-    sample = importlib.import_module("fcn.datasets.sample")
-    writers = {"voc": sample.write_voc_archive, "sbd": sample.write_sbd_archive}
-    if entry.format not in writers:
-        raise InputError(f"archives.{name}.format: no sample of {entry.format!r}; there are {', '.join(writers)}")
-    writers[entry.format](part / entry.file, seed=entry.seed, scenes=entry.scenes)
-    return entry.file
 
 
 @contextmanager

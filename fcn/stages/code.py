@@ -167,7 +167,9 @@ _Described = tuple[list[str], Any]
 
 
 def _archive(config: Config, item: str) -> _Described:
-    return ["fcn.stages.archives", "fcn.datasets.sample"], config.archive(item)
+    entry = config.archive(item)
+    standin = _named("fcn.datasets.sample.standins", entry.format or "", f"archives.{item}.format")
+    return ["fcn.stages.archives", standin], entry
 
 
 def _dataset(config: Config, item: str) -> _Described:

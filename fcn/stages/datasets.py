@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +25,11 @@ def run(config: Config, name: str | None) -> None:
         raise InputError(f"which dataset? add its name; known are: {', '.join(config.datasets)}")
     entry, places = config.dataset(name), Places(config)
     reader, targets = formats.load(entry.format), formats.targets(entry)
-    origin = manifests.archive_file(Path(entry.from_))
+    files = manifests.archive_files(Path(entry.from_))
     if not manifests.is_archives_folder(Path(entry.from_)):
-        _check_pin(name, origin)
+        _check_pin(name, files[0])
     with whole_folder(places.dataset(name)) as part:
-        source = _opened(origin, reader, part)
+        source = _opened(files, reader, part)
         try:
             ids = reader.ids(source.folders)
             doubts = convert.write_lists(reader.lists(source.folders), ids=ids, out=part)
@@ -93,12 +93,18 @@ class _Source:
         return message.replace(f"{self.folders[self.origin.name]}/", f"{self.origin}: {self.root}")
 
 
-def _opened(origin: Path, reader: Format, part: Path) -> _Source:
-    if origin.is_file() and not _is_read_whole(origin, reader):
-        return _extracted(origin, reader, part / ".members")
+def _opened(files: Sequence[Path], reader: Format, part: Path) -> _Source:
+    """What is read: an archive or several, unpacked into one folder, or a folder, or a file, as it is."""
+    origin, packed = files[0].parent, [file for file in files if archive.is_one(file)]
+    if len(files) == 1:
+        origin = files[0]
+        packed = [origin] if origin.is_file() and not _is_read_whole(origin, reader) else []
+    if packed:
+        beside = [file for file in files if file not in packed]
+        return _extracted(origin, packed, beside, reader, part / ".members")
     folder = origin if origin.is_dir() else origin.parent
-    files = _files(origin) if origin.is_dir() else [origin]
-    members = [path.relative_to(folder).as_posix() for path in files]
+    there = _files(origin) if origin.is_dir() else [origin]
+    members = [path.relative_to(folder).as_posix() for path in there]
     try:
         root, wanted = reader.root(members), reader.wanted(members)
         tree.check_names(wanted)
@@ -120,16 +126,20 @@ def _is_read_whole(origin: Path, reader: Format) -> bool:
         return False
 
 
-def _extracted(origin: Path, reader: Format, folder: Path) -> _Source:
+def _extracted(origin: Path, packed: Sequence[Path], beside: Sequence[Path], reader: Format, folder: Path) -> _Source:
+    """The wanted members of archives in one folder, with the files that lie beside them."""
     root = ""
 
     def wanted(members: list[str]) -> list[str]:
         nonlocal root
-        root = reader.root(members)
-        return reader.wanted(members)
+        every = [*members, *(file.name for file in beside)]
+        root = reader.root(every)
+        return reader.wanted(every)
 
     folder.mkdir()
-    archive.extract(origin, folder, wanted=wanted)
+    archive.extract(packed, folder, wanted=wanted)
+    for file in beside:
+        shutil.copyfile(file, folder / file.name)
     folders = {origin.name: folder / root}
     return _Source(origin=origin, root=root, folders=folders, temporary=folder, place=Path.replace)
 

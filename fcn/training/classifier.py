@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from fcn.datasets import sample
+from fcn.datasets.sample import scenes
 from fcn.entries import ClassifierTraining
 from fcn.nets import backbones
 from fcn.nets.preprocessing import Preprocessing
@@ -33,7 +33,7 @@ def train(
     `progress` is told the iteration, their number and the loss. Every draw comes from (seed, iteration). AdamW with a
     warm-up and one drop: how ImageNet's classifiers were trained is not what the papers are about.
     """
-    crops, classes = sample.crops(seed, training.crops + training.held_out, size_px=backbone.input_px)
+    crops, classes = scenes.crops(seed, training.crops + training.held_out, size_px=backbone.input_px)
     torch.manual_seed(seed)
     architecture = backbones.load(backbone.architecture)
     net = architecture.classifier(width=backbone.width, fc=backbone.fc, input_px=backbone.input_px, classes=_CLASSES)

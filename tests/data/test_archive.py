@@ -38,7 +38,7 @@ def refused(path: Path, folder: Path) -> str:
     """Extract in vain, and return the message."""
     folder.mkdir(exist_ok=True)
     with pytest.raises(InputError) as caught:
-        archive.extract(path, folder, wanted=everything)
+        archive.extract([path], folder, wanted=everything)
     return str(caught.value)
 
 
@@ -48,16 +48,31 @@ def test_only_what_is_wanted_is_written(tmp_path: Path, name: str) -> None:
     path = tiny.pack(tmp_path / name, CONTENT)
     out = tmp_path / "out"
     out.mkdir()
-    archive.extract(path, out, wanted=lambda members: [member for member in members if member.startswith("a/")])
+    archive.extract([path], out, wanted=lambda members: [member for member in members if member.startswith("a/")])
     assert {name: (out / name).read_bytes() for name in tiny.tree(out)} == {
         name: content for name, content in CONTENT.items() if name.startswith("a/")
     }
 
 
+def test_several_archives_are_as_one(tmp_path: Path) -> None:
+    """What is wanted is chosen among the members of all, and written into one folder; a name in two is refused."""
+    (tmp_path / "out").mkdir()
+    paths = [tiny.pack(tmp_path / "a.tar", {"a/x": b"x", "a/y": b"y"}), tiny.pack(tmp_path / "b.zip", {"b/z": b"z"})]
+
+    def wanted(members: list[str]) -> list[str]:
+        assert members == ["a/x", "a/y", "b/z"]
+        return ["a/y", "b/z"]
+
+    archive.extract(paths, tmp_path / "out", wanted=wanted)
+    assert tiny.tree(tmp_path / "out") == ["a/y", "b/z"]
+    with pytest.raises(InputError, match=r"a\.tar and .*a\.tar: a/x is in it 2 times; fetch it again"):
+        archive.extract([paths[0], paths[0]], tmp_path / "out", wanted=everything)
+
+
 def test_names_may_begin_with_a_dot(tmp_path: Path) -> None:
     """`./a` and `a` are the same name, as tar writes both."""
     path = tiny.pack(tmp_path / "a.tar", {"./a/x.txt": b"x"})
-    archive.extract(path, tmp_path, wanted=everything)
+    archive.extract([path], tmp_path, wanted=everything)
     assert (tmp_path / "a" / "x.txt").read_bytes() == b"x"
 
 
@@ -91,7 +106,7 @@ def test_a_file_behind_a_link_stays_inside(tmp_path: Path) -> None:
         tar.addfile(info, io.BytesIO(b"y"))
     out = tmp_path / "out"
     out.mkdir()
-    archive.extract(path, out, wanted=everything)
+    archive.extract([path], out, wanted=everything)
     assert tiny.tree(out) == ["a/x.txt", "c/y.txt"]
     assert not (out / "c").is_symlink()
 
@@ -159,7 +174,7 @@ def test_a_spoilt_compressed_archive_is_refused(
     out = folder / "out"
     out.mkdir()
     try:
-        archive.extract(path, out, wanted=everything)
+        archive.extract([path], out, wanted=everything)
     except InputError as error:
         ended = str(error)
     else:
@@ -229,7 +244,7 @@ def test_of_a_zip_only_files_are_written(tmp_path: Path) -> None:
     """Folders in a .zip are no files, links no links; `./a` and `a` are the same name, and one of them too many."""
     linked = zipfile.ZipInfo("linked")
     linked.external_attr = (stat.S_IFLNK | 0o777) << 16
-    archive.extract(zip_of(tmp_path / "a.zip", zipfile.ZipInfo("b/"), linked), tmp_path, wanted=everything)
+    archive.extract([zip_of(tmp_path / "a.zip", zipfile.ZipInfo("b/"), linked)], tmp_path, wanted=everything)
     assert tiny.tree(tmp_path) == ["a.zip", "linked"]
     assert not (tmp_path / "linked").is_symlink()
     twice = zip_of(tmp_path / "b.zip", zipfile.ZipInfo("a.txt"), zipfile.ZipInfo("./a.txt"))

@@ -43,16 +43,18 @@ def project(tmp_path: Path, repository: Path) -> Path:
     return folder
 
 
-def pin(project: Path, archive: bytes, *mirrors: Mirror, known: bool = True) -> None:
+def pin(
+    project: Path, archive: bytes, *mirrors: Mirror, known: bool = True, name: str = "voc2012", file: str = "voc.tar"
+) -> None:
     """Write other facts into the project's file of facts: these mirrors and, if `known`, its size and hash."""
     facts = project / "fcn" / "paper" / "downloads.toml"
-    head, _, rest = facts.read_text(encoding="utf-8").partition("[voc2012]")
+    head, _, rest = facts.read_text(encoding="utf-8").partition(f"[{name}]")
     _, _, rest = rest.partition("\n[")
     urls = [each.url for each in mirrors]
-    pinned = f'file = "voc.tar"\nsource = "a test"\nurls = {urls!r}\n'
+    pinned = f'file = "{file}"\nsource = "a test"\nurls = {urls!r}\n'
     if known:
         pinned += f'bytes = {len(archive)}\nmd5 = "{hashlib.md5(archive).hexdigest()}"\n'
-    facts.write_text(f"{head}[voc2012]\n{pinned}\n[{rest}", encoding="utf-8")
+    facts.write_text(f"{head}[{name}]\n{pinned}\n[{rest}", encoding="utf-8")
 
 
 def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
@@ -60,6 +62,30 @@ def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     words = [sys.executable, "-m", "fcn", *command] if command else COMMAND
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_dataset_may_come_in_several_files(project: Path, tmp_path: Path) -> None:
+    """Parts that are fetched into one archives folder, archives or not, are one dataset; a damaged one is named."""
+    members = tiny.voc()
+    named = {name: content for name, content in members.items() if name.endswith(".txt")}
+    lists = tiny.pack(tmp_path / "lists.zip", named).read_bytes()
+    pictures = tiny.pack(tmp_path / "a.tar", {name: members[name] for name in members.keys() - named}).read_bytes()
+    entry = {"kind": "download", "parts": ["voc2012", "voc2011", "sbd"]}
+    datasets = {"voc": {"format": "voc", "from": "data/tiny/archives/three"}}
+    tiny.params(project, archives={"three": entry}, datasets=datasets)
+    with mirror(pictures, serve) as one, mirror(lists, serve) as other, mirror(b"read me", serve) as text:
+        pin(project, pictures, one)
+        pin(project, lists, other, name="voc2011", file="lists.zip")
+        pin(project, b"read me", text, name="sbd", file="readme.txt")
+        for command in (["code"], ["archives", "three"], ["datasets", "voc"]):
+            done = run(project, *command)
+            assert done.returncode == 0, done.stderr
+    archives = project / "data/tiny/archives/three"
+    assert tiny.tree(archives) == ["lists.zip", "manifest.json", "readme.txt", "voc.tar"]
+    assert list(json.loads((archives / "manifest.json").read_text())["beside"]) == ["lists.zip", "readme.txt"]
+    assert (project / "data/tiny/datasets/voc/lists/val.txt").read_text().split() == tiny.VOC_VAL
+    (archives / "voc.tar").write_bytes(pictures[:3000])
+    assert "three/voc.tar: damaged or cut off" in run(project, "datasets", "voc").stderr
 
 
 def test_a_download_goes_all_the_way(project: Path, archive: bytes) -> None:

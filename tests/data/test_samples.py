@@ -9,7 +9,7 @@ from PIL import Image
 
 from fcn.datasets import audit, labels, modes
 from fcn.datasets.facts import Facts, Target
-from fcn.datasets.sample import scene
+from fcn.datasets.sample.scenes import scene
 from fcn.datasets.samples import Samples
 from fcn.errors import InputError
 from fcn.files import write_json

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fcn.datasets.labels import VOID
-from fcn.datasets.sample import scene
+from fcn.datasets.sample.scenes import scene
 from fcn.datasets.transforms import Prepared, augmented, window
 
 PLAIN: dict[str, Any] = {"mirror": False, "jitter": 0, "crop": None}

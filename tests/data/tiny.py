@@ -3,7 +3,7 @@
 import io
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcn.datasets import labels
+from fcn.datasets.formats.siftflow import SCENES as SCENES
+from fcn.datasets.sample import encoded
+from fcn.datasets.sample.encoded import lines as lines
+from fcn.datasets.sample.standins import siftflow as siftflow_standin
 
 VOC = "VOCdevkit/VOC2012/"
 SBD = "benchmark_RELEASE/dataset/"
-SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
 SIZE = (12, 9)  # width, height
 
 VOC_TRAIN = ["2007_000001", "2007_000002", "2008_000003"]
@@ -44,11 +47,7 @@ def jpeg(size: tuple[int, int] = SIZE, *, colour: tuple[int, int, int] = (90, 14
 
 def png(values: NDArray[np.uint8]) -> bytes:
     """A label as VOC has it: a palette PNG."""
-    out = io.BytesIO()
-    image = Image.fromarray(values)
-    image.putpalette(labels.palette().tobytes())
-    image.save(out, "PNG")
-    return out.getvalue()
+    return encoded.png(values)
 
 
 def mat(
@@ -65,11 +64,6 @@ def mat_of(variables: Mapping[str, object], *, compressed: bool = True) -> bytes
     file: Any = out  # which scipy can write to, though its stubs know paths only
     scipy.io.savemat(file, dict(variables), do_compression=compressed)
     return b"MATLAB 5.0 MAT-file".ljust(116) + out.getvalue()[116:]  # without the time of day
-
-
-def lines(ids: Iterable[str]) -> bytes:
-    """A list."""
-    return "".join(f"{image_id}\n" for image_id in ids).encode()
 
 
 def voc(train: Sequence[str] = VOC_TRAIN, val: Sequence[str] = VOC_VAL, *, prefix: str = VOC) -> dict[str, bytes]:
@@ -124,8 +118,7 @@ def siftflow(
 
 def scene(values: NDArray[np.int16], classes: int) -> bytes:
     """A label as SIFT Flow has it: numbers of 16 bits beside the classes' names."""
-    names = np.array([[f"class {number}" for number in range(1, classes + 1)]], object)
-    return mat_of({"names": names, "S": values})
+    return siftflow_standin.label(values, [f"class {number}" for number in range(1, classes + 1)])
 
 
 def semantic(image_id: str) -> NDArray[np.int16]:

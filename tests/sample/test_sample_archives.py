@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcn.cli import main
-from fcn.datasets.sample import roster, write_sbd_archive, write_voc_archive
+from fcn.datasets.sample import standins
 from fcn.datasets.sample.scenes import scene
-from fcn.entries import Scenes
+from fcn.datasets.sample.standins.voc import roster
+from fcn.entries import Archive, Scenes
 from fcn.errors import InputError
 from tests.data import tiny
 
@@ -35,9 +36,16 @@ SBD = "benchmark_RELEASE/dataset"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with voc.tar and sbd.tgz."""
     folder = tmp_path_factory.mktemp("sample")
-    write_voc_archive(folder / "voc.tar", seed=SEED, scenes=SCENES)
-    write_sbd_archive(folder / "sbd.tgz", seed=SEED, scenes=SCENES)
+    write("voc", folder)
+    write("sbd", folder)
     return folder
+
+
+def write(name: str, folder: Path, *, seed: int = SEED, scenes: Scenes = SCENES) -> None:
+    """Write voc.tar or sbd.tgz."""
+    file = {"voc": "voc.tar", "sbd": "sbd.tgz"}[name]
+    entry = Archive(kind="sample", format=name, file=file, scenes=scenes, seed=seed)
+    assert standins.load(entry, where="a").write(folder, entry) == [file]
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +93,11 @@ def test_the_same_arguments_give_the_same_bytes_in_another_process(folder: Path,
         "import sys, time\n"
         "from pathlib import Path\n"
         "time.time = lambda: 1.0e9\n"
-        "from fcn.entries import Scenes\n"
-        "from fcn.datasets.sample import write_sbd_archive, write_voc_archive\n"
-        f"scenes = {SCENES!r}\n"
-        f"write_voc_archive(Path(sys.argv[1]) / 'voc.tar', seed={SEED}, scenes=scenes)\n"
-        f"write_sbd_archive(Path(sys.argv[1]) / 'sbd.tgz', seed={SEED}, scenes=scenes)\n"
+        "from fcn.datasets.sample.standins import sbd, voc\n"
+        "from fcn.entries import Archive, Scenes\n"
+        f"shared = dict(kind='sample', scenes={SCENES!r}, seed={SEED})\n"
+        "voc.write(Path(sys.argv[1]), Archive(file='voc.tar', **shared))\n"
+        "sbd.write(Path(sys.argv[1]), Archive(file='sbd.tgz', **shared))\n"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env=environment)
@@ -132,7 +140,7 @@ def test_they_become_datasets_and_lists(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_another_seed_gives_another_archive(folder: Path, tmp_path: Path) -> None:
     """The seed reaches the pictures."""
-    write_voc_archive(tmp_path / "voc.tar", seed=SEED + 1, scenes=SCENES)
+    write("voc", tmp_path, seed=SEED + 1)
     assert _digest(tmp_path / "voc.tar") != _digest(folder / "voc.tar")
 
 
@@ -270,9 +278,9 @@ def test_an_archive_holds_the_scenes_of_its_seed(voc: dict[str, bytes]) -> None:
 def test_counts_that_cannot_overlap_are_refused(scenes: Scenes, words: str, tmp_path: Path) -> None:
     """Too small an SBD train, or a VOC val that is all leaked, is an InputError, and no file is made."""
     with pytest.raises(InputError, match=words):
-        write_voc_archive(tmp_path / "voc.tar", seed=0, scenes=scenes)
+        write("voc", tmp_path, scenes=scenes)
     with pytest.raises(InputError, match=words):
-        write_sbd_archive(tmp_path / "sbd.tgz", seed=0, scenes=scenes)
+        write("sbd", tmp_path, scenes=scenes)
     assert not list(tmp_path.iterdir())
 
 
@@ -289,15 +297,15 @@ def test_a_full_disk_leaves_an_older_archive_alone(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from fcn.entries import Scenes\n"
-        "from fcn.datasets.sample import write_voc_archive\n"
+        "from fcn.datasets.sample.standins import voc\n"
+        "from fcn.entries import Archive, Scenes\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "try:\n"
-        f"    write_voc_archive(Path(sys.argv[1]), seed=0, scenes={SCENES!r})\n"
+        f"    voc.write(Path(sys.argv[1]), Archive(kind='sample', file='voc.tar', scenes={SCENES!r}))\n"
         "except OSError:\n"
         "    sys.exit(7)\n"
     )
     path = tmp_path / "voc.tar"
     path.write_bytes(b"older")
-    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 7
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 7
     assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("voc.tar", b"older")]

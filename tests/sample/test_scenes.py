@@ -53,10 +53,10 @@ def test_objects_are_called_what_they_are(repository: Path) -> None:
     down, right = np.mgrid[:60, :60].reshape(2, -1).astype(np.float32)
     words = []
     for texture in range(scenes.TEXTURES):
-        drawn = scenes._paint(np.random.default_rng(2), texture, 0.5, right, down).max(1).reshape(60, 60)
+        drawn = scenes.paint(np.random.default_rng(2), texture, 0.5, right, down).max(1).reshape(60, 60)
         across, along = (bool(np.abs(np.diff(drawn, axis=axis)).mean() > 0.1) for axis in (1, 0))
         words.append([["plain", "banded"], ["striped", "checked"]][across][along])
-    shapes = [draw.__name__.strip("_") for draw in scenes._DRAW]
+    shapes = [draw.__name__.strip("_") for draw in scenes.DRAW]
     kinds = [f"{words[kind // len(shapes)]} {shapes[kind % len(shapes)]}" for kind in range(KINDS)]
     for profile in ("params.yaml", "profiles/smoke/params.yaml"):
         named = [list(entry.classes) for entry in load(repository / profile).datasets.values()]

@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from fcn.datasets import sample
+from fcn.datasets.sample import scenes
 from fcn.entries import ClassifierTraining
 from fcn.nets import backbones
 from fcn.nets.preprocessing import preset
@@ -71,7 +71,7 @@ def test_the_accuracy_is_that_of_crops_it_never_saw() -> None:
     state, accuracy = train(backbone, training, seed=3, preprocessing=preset("sample"))
     net = backbones.load("alexnet").classifier(width=0.25, fc=64, input_px=64, classes=20).eval()
     net.load_state_dict(state)
-    crops, classes = sample.crops(3, 72, size_px=64)
+    crops, classes = scenes.crops(3, 72, size_px=64)
     with torch.inference_mode():
         answers = net(torch.stack([preset("sample")(crop) for crop in crops[32:]])).argmax(1)
     right = answers == torch.from_numpy(classes[32:])

@@ -98,7 +98,7 @@ def test_a_fetched_archive_is_read_by_its_manifest(folder: Path) -> None:
     fetched = folder / "data" / "p" / "archives" / "vgg16-tiny"
     fetched.mkdir(parents=True)
     torch.save(state_of(), fetched / "vgg16-tiny-1234.pth")
-    manifests.write(fetched, archive="vgg16-tiny", kind="download", file="vgg16-tiny-1234.pth")
+    manifests.write(fetched, archive="vgg16-tiny", kind="download", files=["vgg16-tiny-1234.pth"])
     config = profile(kind="torchvision", **{"from": str(fetched.relative_to(folder))}, preprocessing="imagenet")
     weights.run(config, "w")
     digest = hashlib.sha256((fetched / "vgg16-tiny-1234.pth").read_bytes()).hexdigest()

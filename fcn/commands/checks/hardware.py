@@ -18,6 +18,7 @@ _DATASET_BYTES, _WEIGHTS_BYTES = 2.0e9, 0.6e9  # of an archive whose size nobody
 # Of a run: 4 bytes a parameter in the checkpoint, and twice 8, weights and momentum, in the states to resume from.
 _BYTES_PER_PARAMETER = 4 + 2 * 8
 _BYTES_PER_SCENE = 20e3  # of a sample archive, and as much again extracted; measured, with some to spare
+_BYTES_PER_VIEW = 120e3  # the same of one with depth
 _REST_BYTES = 0.2e9  # scores, figures, report, MLflow's files; measured on the sample, with some to spare
 
 
@@ -83,9 +84,11 @@ def still_needed(config: Config) -> float:
 
 
 def _archive_bytes(config: Config, name: str) -> float:
-    scenes, known = config.archives[name].scenes, DOWNLOADS.get(name)
-    if scenes is not None:
-        return _BYTES_PER_SCENE * (scenes.sbd_train + scenes.voc_train + scenes.voc_val)
+    entry, known = config.archives[name], DOWNLOADS.get(name)
+    if entry.scenes is not None:
+        return _BYTES_PER_SCENE * (entry.scenes.sbd_train + entry.scenes.voc_train + entry.scenes.voc_val)
+    if entry.kind == "sample":
+        return _BYTES_PER_VIEW * ((entry.train or 0) + (entry.val or 0))
     of_dataset = any(Path(dataset.from_).name == name for dataset in config.datasets.values())
     return (known and known.bytes) or (_DATASET_BYTES if of_dataset else _WEIGHTS_BYTES)
 

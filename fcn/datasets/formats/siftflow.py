@@ -25,16 +25,16 @@ TARGETS = {
     "geometric": Target(classes=("sky", "horizontal", "vertical"), background=None, average="truth"),
 }
 
-_SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
-_PICTURES = f"Images/{_SCENES}"
-_LABELS = {"semantic": f"SemanticLabels/{_SCENES}", "geometric": f"GeoLabels/{_SCENES}"}
+SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
+PICTURES = f"Images/{SCENES}"
+LABELS = {"semantic": f"SemanticLabels/{SCENES}", "geometric": f"GeoLabels/{SCENES}"}
 # The first number in a label, and what becomes of it and of those after it: 0 is no class, nor is -1 of the geometry.
 _NUMBERS = {"semantic": (0, (VOID, *range(33))), "geometric": (-1, (VOID, VOID, 0, 1, 2))}
-_TEST = "TestSet1.txt"
+TEST = "TestSet1.txt"
 
-LAYOUT = f"{_TEST}, {_PICTURES}/*.jpg, {' and '.join(f'{folder}/*.mat' for folder in _LABELS.values())}"
+LAYOUT = f"{TEST}, {PICTURES}/*.jpg, {' and '.join(f'{folder}/*.mat' for folder in LABELS.values())}"
 
-_LABEL = re.compile(rf"(?P<root>.*/)?{_LABELS['semantic']}/[^./][^/]*\.mat")
+_LABEL = re.compile(rf"(?P<root>.*/)?{LABELS['semantic']}/[^./][^/]*\.mat")
 
 
 def root(members: Sequence[str]) -> str:
@@ -52,19 +52,19 @@ def wanted(members: Sequence[str]) -> list[str]:
     """
     start = root(members)
     inside = [member for member in members if member.startswith(start)]
-    if f"{start}{_TEST}" not in inside:
-        raise InputError(f"{start}{_TEST} missing; a SIFT Flow tree has {LAYOUT}")
-    semantic, geometric = (tree.by_id(inside, f"{start}{folder}/", suffixes=[".mat"]) for folder in _LABELS.values())
+    if f"{start}{TEST}" not in inside:
+        raise InputError(f"{start}{TEST} missing; a SIFT Flow tree has {LAYOUT}")
+    semantic, geometric = (tree.by_id(inside, f"{start}{folder}/", suffixes=[".mat"]) for folder in LABELS.values())
     both = semantic.keys() & geometric.keys()
-    images = tree.by_id(inside, f"{start}{_PICTURES}/", suffixes=tree.PICTURES, among=both)
+    images = tree.by_id(inside, f"{start}{PICTURES}/", suffixes=tree.PICTURES, among=both)
     for folder, found in (
-        (f"{_LABELS['geometric']}/*.mat of the semantic labels", both),
-        (f"{_PICTURES}/*.jpg of the labels", images),
+        (f"{LABELS['geometric']}/*.mat of the semantic labels", both),
+        (f"{PICTURES}/*.jpg of the labels", images),
     ):
         if not found:
             raise InputError(f"no {start}{folder}; a SIFT Flow tree has {LAYOUT}")
     labels = (found[image_id] for found in (semantic, geometric) for image_id in sorted(both))
-    return [f"{start}{_TEST}", *labels, *images.values()]
+    return [f"{start}{TEST}", *labels, *images.values()]
 
 
 def lists(folders: Mapping[str, Path]) -> Mapping[str, Path | Sequence[str]]:
@@ -74,8 +74,8 @@ def lists(folders: Mapping[str, Path]) -> Mapping[str, Path | Sequence[str]]:
     nothing can be learned from them.
     """
     (folder,) = folders.values()
-    test = {tree.same(image_id) for image_id in list_files.read(folder / _TEST)}
-    return {"test": folder / _TEST, "trainval": [image_id for image_id in ids(folders) if image_id not in test]}
+    test = {tree.same(image_id) for image_id in list_files.read(folder / TEST)}
+    return {"test": folder / TEST, "trainval": [image_id for image_id in ids(folders) if image_id not in test]}
 
 
 def ids(folders: Mapping[str, Path]) -> list[str]:
@@ -83,7 +83,7 @@ def ids(folders: Mapping[str, Path]) -> list[str]:
     (folder,) = folders.values()
     semantic, geometric = (
         tree.by_id((path.name for path in (folder / labels).iterdir()), "", suffixes=[".mat"])
-        for labels in _LABELS.values()
+        for labels in LABELS.values()
     )
     return sorted(semantic.keys() & geometric.keys())
 
@@ -96,6 +96,6 @@ def read(folders: Mapping[str, Path], image_id: str) -> Original:
     (folder,) = folders.values()
     labels = {}
     for target, (first, table) in _NUMBERS.items():
-        path = tree.file(folder / _LABELS[target], image_id, suffixes=[".mat"])
+        path = tree.file(folder / LABELS[target], image_id, suffixes=[".mat"])
         labels[target] = renumber(mat.label(path, "S", dataset="SIFT Flow"), table, first=first, path=path)
-    return Original(inputs={"rgb": tree.file(folder / _PICTURES, image_id, suffixes=tree.PICTURES)}, labels=labels)
+    return Original(inputs={"rgb": tree.file(folder / PICTURES, image_id, suffixes=tree.PICTURES)}, labels=labels)

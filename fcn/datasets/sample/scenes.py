@@ -45,7 +45,7 @@ LIGHT, LIGHT_SHIFT = (0.8, 1.15), 0.03  # brightness of the whole picture: facto
 # The second number of every random stream's key, so that scenes and crops share no draw.
 _SCENES, _CROPS = 1, 2
 
-_Floats = NDArray[np.float32]
+Floats = NDArray[np.float32]
 _Mask = NDArray[np.bool_]
 
 
@@ -75,7 +75,7 @@ def scene(seed: int, index: int) -> Scene:
     """
     rng = np.random.default_rng([seed, _SCENES, index])
     height, width = SIZES_PX[rng.integers(len(SIZES_PX))]
-    image = _ground(rng, height, width)
+    image = ground(rng, height, width)
     instances = np.zeros((height, width), np.uint8)
     count = 1 + int(rng.choice(len(OBJECTS), p=OBJECTS))
     kinds = [int(kind) for kind in rng.integers(KINDS, size=count - 1)] + [index % KINDS]
@@ -83,7 +83,7 @@ def scene(seed: int, index: int) -> Scene:
         centre = (rng.uniform(0.15, 0.85) * height, rng.uniform(0.12, 0.88) * width)
         _place(rng, image, kind, centre=centre, radius=rng.uniform(*RADIUS_PX), instances=instances, instance=instance)
     classes = np.array([0, *(kind + 1 for kind in kinds)], np.uint8)
-    return Scene(image=_exposed(rng, image), instances=instances, classes=classes)
+    return Scene(image=exposed(rng, image), instances=instances, classes=classes)
 
 
 def crops(seed: int, count: int, *, size_px: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -95,11 +95,11 @@ def crops(seed: int, count: int, *, size_px: int) -> tuple[NDArray[np.uint8], ND
     kinds = np.arange(count, dtype=np.int64) % KINDS
     for index, kind in enumerate(kinds.tolist()):
         rng = np.random.default_rng([seed, _CROPS, index])
-        image = _ground(rng, size_px, size_px)
+        image = ground(rng, size_px, size_px)
         centre = (size_px * rng.uniform(0.375, 0.625), size_px * rng.uniform(0.375, 0.625))
         instances = np.zeros((size_px, size_px), np.uint8)
         _place(rng, image, kind, centre=centre, radius=rng.uniform(*CROP_RADIUS_PX), instances=instances, instance=1)
-        images[index] = _exposed(rng, image)
+        images[index] = exposed(rng, image)
     return images, kinds
 
 
@@ -117,7 +117,7 @@ def edges(regions: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _place(
     rng: np.random.Generator,
-    image: _Floats,
+    image: Floats,
     kind: int,
     *,
     centre: tuple[float, float],
@@ -136,20 +136,20 @@ def _place(
     y = np.arange(top, min(height, int(centre[0]) + reach), dtype=np.float32)[:, None] - np.float32(centre[0])
     x = np.arange(left, min(width, int(centre[1]) + reach), dtype=np.float32)[None] - np.float32(centre[1])
     cos, sin = np.float32(math.cos(tilt)), np.float32(math.sin(tilt))
-    right: _Floats = (x * cos + y * sin) * flip  # the object's own axes, in px
-    down: _Floats = y * cos - x * sin
+    right: Floats = (x * cos + y * sin) * flip  # the object's own axes, in px
+    down: Floats = y * cos - x * sin
 
     texture, family = divmod(kind, SHAPES)
     thin = max(THIN_PX, THIN_PART * radius) / radius
-    mask = _DRAW[family](rng, right / np.float32(half_width), down / np.float32(half_height), thin)
-    image[window][mask] = _paint(rng, texture, HUES[(2 * family + texture) % len(HUES)], right[mask], down[mask])
+    mask = DRAW[family](rng, right / np.float32(half_width), down / np.float32(half_height), thin)
+    image[window][mask] = paint(rng, texture, HUES[(2 * family + texture) % len(HUES)], right[mask], down[mask])
     instances[window][mask] = instance
 
 
 # ---- Shapes: u to the right and v down, both -1..1; `thin` is the half-width of thin parts -------------------------
 
 
-def _bar(u: _Floats, v: _Floats, start: tuple[float, float], end: tuple[float, float], half_width: float) -> _Mask:
+def _bar(u: Floats, v: Floats, start: tuple[float, float], end: tuple[float, float], half_width: float) -> _Mask:
     """A straight bar with round ends."""
     (x, y), (across, along) = start, (end[0] - start[0], end[1] - start[1])
     u, v = u - x, v - y
@@ -160,17 +160,17 @@ def _bar(u: _Floats, v: _Floats, start: tuple[float, float], end: tuple[float, f
     return inside
 
 
-def _disc(u: _Floats, v: _Floats, x: float, y: float, radius: float) -> _Mask:
+def _disc(u: Floats, v: Floats, x: float, y: float, radius: float) -> _Mask:
     inside: _Mask = (u - x) ** 2 + (v - y) ** 2 < radius * radius
     return inside
 
 
-def _box(u: _Floats, v: _Floats, x: float, y: float, half_width: float, half_height: float) -> _Mask:
+def _box(u: Floats, v: Floats, x: float, y: float, half_width: float, half_height: float) -> _Mask:
     inside: _Mask = (np.abs(u - x) < half_width) & (np.abs(v - y) < half_height)
     return inside
 
 
-def _animal(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Mask:
+def _animal(rng: np.random.Generator, u: Floats, v: Floats, thin: float) -> _Mask:
     """Body, head, four legs and a tail."""
     mask = _disc(u / 0.62, v / 0.32, 0.0, 0.0, 1.0) | _disc(u, v, 0.68, -0.32 + rng.uniform(-0.08, 0.08), 0.22)
     for hip in (-0.45, -0.2, 0.2, 0.45):
@@ -178,7 +178,7 @@ def _animal(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _M
     return mask | _bar(u, v, (-0.55, -0.1), (-0.95, -0.5 + rng.uniform(-0.3, 0.3)), thin)
 
 
-def _chair(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Mask:
+def _chair(rng: np.random.Generator, u: Floats, v: Floats, thin: float) -> _Mask:
     """Seat, three legs and a back."""
     mask = _box(u, v, 0.0, -0.12, 0.8, 0.2)
     for foot, spread in ((-0.7, -0.12), (0.7, 0.12)):
@@ -187,7 +187,7 @@ def _chair(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Ma
     return mask | _bar(u, v, (-0.72, -0.2), (-0.72 + rng.uniform(-0.1, 0.1), -0.92), 1.4 * thin)
 
 
-def _cycle(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Mask:
+def _cycle(rng: np.random.Generator, u: Floats, v: Floats, thin: float) -> _Mask:
     """Two wheels with hubs, a frame, a handlebar and a saddle."""
     mask = _box(u, v, -0.15, -0.42, 0.25, 0.1)
     for axle in (-0.52, 0.52):
@@ -199,7 +199,7 @@ def _cycle(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Ma
     return mask | _bar(u, v, (0.2, -0.55), (0.6, -0.6), thin)
 
 
-def _boat(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Mask:
+def _boat(rng: np.random.Generator, u: Floats, v: Floats, thin: float) -> _Mask:
     """Sail, hull, mast and boom."""
     sail = (v > -0.75) & (v < 0.35) & (np.abs(u) < (v + 0.75) * (0.62 / 1.1))
     hull = (v > 0.5) & (v < 0.85) & (np.abs(u) < 0.75 - 0.6 * (v - 0.5))
@@ -207,7 +207,7 @@ def _boat(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Mas
     return sail | hull | _bar(u, v, (0.0, -0.95), (0.0, 0.8), thin) | _bar(u, v, (-0.95, boom), (0.95, boom), thin)
 
 
-def _star(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Mask:
+def _star(rng: np.random.Generator, u: Floats, v: Floats, thin: float) -> _Mask:
     """A disc with seven arms."""
     mask = _disc(u, v, 0.0, 0.0, 0.42)
     first = rng.uniform(0.0, 2.0 * math.pi)
@@ -217,21 +217,21 @@ def _star(rng: np.random.Generator, u: _Floats, v: _Floats, thin: float) -> _Mas
     return mask
 
 
-_Draw = Callable[[np.random.Generator, _Floats, _Floats, float], _Mask]
-_DRAW: tuple[_Draw, ...] = (_animal, _chair, _cycle, _boat, _star)
+_Draw = Callable[[np.random.Generator, Floats, Floats, float], _Mask]
+DRAW: tuple[_Draw, ...] = (_animal, _chair, _cycle, _boat, _star)
 
 
-def _colour(hue: float, saturation: float, value: float) -> _Floats:
+def _colour(hue: float, saturation: float, value: float) -> Floats:
     return np.array(colorsys.hsv_to_rgb(hue % 1.0, min(saturation, 1.0), min(value, 1.0)), np.float32)
 
 
-def _stripes(position: _Floats, period: float, phase: float) -> _Mask:
+def _stripes(position: Floats, period: float, phase: float) -> _Mask:
     turns = position * (1.0 / period) + phase
     odd: _Mask = turns - np.floor(turns) < 0.5
     return odd
 
 
-def _paint(rng: np.random.Generator, texture: int, hue: float, right: _Floats, down: _Floats) -> _Floats:
+def paint(rng: np.random.Generator, texture: int, hue: float, right: Floats, down: Floats) -> Floats:
     """Colours of the pixels at (`right`, `down`) on an object, in px along its own axes. N, N -> N 3."""
     hue = rng.random() if rng.random() < HUE_ASTRAY else hue + rng.normal(0.0, HUE_SPREAD)
     saturation, value = rng.uniform(*SATURATION), rng.uniform(*VALUE)
@@ -240,7 +240,7 @@ def _paint(rng: np.random.Generator, texture: int, hue: float, right: _Floats, d
         hue + rng.normal(0.0, 0.03), saturation * rng.uniform(*FADE_SATURATION), value * rng.uniform(*FADE_VALUE)
     )
     period, phase = rng.uniform(*PERIOD_PX), rng.random()
-    mix: _Floats
+    mix: Floats
     match texture:
         case 0:  # plain: a slow triangle wave, 125 px long, between a tenth and two fifths of the faded colour
             turns = right * 0.008 + phase
@@ -252,15 +252,15 @@ def _paint(rng: np.random.Generator, texture: int, hue: float, right: _Floats, d
         case _:
             mix = _stripes(down, period, phase).astype(np.float32)
     grain = 1.0 + OBJECT_GRAIN * rng.standard_normal(mix.shape, dtype=np.float32)
-    colours: _Floats = (bright + (faded - bright) * mix[:, None]) * grain[:, None]
+    colours: Floats = (bright + (faded - bright) * mix[:, None]) * grain[:, None]
     return colours
 
 
-def _ground(rng: np.random.Generator, height: int, width: int) -> _Floats:
-    """Two pale colours in patches, perhaps striped, with grain. H W 3."""
+def ground(rng: np.random.Generator, height: int, width: int, *, hues: tuple[float, ...] = HUES) -> Floats:
+    """Two pale colours of these hues in patches, perhaps striped, with grain. H W 3."""
     first, second = (
         _colour(
-            HUES[rng.integers(len(HUES))] + rng.normal(0.0, 0.04),
+            hues[rng.integers(len(hues))] + rng.normal(0.0, 0.04),
             rng.uniform(*GROUND_SATURATION),
             rng.uniform(*GROUND_VALUE),
         )
@@ -275,11 +275,11 @@ def _ground(rng: np.random.Generator, height: int, width: int) -> _Floats:
         across = x * math.cos(angle) + y * math.sin(angle)
         mix = (1.0 - GROUND_STRIPES) * mix + GROUND_STRIPES * _stripes(across, period, rng.random())
     grain = GROUND_GRAIN * _value_noise(rng, height, width, 3)
-    image: _Floats = first + (second - first) * mix[..., None] + grain[..., None]
+    image: Floats = first + (second - first) * mix[..., None] + grain[..., None]
     return image
 
 
-def _value_noise(rng: np.random.Generator, height: int, width: int, cell_px: int) -> _Floats:
+def _value_noise(rng: np.random.Generator, height: int, width: int, cell_px: int) -> Floats:
     """Normal numbers on a grid of `cell_px`, bilinear in between. H W."""
     grid = rng.standard_normal((height // cell_px + 2, width // cell_px + 2), dtype=np.float32)
     y, y_part = np.divmod(np.arange(height), cell_px)
@@ -287,11 +287,11 @@ def _value_noise(rng: np.random.Generator, height: int, width: int, cell_px: int
     lower = (y_part / cell_px).astype(np.float32)[:, None]
     right = (x_part / cell_px).astype(np.float32)[None]
     rows = grid[y] * (1.0 - lower) + grid[y + 1] * lower
-    noise: _Floats = rows[:, x] * (1.0 - right) + rows[:, x + 1] * right
+    noise: Floats = rows[:, x] * (1.0 - right) + rows[:, x + 1] * right
     return noise
 
 
-def _exposed(rng: np.random.Generator, image: _Floats) -> NDArray[np.uint8]:
+def exposed(rng: np.random.Generator, image: Floats) -> NDArray[np.uint8]:
     """The picture as a camera would have it: light, noise, 8 bits. H W 3 -> H W 3."""
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     noise *= PIXEL_NOISE
