@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
 from fcn.shape import STRICT, Backbone, Count, Name, Positive
@@ -13,24 +13,35 @@ Preset = Literal["imagenet", "inception", "caffe", "caffe-nyud", "caffe-siftflow
 Trained = Annotated[str, Field(pattern=r"^nets/[a-z0-9._-]+$")]  # a run's net, as a path like a run's init
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Value = int | tuple[int, int, int]  # what a pixel of a person's label has: a number, or a colour
 _CLASS = re.compile(r"[\w()'&+./-]+( [\w()'&+./-]+)*")  # what stands in a table's cell as it is
 
 
-def _class_names(given: object) -> tuple[str, ...]:
-    """Names of classes, as many as a label of 8 bits can tell apart beside void, each once."""
-    if not isinstance(given, list | tuple):
+def _classes(given: object) -> tuple[str, ...] | dict[str, Value]:
+    """Names of classes, as many as a label of 8 bits can tell apart beside void, each once; or a value for each."""
+    if not isinstance(given, list | tuple | dict):
         raise ValueError("write the names in the order of the labels' values, such as [background, cat, dog]")
-    for name in given:
+    names = list(given)
+    for name in names:
         if not isinstance(name, str) or not _CLASS.fullmatch(name) or len(name) > 40:
             raise ValueError(
                 f"{name!r} is no name of a class: at most 40 letters, digits and blanks, in quotation marks where YAML "
                 "has another meaning for it, as for 7 and yes"
             )
-        if given.count(name) > 1:
-            raise ValueError(f"{name!r} stands {given.count(name)} times; each class has a name of its own")
-    if not 2 <= len(given) <= 255:
-        raise ValueError(f"{len(given)} names; a net tells apart 2 to 255 classes, whose values in labels are 0..254")
-    return tuple(given)
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} stands {names.count(name)} times; each class has a name of its own")
+    if not 2 <= len(names) <= 255:
+        raise ValueError(f"{len(names)} names; a net tells apart 2 to 255 classes, whose values in labels are 0..254")
+    return {name: _value(value) for name, value in given.items()} if isinstance(given, dict) else tuple(names)
+
+
+def _value(given: object) -> Value:
+    levels = list(given) if isinstance(given, list | tuple) else []
+    if len(levels) == 3 and all(type(level) is int and 0 <= level <= 255 for level in levels):
+        return levels[0], levels[1], levels[2]
+    if type(given) is not int or abs(given) >= 2**31:
+        raise ValueError(f"{given!r} is no pixel of a label: a number, such as 1, or a colour, such as [128, 64, 0]")
+    return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -71,26 +82,50 @@ class Dataset:
     """Pictures and labels: a module of fcn/datasets/formats reads them from an archive or a folder.
 
     `from_` is the folder of a fetched archive, data/<profile>/archives/NAME, or a person's own archive or folder.
-    `classes` are named in the order of the labels' values; without them they are the format's own.
+    `classes` are named in the order of the labels' values, or with the value of each; without them they are the
+    format's own. All further words are of formats that take them (docs/own-data.md).
     """
 
     format: Name
     from_: Annotated[str, Field(validation_alias="from")]
-    classes: Annotated[tuple[str, ...], BeforeValidator(_class_names)] = ()
+    classes: Annotated[tuple[str, ...] | dict[str, Value], PlainValidator(_classes)] = ()
+    void: Annotated[Value | None, PlainValidator(lambda given: None if given is None else _value(given))] = None
+    pictures: str | None = None
+    labels: str | None = None
+    lists: str | None = None
+    variable: str | None = None
+
+    def __post_init__(self) -> None:
+        values = dict(self.classes) if isinstance(self.classes, dict) else {}
+        said = [*values.items(), *([] if self.void is None else [("void", self.void)])]
+        for at, (name, value) in enumerate(said):
+            if other := next((other for other, same in said[:at] if same == value), None):
+                raise ValueError(f"{other!r} and {name!r} are both {value} in labels; each needs one of its own")
+        kinds = {type(value) for _, value in said} | ({int} if self.classes and not values else set())
+        if len(kinds) > 1:
+            raise ValueError("classes and void are numbers in labels, or colours, but not some of each; write one kind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class ImageList:
     """A list of image ids: a dataset's own list, less another, or one that was published.
 
-    `expect` is the exact count, `published` names a list in fcn/paper that the result must equal.
+    Without `list` it begins with every image that has a label. `share` is about how much of it is kept: whether an
+    image is, its id and `seed` alone decide. `expect` is the exact count, `published` names a list in fcn/paper that
+    the result must equal.
     """
 
     dataset: Name
-    list: Name
+    list: Name | None = None
     minus: Name | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    seed: Seed = 0
     published: Name | None = None
     expect: Count | None = None
+
+    def __post_init__(self) -> None:
+        if self.seed and self.share is None:
+            raise ValueError(f"seed is {self.seed}, but there is no `share` to draw with it; add one, or leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import TypeAdapter
 
 from fcn.datasets import archive, labels, mat, mat73, modes
-from fcn.datasets.formats import context59, siftflow
+from fcn.datasets.formats import context59, folder, siftflow
+from fcn.entries import Dataset
 from fcn.errors import InputError, StageFailure
 from fcn.nets import checkpoint, torch_file
 from fcn.nets.pretrained import caffemodel, keras
@@ -107,7 +109,9 @@ def room(path: Path) -> object:
     return [mat73.picture(path, name, 3, dtype=dtype, size=sizes[name]) for name, dtype in types.items()]
 
 
-def changed_file(read: Callable[..., object], members: Mapping[str, bytes], name: str) -> Format:
+def changed_file(
+    read: Callable[..., object], members: Mapping[str, bytes], name: str, *, mend: Callable[[bytes], bytes] = bytes
+) -> Format:
     """Of a dataset in a folder one file is changed, and then a picture read that needs it."""
 
     def spoilt(path: Path) -> object:
@@ -115,7 +119,7 @@ def changed_file(read: Callable[..., object], members: Mapping[str, bytes], name
             tiny.unpack(Path(folder), {**members, name: path.read_bytes()})
             return read({"mine": Path(folder)}, "a")
 
-    return Format(whole=lambda: [members[name]], read=spoilt)
+    return Format(whole=lambda: [members[name]], read=spoilt, mend=mend)
 
 
 def nets() -> list[bytes]:
@@ -181,6 +185,9 @@ def right_tar(content: bytes) -> bytes:
 SIFTFLOW = tiny.siftflow(["a"], [])
 NAMES = enumerate([*context59.CLASSES, *"abcdefghijklmnopqrstuvwxyz"], 1)  # of the letters none is missed
 CONTEXT = tiny.context(["a"], [], names="".join(f"{number}: {name}\n" for number, name in NAMES).encode())
+COLOURS = {f"class {index}": labels.palette()[index].tolist() for index in (0, 18)}  # those of the label of "a"
+OWN = TypeAdapter(Dataset).validate_python({"format": "folder", "from": "mine", "classes": COLOURS})
+OWN_FILES = {"pictures/a.jpg": tiny.jpeg(), "labels/a.png": tiny.png(tiny.label("a", void=False))}
 
 FORMATS: Mapping[str, Format] = {
     "mat": Format(whole=mats, read=lambda path: mat.array(path.read_bytes(), "GTcls.Segmentation")),
@@ -188,6 +195,7 @@ FORMATS: Mapping[str, Format] = {
     "siftflow": changed_file(siftflow.read, SIFTFLOW, f"GeoLabels/{tiny.SCENES}/a.mat"),
     "context": changed_file(context59.read, CONTEXT, "trainval/a.mat"),
     "names": changed_file(context59.read, CONTEXT, "labels.txt"),
+    "colours": changed_file(folder.of(OWN).read, OWN_FILES, "labels/a.png", mend=right_png),
     "label.png": Format(whole=lambda: [tiny.png(tiny.label("a", void=True))], read=colour_label, mend=right_png),
     "png": Format(whole=lambda: pictures("PNG", "RGB L RGBA P I;16 1 LA"), read=picture, mend=right_png),
     "jpeg": Format(whole=lambda: pictures("JPEG", "RGB L CMYK"), read=picture),

@@ -103,6 +103,43 @@ def test_class_names_are_names(classes: object, said: str) -> None:
     assert refused(("datasets.sbd.classes", classes)).startswith(f"datasets.sbd.classes: {said}")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"classes": {"sky": 0, "tree": "green"}}, ".classes: 'green' is no pixel of a label: a number, such as 1, or"),
+        ({"classes": {"sky": 0, "tree": [0, 0, 256]}}, ".classes: [0, 0, 256] is no pixel of a label"),
+        ({"classes": {"sky": 0, "tree": True}}, ".classes: True is no pixel of a label"),
+        ({"void": 0.5}, ".void: 0.5 is no pixel of a label: a number, such as 1, or a colour, such as [128, 64, 0]"),
+        ({"classes": {"sky": 1, "tree": 1}}, ": 'sky' and 'tree' are both 1 in labels; each needs one of its own"),
+        (
+            {"classes": {"sky": [9, 9, 9], "tree": [9, 9, 9]}},
+            ": 'sky' and 'tree' are both (9, 9, 9) in labels; each needs one of its own",
+        ),
+        ({"classes": {"sky": 0, "tree": 1}, "void": 1}, ": 'tree' and 'void' are both 1 in labels"),
+        ({"classes": {"sky": 0, "tree": [9, 9, 9]}}, ": classes and void are numbers in labels, or colours, but not"),
+        ({"classes": {"sky": 0, "tree": 1}, "void": [9, 9, 9]}, ": classes and void are numbers in labels, or colours"),
+        ({"classes": ["sky", "tree"], "void": [9, 9, 9]}, ": classes and void are numbers in labels, or colours"),
+    ],
+)
+def test_what_labels_have_for_a_class_is_told_apart(words: dict[str, object], said: str) -> None:
+    """A number or colour that means two things, or none, is said with the names that it stands for."""
+    assert refused(("datasets.sbd", {"format": "folder", "from": "mine", **words})).startswith(f"datasets.sbd{said}")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"share": 0}, "share: Input should be greater than 0, found 0"),
+        ({"share": 1}, "share: Input should be less than 1, found 1"),
+        ({"share": "0,8"}, "share: Input should be a valid number, unable to parse string as a number, found '0,8'; a"),
+        ({"seed": 3}, ": seed is 3, but there is no `share` to draw with it; add one, or leave it out"),
+    ],
+)
+def test_a_share_is_a_part(words: dict[str, object], said: str) -> None:
+    """None of a list and all of it are no share, and a seed without one would do nothing."""
+    assert said in refused(("lists.sbd-train", {"dataset": "sbd", **words}))
+
+
 @pytest.mark.parametrize("ask", [Config.run, Config.archive, Config.dataset, Config.classifier])
 def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
     """Asking for a run, archive, dataset or classifier that there isn't names those there are."""

@@ -27,13 +27,14 @@ def files(config: Config, quality: int) -> Iterator[tuple[Path, bytes]]:
     for weights in config.weights.values():
         yield Path(weights.from_), Path(weights.from_).read_bytes()
     for name, entry in config.datasets.items():
-        origin, reader = Path(entry.from_), formats.load(entry.format)
+        origin, reader = Path(entry.from_), formats.reader(entry)
         members = sorted(path.relative_to(origin).as_posix() for path in origin.rglob("*") if path.is_file())
-        known = reader.lists({origin.name: origin / reader.root(members)})
+        folders = {origin.name: origin / reader.root(members)}
+        known = reader.lists(folders)
         ids: set[str] = set()
         for listed in config.lists.values():
             if listed.dataset == name:
-                found = known[listed.list]
+                found = reader.ids(folders) if listed.list is None else known[listed.list]
                 ids.update(lists.read(found) if isinstance(found, Path) else found)
         for member in reader.wanted(members):
             path = origin / member

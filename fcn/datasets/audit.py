@@ -90,7 +90,8 @@ def judge(audited: Mapping[str, Audited], *, targets: Mapping[str, Target]) -> l
             held = " and ".join([*seen, *(["void"] if total[VOID] else [])])
             raise InputError(
                 f"{whose}all {len(pixels)} labels together hold nothing but {held}, from which nothing can be learned "
-                f"or scored; {numbers}: write the pixels of an object as the number of its class"
+                f"or scored; {numbers}: write the pixels of an object as the number of its class, or, with format "
+                "folder, write under `classes` which number they have"
             )
         doubts += [f"{whose}{doubt}; {numbers}" for doubt in _doubts(pixels, total=total, background=target.background)]
     return doubts

@@ -50,7 +50,8 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
             if image.mode not in ("P", "L", "1", "I;16"):
                 raise InputError(
                     f"its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "
-                    "(mode P) as in VOC's SegmentationClass, or has each pixel's class as its grey value (mode L)"
+                    "(mode P) as in VOC's SegmentationClass, or has each pixel's class as its grey value (mode L); "
+                    "format folder takes colours, too, as `classes: {NAME: [R, G, B], ...}`"
                 )
             if (frames := modes.frames(image)) > 1:
                 raise InputError(f"it has {frames} frames; save the one that is its picture's label")
@@ -90,5 +91,6 @@ def _by_colour(indices: NDArray[np.uint8], image: Image.Image, colours: NDArray[
     other = next(index for index in used if shown[index] not in classes)
     raise InputError(
         f"its palette has other colours than the classes: pixels of index {other} are {shown[other] or 'without one'}; "
-        "if the indices are the classes, save them as grey values, without a palette, or with VOC's"
+        "if the indices are the classes, save them as grey values, without a palette, or with VOC's; format folder "
+        "takes such colours, as `classes: {NAME: [R, G, B], ...}`"
     )

@@ -77,23 +77,33 @@ def _derive(
         )
         left_out = set(without)
         ids = [image_id for image_id in ids if image_id not in left_out]
+    if entry.share is not None:
+        ids = [image_id for image_id in ids if _draw(image_id, entry.seed) < entry.share]
     if entry.published is not None:
         ids = _against_published(name, entry, ids, dataset=dataset, published=published)
     if not ids:
-        raise InputError(f"lists.{name}: no image is left in it; check `list`, `minus` and `published`")
+        drawn = "" if entry.share is None else "; a share may be drawn with another `seed`, as for what `minus` leaves"
+        raise InputError(f"lists.{name}: no image is left in it; check `list`, `minus` and `published`{drawn}")
     if entry.expect is not None and len(ids) != entry.expect:
         raise InputError(_count_message(name, entry, ids, published=published))
     done[name] = ids
     return ids
 
 
+def _draw(image_id: str, seed: int) -> float:
+    """A number in 0..1 that is always an image's own, whatever other images there are."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {image_id}".encode()).digest()[:8], "big") / 2**64
+
+
 def _own(name: str, entry: ImageList, dataset: Holdings) -> list[str]:
-    """The dataset's own list that an entry starts from."""
+    """The dataset's own list that an entry starts from, or all images that have a label."""
+    if entry.list is None:
+        return sorted(dataset.ids)
     if entry.list not in dataset.lists:
         hint = f"; {_VOC2011}" if dataset.format == "voc" and "trainval" in dataset.lists else ""  # VOC's own archive
         raise InputError(
             f"lists.{name}: dataset {entry.dataset!r} has no list {entry.list!r}; it has "
-            f"{', '.join(sorted(dataset.lists)) or 'none'}{hint}"
+            f"{', '.join(sorted(dataset.lists)) or 'none'}; without `list` it is all images that have a label{hint}"
         )
     ids = list(dataset.lists[entry.list])
     twice = [image_id for image_id, times in Counter(ids).items() if times > 1]

@@ -24,7 +24,7 @@ def run(config: Config, name: str | None) -> None:
     if name is None:
         raise InputError(f"which dataset? add its name; known are: {', '.join(config.datasets)}")
     entry, places = config.dataset(name), Places(config)
-    reader, targets = formats.load(entry.format), formats.targets(entry)
+    reader, targets = formats.reader(entry), formats.targets(entry)
     files = manifests.archive_files(Path(entry.from_))
     if not manifests.is_archives_folder(Path(entry.from_)):
         _check_pin(name, files[0])

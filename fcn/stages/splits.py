@@ -40,7 +40,7 @@ def run(config: Config, name: str | None) -> None:
         print(f"splits {list_name}: {len(ids)} images", file=sys.stderr)
 
 
-def _holdings(folder: Path, used: Collection[str]) -> splits.Holdings:
+def _holdings(folder: Path, used: Collection[str | None]) -> splits.Holdings:
     """What a dataset has; of lists that nobody uses just the names, for they may not be readable."""
     found = facts.read(folder)
     files = list_files.files(folder / "lists")

@@ -54,6 +54,33 @@ def test_a_list_less_another() -> None:
     assert derive(lists) == {"rest": ["p1", "p2"], "sbd-train": ["s1", "v1", "v2"]}
 
 
+def test_without_a_list_it_is_every_label() -> None:
+    """A list that begins with none of the dataset's has the ids of all its labels, sorted."""
+    assert derive({"a": ImageList(dataset="voc2012")}) == {"a": sorted(VOC.ids)}
+
+
+@given(st.sets(st.text("abc0", min_size=1), max_size=40), st.sets(st.text("abc0", min_size=1)))
+def test_a_share_stays_when_images_are_added(before: set[str], more: set[str]) -> None:
+    """Whether an image is in a share, its id and the seed decide, not the others; a larger share has all of it."""
+    found = []
+    for ids, share in ((before, 0.5), (before | more, 0.5), (before, 0.8)):
+        holdings = {"mine": splits.Holdings(format="folder", lists={}, ids=["x9", "x1", *ids])}
+        part = ImageList(dataset="mine", share=share)
+        lists = derive({"part": part, "rest": ImageList(dataset="mine", minus="part")}, holdings=holdings)
+        assert sorted([*lists["part"], *lists["rest"]]) == sorted({"x9", "x1", *ids})
+        found.append(set(lists["part"]))
+    assert found[1] & {"x9", "x1", *before} == found[0] <= found[2]
+
+
+def test_a_share_is_about_as_large_as_it_says() -> None:
+    """Of 2,000 images a share of 0.8 has about 1,600, and another seed draws others."""
+    holdings = {"mine": splits.Holdings(format="folder", lists={}, ids=[f"{number}" for number in range(2000)])}
+    lists = {f"seed{seed}": ImageList(dataset="mine", share=0.8, seed=seed) for seed in (0, 1)}
+    first, second = derive(lists, holdings=holdings).values()
+    assert 1540 < len(first) < 1660
+    assert 1220 < len(set(first) & set(second)) < 1340
+
+
 def test_the_published_list_is_proven() -> None:
     """With `minus` and `published`, what is derived must be the published list, as far as its ids are here."""
     lists = {
@@ -158,7 +185,7 @@ def test_a_list_that_the_dataset_has_not_is_refused() -> None:
     assert "VOCtrainval_25-May-2011.tar" in message
     assert "VOC" not in refused({"a": ImageList(dataset="sbd", list="train_noval")})
     own = {"mine": splits.Holdings(format="voc", lists={"val": []}, ids=[])}
-    with pytest.raises(InputError, match=r"dataset 'mine' has no list 'train'; it has val$"):
+    with pytest.raises(InputError, match=r"dataset 'mine' has no list 'train'; it has val; without `list` it is all"):
         derive({"a": ImageList(dataset="mine", list="train")}, holdings=own)
 
 
@@ -177,6 +204,11 @@ def test_an_unknown_published_list_is_refused() -> None:
 def test_an_empty_list_is_refused() -> None:
     """A list with nothing in it is refused, before something is trained or scored on nothing."""
     assert "no image is left" in refused({"a": SBD_TRAIN, "b": ImageList(dataset="sbd", list="train", minus="a")})
+    part, same = ImageList(dataset="sbd", share=0.5), ImageList(dataset="sbd", minus="a", share=0.4)
+    assert (
+        "no image is left in it; check `list`, `minus` and `published`; a share may be drawn with another `seed`"
+        in (refused({"a": part, "b": same}))
+    )
 
 
 def test_an_id_twice_is_refused() -> None:

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -28,7 +28,7 @@ class Original:
 
 
 class Format(Protocol):
-    """What a module of this folder offers.
+    """What a module of this folder offers, or, where words of the dataset's entry decide, its `of(entry)` returns.
 
     `folders` has a folder for each file or folder that the dataset is read from, by that one's name. A folder holds
     what was wanted in the dataset's own layout, that is, without what `root` found before it.
@@ -71,13 +71,29 @@ def load(name: str) -> Format:
     return cast(Format, importlib.import_module(f"{__name__}.{name}"))
 
 
+def reader(entry: Dataset) -> Format:
+    """What reads a dataset: its format's module, or what that makes of the entry's words.
+
+    Raises InputError for words that the format doesn't take.
+    """
+    module = load(entry.format)
+    if hasattr(module, "of"):
+        return cast(Format, module.of(entry))
+    words = (word.name for word in fields(entry) if word.default is None)
+    given = [f"`{word}`" for word in words if getattr(entry, word) is not None]
+    given += ["values of `classes`"] if isinstance(entry.classes, dict) else []
+    if given:
+        raise InputError(f"format {entry.format!r} takes no {', '.join(given)}; format folder does")
+    return module
+
+
 def targets(entry: Dataset) -> Mapping[str, Target]:
     """What the pixels of a dataset are labelled with: its format's targets, with the `classes` that the entry names.
 
     Then the class called background is the background, if there is one, and colours beyond the format's are VOC's.
     Raises InputError for a format with several targets.
     """
-    known = load(entry.format).TARGETS
+    known = reader(entry).TARGETS
     if not entry.classes:
         return known
     if len(known) > 1:
@@ -88,4 +104,4 @@ def targets(entry: Dataset) -> Mapping[str, Target]:
     lower = [title.casefold() for title in entry.classes]
     background = lower.index("background") if "background" in lower else None
     colours = tuple((int(red), int(green), int(blue)) for red, green, blue in palette(target.palette)[: len(lower)])
-    return {name: replace(target, classes=entry.classes, background=background, palette=colours)}
+    return {name: replace(target, classes=tuple(entry.classes), background=background, palette=colours)}
