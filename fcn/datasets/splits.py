@@ -82,7 +82,7 @@ def _derive(
     if entry.published is not None:
         ids = _against_published(name, entry, ids, dataset=dataset, published=published)
     if not ids:
-        drawn = "" if entry.share is None else "; a share may be drawn with another `seed`, as for what `minus` leaves"
+        drawn = "; or take a larger `share`, with `minus` larger than that list's" if entry.share is not None else ""
         raise InputError(f"lists.{name}: no image is left in it; check `list`, `minus` and `published`{drawn}")
     if entry.expect is not None and len(ids) != entry.expect:
         raise InputError(_count_message(name, entry, ids, published=published))

@@ -153,15 +153,15 @@ def test_from_the_folder_to_its_lists(tmp_path: Path, monkeypatch: pytest.Monkey
         (
             {"classes": COLOURED},
             png(np.array([[RED, RED, WHITE], [[1, 2, 3]] * 3], np.uint8)),
-            "4 pixels have colours that are no class and not void, 2 of them, such as [1, 2, 3] in 3 pixels; allowed "
-            "are [90, 90, 90], [200, 30, 30], [30, 30, 200]: write it into `classes`, or as `void`, or mend the label",
+            "4 pixels have a colour that is no class and not void: [1, 2, 3] in 3, and 1 others; allowed are "
+            "[90, 90, 90], [200, 30, 30], [30, 30, 200]: write it into `classes`, or as `void`, or mend the label",
         ),
         (
             {},
             png(np.array([[0, 1, 7], [0, 7, 9]], np.uint8)),
-            "3 pixels have numbers that are no class and not void, 2 of them, such as 7 in 2 pixels; allowed are 0, 1,",
+            "3 pixels have a number that is no class and not void: 7 in 2, and 1 others; allowed are 0, 1, 2, 255",
         ),
-        ({"void": 0}, png(np.array([[0, 1, 255]], np.uint8)), "such as 255 in 1 pixels; allowed are 1, 2, 3, 0: write"),
+        ({"void": 0}, png(np.array([[0, 1, 255]], np.uint8)), "not void: 255 in 1; allowed are 1, 2, 3, 0: write"),
         ({"classes": [*"abcdefgh"]}, png(np.array([[9]], np.uint8)), "are 0, 1, 2, 3, 4 and 4 more: write it into"),
         ({}, png(shown(np.zeros((2, 3), np.uint8))), "format folder takes colours, too, as `classes: {NAME: [R, G, B]"),
         ({}, palette(np.ones((2, 3), np.uint8)), "pixels of index 1 are (200, 30, 30); if the indices are the classes"),

@@ -206,7 +206,7 @@ def test_an_empty_list_is_refused() -> None:
     assert "no image is left" in refused({"a": SBD_TRAIN, "b": ImageList(dataset="sbd", list="train", minus="a")})
     part, same = ImageList(dataset="sbd", share=0.5), ImageList(dataset="sbd", minus="a", share=0.4)
     assert (
-        "no image is left in it; check `list`, `minus` and `published`; a share may be drawn with another `seed`"
+        "no image is left in it; check `list`, `minus` and `published`; or take a larger `share`, with `minus` la"
         in (refused({"a": part, "b": same}))
     )
 

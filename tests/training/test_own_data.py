@@ -1,4 +1,4 @@
-"""Own pictures in VOC's layout, no paper followed: the params.yaml that README gives, and what is said at once."""
+"""Own pictures in VOC's layout, no paper followed: the params.yaml of docs/own-data.md, and what is said at once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +15,15 @@ from fcn.nets import checkpoint
 from fcn.nets.fcn import FCN, is_score_layer
 from tests.data import tiny
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-FIRST = README.partition("```yaml\nprofile: mine")[2].partition("```")[0]
+PAGE = (Path(__file__).resolve().parents[2] / "docs/own-data.md").read_text(encoding="utf-8")
+FIRST = PAGE.partition("```yaml\nprofile: mine")[2].partition("```")[0]
 SMALLER = {
     "../..": ".",
     "profiles/mine/params.yaml": "params.yaml",
-    "/path/to/pictures": "pictures",
+    "folder, from: my-data, pictures: photos, labels: masks, classes: [background, cat, dog]": "voc, from: pictures",
+    "share: 0.8": "list: train",
+    "minus: train": "list: val",
+    "semantic: 3": "semantic: 21",
     "threads: 2": "threads: 1",
     "width: 0.25, fc: 256, input_px: 96": "width: 0.0625, fc: 8, input_px: 32",
     "iterations: 2000": "iterations: 4",
@@ -105,8 +108,8 @@ def test_a_place_that_is_not_there_is_told_first(folder: Path, capsys: pytest.Ca
 
 
 def test_a_first_profile_is_short(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """README's few lines train and score a net on own pictures, without a reason given for anything."""
-    assert len(FIRST.splitlines()) < 15
+    """The page's few lines train and score a net on own pictures, without a reason given for anything."""
+    assert len(FIRST.splitlines()) < 18
     for stage in (*STAGES, "timing fcn8s", "tables"):
         assert main(stage.split()) == 0, capsys.readouterr().err
     assert "| first |" in (folder / "data/mine/tables/scores.md").read_text(encoding="utf-8")
@@ -129,7 +132,7 @@ def test_the_stage_freezes_what_the_recipe_says(folder: Path, trained: str, movi
 @pytest.mark.parametrize(
     "words",
     [
-        {"val: {<<: *train, list: val}": "val: {dataset: other, list: others}"},
+        {"val: {dataset: mine, list: val}, net": "val: {dataset: other, list: others}, net"},
         {"recipe: short}}": "recipe: short}, second: {train: &o {dataset: other, list: others}, val: *o, net: fcn8s, "
          "init: nets/first, recipe: short}}"},
     ],
@@ -140,8 +143,8 @@ def test_a_run_learns_and_is_scored_in_the_same_names(
 ) -> None:
     """Where the datasets of a run, or of one that it starts from, name other classes, the first stage says so."""
     names = ", ".join(f"class {number}" for number in range(21))
-    other = f"pictures}}, other: {{format: voc, from: pictures, classes: [{names}]}}}}"
-    changed(folder, {"pictures}}": other, "list: val}}": "list: val}, others: {dataset: other, list: train}}"})
+    other = "lists:\n  others: {dataset: other, list: train}\n"
+    changed(folder, {"lists:\n": f"  other: {{format: voc, from: pictures, classes: [{names}]}}\n{other}"})
     changed(folder, words)
     assert main(["code"]) == 2
     assert "name other classes for 'semantic', so that what is learned on one says nothing" in capsys.readouterr().err
@@ -152,8 +155,8 @@ def test_a_run_learns_and_is_scored_in_the_same_names(
     [
         ("semantic: 21", "semantic: 3", "write heads: {semantic: 21}, or name its own as datasets.mine.classes"),
         (
-            "pictures}}",
-            "pictures, classes: [a, b]}}",
+            "pictures}",
+            "pictures, classes: [a, b]}",
             "has 21 classes for 'semantic', but mine has 2; write heads: {semantic: 2}",
         ),
         ("semantic: 21", "semantic: 3", "runs.first.net has 3 classes for 'semantic', but mine has 21; write heads: {"),

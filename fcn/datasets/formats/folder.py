@@ -129,11 +129,12 @@ class Folder:
             str([number >> 16, number >> 8 & 255, number & 255] if self.coloured else number)
             for number in (int(found[counts.argmax()]), *self.table)
         )
+        others = f", and {len(found) - 1:,} others" if len(found) > 1 else ""
         more = f" and {len(allowed) - _NAMED} more" if len(allowed) > _NAMED else ""
         return (
-            f"{foreign.size:,} pixels have {'colours' if self.coloured else 'numbers'} that are no class and not void, "
-            f"{len(found):,} of them, such as {most} in {counts.max():,} pixels; allowed are "
-            f"{', '.join(allowed[:_NAMED])}{more}: write it into `classes`, or as `void`, or mend the label"
+            f"{foreign.size:,} pixels have a {'colour' if self.coloured else 'number'} that is no class and not void: "
+            f"{most} in {counts.max():,}{others}; allowed are {', '.join(allowed[:_NAMED])}{more}: write it into "
+            "`classes`, or as `void`, or mend the label"
         )
 
 
