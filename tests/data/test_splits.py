@@ -73,12 +73,15 @@ def test_a_share_stays_when_images_are_added(before: set[str], more: set[str]) -
 
 
 def test_a_share_is_about_as_large_as_it_says() -> None:
-    """Of 2,000 images a share of 0.8 has about 1,600, and another seed draws others."""
+    """Of 2,000 images a share of 0.8 has about 1,600, and another seed draws others; of a list it keeps the order."""
     holdings = {"mine": splits.Holdings(format="folder", lists={}, ids=[f"{number}" for number in range(2000)])}
     lists = {f"seed{seed}": ImageList(dataset="mine", share=0.8, seed=seed) for seed in (0, 1)}
     first, second = derive(lists, holdings=holdings).values()
     assert 1540 < len(first) < 1660
     assert 1220 < len(set(first) & set(second)) < 1340
+    ours = {"mine": splits.Holdings(format="voc", lists={"some": (some := first[::-9])}, ids=first)}
+    (part,) = derive({"part": ImageList(dataset="mine", list="some", share=0.4)}, holdings=ours).values()
+    assert part == [image_id for image_id in some if image_id in part] != some
 
 
 def test_the_published_list_is_proven() -> None:
