@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from fcn.entries import Archive, Classifier, Dataset, ImageList, Recipe, Run, Trained, Weights
+from fcn.entries import Archive, Classifier, Dataset, ImageList, ListRef, Recipe, Run, Trained, Weights
 from fcn.errors import InputError
 from fcn.shape import STRICT, Backbone, Count, Name, Net
 
@@ -157,6 +157,10 @@ class Config:
     def recipe(self, run: str) -> Recipe:
         """How the run called `run` is trained."""
         return self.recipes[self.run(run).recipe]
+
+    def scored_on(self, run: str) -> ListRef | None:
+        """The list that the run is scored on while it trains; None where it isn't."""
+        return None if self.recipe(run).score_every is None else self.run(run).val
 
     def at_once(self, run: str) -> bool:
         """Whether the run's skips are trained from the classifier on, without a coarser net in between."""

@@ -177,7 +177,9 @@ class Recipe:
     `trained` is the whole net or its score layers alone. One step sees `batch * accumulation` images. `loss` is a
     module of fcn/training/losses. `bias_rate` multiplies the rate of biases, which never decay. With 0 `iterations`
     the init is scored as it is. The fields with a default are switches that no paper uses: off unless a profile
-    departs.
+    departs. But for two: every so many iterations, and after the last, a training is scored on its run's val list
+    (`score_every`), and its net is that of its end or the one of the highest mean IU on the way (`keep`). A training
+    that isn't scored depends on no val list, and has neither in its digest.
     """
 
     trained: Literal["all", "score"]
@@ -198,6 +200,17 @@ class Recipe:
     clip: Positive | None = None
     score_rate: Positive = 1.0
     on_oom: Literal["stop", "accumulate"] = "stop"
+    score_every: Annotated[Count | None, Field(exclude_if=lambda every: every is None)] = None
+    keep: Annotated[Literal["last", "best"], Field(exclude_if=lambda kept: kept == "last")] = "last"
+
+    def __post_init__(self) -> None:
+        if self.score_every is None and self.keep == "best":
+            raise ValueError("keep: best is told by scores on the way; write score_every, such as score_every: 4000")
+        if self.score_every is not None and self.score_every > self.iterations:
+            raise ValueError(
+                f"score_every is {self.score_every}, of {self.iterations} iterations; write as many or fewer, or leave "
+                "it out: every net is scored once it is trained"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

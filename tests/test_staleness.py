@@ -129,8 +129,8 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
         params(lambda values: values["runs"][FINER].update(val=VAL)), {f"evaluate@{FINER}"} | PAGES,
     ),
     "whom a run is compared with": (params(another_regime), PAGES),
-    "a new run": (params(new_run), {"train@voc-fcn16s-again", "evaluate@voc-fcn16s-again"} | PAGES),
-    "a removed run": (params(removed_run), PAGES),
+    "a new run": (params(new_run), {"splits", "train@voc-fcn16s-again", "evaluate@voc-fcn16s-again"} | PAGES),
+    "a removed run": (params(removed_run), {"splits"} | PAGES),
     "a run's seed": (params(lambda values: values["runs"][FINER].update(seed=1)), {f"train@{FINER}"} | PAGES),
     "an archive's seed": (
         params(lambda values: values["archives"]["sbd"].update(seed=1)), {"archives@sbd", "tables"},
@@ -138,6 +138,10 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
     "a recipe": (
         params(lambda values: values["recipes"]["finer"].update(rate=0.02)),
         {f"train@{FINER}", "tables", "report", "publish"},
+    ),
+    "how often a training is scored": (
+        params(lambda values: values["recipes"]["finer"].update(score_every=20)),
+        {"splits", f"train@{FINER}", "tables", "report", "publish"},
     ),
     "how many images a list has": (
         params(lambda values: values["lists"]["voc2012-val"].update(expect=None)), {"splits", "tables", "report"},

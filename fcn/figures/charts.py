@@ -1,10 +1,11 @@
-"""Charts: losses, mean IU, classes, and which class is taken for which."""
+"""Charts: losses, scores on the way, mean IU, classes, and which class is taken for which."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -14,33 +15,56 @@ from fcn.figures.drawing import COLOURS, INK, PALE, colours, style
 _SMOOTHED_OVER = 9  # rows of the history, of which there are some 200
 
 
-def loss_curves(history: Mapping[str, Sequence[tuple[float, float]]], *, guess: Mapping[str, float]) -> Figure:
+def loss_curves(history: Mapping[str, Sequence[Mapping[str, float]]], *, guess: Mapping[str, float]) -> Figure:
     """A panel a run: the mean loss of a pixel by iteration, thin as recorded, bold smoothed.
 
     `guess` is, by run, the loss of a net that holds all classes for equally likely: ln(classes).
     """
     top = max(max(guess[run] for run in history) * 1.08, 0.1)  # one for all: the panels share their axis
-    columns = min(4, len(history))
-    lines = -(-len(history) // columns)
     with style():
-        figure = Figure(figsize=(2.3 * columns + 0.4, 1.75 * lines + 0.35), layout="constrained")
-        panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
-        for axes in panels.flat[len(history) :]:
-            axes.set_visible(False)
-        for axes, (run, points) in zip(panels.flat, history.items(), strict=False):
-            iterations, losses = np.array(points, np.float64).reshape(-1, 2).T
+        figure, panels = _panels(list(history), value="loss of a pixel")
+        for run, axes in panels.items():
+            iterations, losses = ([row[key] for row in history[run]] for key in ("iteration", "loss"))
             axes.plot(iterations, losses, color=COLOURS[0], alpha=0.35, linewidth=0.7)
             smoothed = pd.Series(losses).rolling(_SMOOTHED_OVER, center=True, min_periods=1).mean()
             axes.plot(iterations, smoothed, color=COLOURS[0], linewidth=1.6)
             axes.axhline(guess[run], color=PALE, linewidth=0.8, linestyle=(0, (3, 3)))
-            axes.set_title(run, fontsize=8)
             axes.set_ylim(bottom=0, top=top)
-            axes.tick_params(labelsize=7.5)
-            axes.grid(axis="y")
-            axes.locator_params(axis="x", nbins=4)
-        figure.supxlabel("iteration", fontsize=9)
-        figure.supylabel("loss of a pixel", fontsize=9)
     return figure
+
+
+def score_curves(history: Mapping[str, Sequence[Mapping[str, float]]], *, metrics: Sequence[str]) -> Figure:
+    """A panel a run: these metrics by iteration, in percent, mean IU bold."""
+    with style():
+        figure, panels = _panels(list(history), value="percent")
+        for run, axes in panels.items():
+            for metric, colour in zip(metrics, COLOURS, strict=False):
+                points = [(row["iteration"], 100 * row[metric]) for row in history[run]]
+                width = 1.8 if metric == "mean_iu" else 0.9
+                axes.plot(*zip(*points, strict=True), ".-", color=colour, linewidth=width, label=metric)
+            axes.set_ylim(0, 100)
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2 * min(2, len(panels)), fontsize=8)
+    return figure
+
+
+def _panels(runs: Sequence[str], *, value: str) -> tuple[Figure, dict[str, Axes]]:
+    """A figure with a panel a run, over the iterations; the panels share the axis of the values."""
+    columns = min(4, len(runs))
+    lines = -(-len(runs) // columns)
+    figure = Figure(figsize=(2.3 * columns + 0.4, 1.75 * lines + 0.35), layout="constrained")
+    panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    for axes in panels.flat[len(runs) :]:
+        axes.set_visible(False)
+    found = dict(zip(runs, panels.flat, strict=False))
+    for run, axes in found.items():
+        axes.set_title(run, fontsize=8)
+        axes.tick_params(labelsize=7.5)
+        axes.grid(axis="y")
+        axes.locator_params(axis="x", nbins=4)
+    figure.supxlabel("iteration", fontsize=9)
+    figure.supylabel(value, fontsize=9)
+    return figure, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

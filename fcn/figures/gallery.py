@@ -9,6 +9,7 @@ from fcn.figures import drawing, segmentations
 from fcn.figures.drawing import Palette
 from fcn.figures.groups import Group, Truth
 from fcn.figures.segmentations import Segmented
+from fcn.scoring.metrics import METRICS
 
 
 class Gallery:
@@ -18,8 +19,9 @@ class Gallery:
         self.folder, self.profile, self.palettes = folder, profile, palettes
         self.figures: list[dict[str, object]] = []
         self.switches: list[dict[str, object]] = []
-        for room in ("charts", "curves", "layers"):  # DVC wants each of them, also where it stays empty
-            (folder / room).mkdir()
+        # DVC wants each of them, also where it stays empty.
+        for room in ("charts", "curves", "layers", *(f"validation/{metric}" for metric in METRICS)):
+            (folder / room).mkdir(parents=True)
 
     def add(self, figure: Figure, *, key: str, section: str, title: str, caption: str, alt: str) -> None:
         """Write one figure."""

@@ -1,4 +1,4 @@
-"""The figures of numbers: losses, scores, classes and confusion, with their captions."""
+"""The figures of numbers: losses, scores on the way and at the end, classes and confusion, with their captions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,9 +11,10 @@ from fcn.figures import charts
 from fcn.figures.gallery import Gallery
 from fcn.figures.groups import Group
 from fcn.paper.table import every
-from fcn.scoring.metrics import class_metrics
+from fcn.scoring.metrics import METRICS, class_metrics
 
 Histograms = Mapping[str, NDArray[np.int64]]
+Row = Mapping[str, float]  # of a history
 
 
 def best(mean_iu: Mapping[str, float]) -> str:
@@ -21,7 +22,7 @@ def best(mean_iu: Mapping[str, float]) -> str:
     return max(mean_iu, key=lambda run: np.nan_to_num(mean_iu[run]))
 
 
-def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]], *, config: Config) -> None:
+def losses(gallery: Gallery, history: Mapping[str, Sequence[Row]], *, config: Config) -> None:
     """The loss by iteration of all runs that trained."""
     guess = {run: float(np.mean([np.log(classes) for classes in config.net(run).heads.values()])) for run in history}
     gallery.add(
@@ -32,6 +33,23 @@ def losses(gallery: Gallery, history: Mapping[str, Sequence[tuple[float, float]]
         caption="Mean loss of a training pixel by iteration, thin as recorded, bold smoothed. Dashed: the loss of "
         "holding all classes for equally likely, at which a net stays that learns nothing.",
         alt=f"Loss curves of {', '.join(history)}.",
+    )
+
+
+def on_the_way(gallery: Gallery, history: Mapping[str, Sequence[Row]], *, config: Config) -> None:
+    """The metrics by iteration of all runs that were scored while they trained."""
+    lists = dict.fromkeys(config.run(run).val.list for run in history)
+    best = [run for run in history if config.recipe(run).keep == "best"]
+    kept = f" The net of the highest mean IU was kept of {', '.join(best)}." if best else ""
+    gallery.add(
+        charts.score_curves(history, metrics=METRICS),
+        key="validation",
+        section="curves",
+        title="Scores on the way",
+        caption=f"The metrics on {', '.join(lists)} by iteration, mean IU bold.{kept}",
+        alt="Curves of "
+        + ", ".join(f"{run}, mean IU {100 * rows[-1]['mean_iu']:.1f} at the end" for run, rows in history.items())
+        + ".",
     )
 
 

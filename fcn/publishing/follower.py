@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcn.publishing import tracking
+from fcn.publishing import tracking, trainings
 from fcn.publishing.experiment import Entry, Experiment
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 HOST, PID = "live.host", "live.pid"  # of the process that logs; a RUNNING run whose process is gone is nobody's
 RUNNING, FINISHED, KILLED, FAILED = "RUNNING", "FINISHED", "KILLED", "FAILED"
-_CURVES = ("loss", "rate")
 _PATIENCE_SECONDS = 30.0  # with a publish to the same MLflow
 
 
@@ -92,7 +91,8 @@ class Follower:
         from mlflow.entities import Metric
 
         now = tracking.now()
-        self._pending += [Metric(x, row[x], now, int(row["iteration"])) for row in rows for x in _CURVES if x in row]
+        for key, points in trainings.curves(rows).items():
+            self._pending += [Metric(key, value, now, step) for step, value in points]
         if self._load is not None:
             self._pending += self._load.sample()
             if not self._pending and state == RUNNING:
@@ -103,7 +103,8 @@ class Follower:
                 self._run = self._run or self._begin(client)
                 self._load = _Load(self._run, uri=self.uri)
                 self._pending += self._load.sample()
-            there = tracking.steps(client, self._run, _CURVES)
+            curves = {x.key for x in self._pending if not x.key.startswith("system/")}
+            there = tracking.steps(client, self._run, curves)
             client.log_batch(self._run, metrics=[x for x in self._pending if (x.key, x.step) not in there])
             self._pending.clear()
             if state != RUNNING:

@@ -1,7 +1,7 @@
-"""The trainings as an experiment: settings, loss curve, scores, cost, and what lies beside them."""
+"""The trainings as an experiment: settings, curves, scores, cost, and what lies beside them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from fcn.config import Config
 from fcn.publishing.experiment import Dataset, Entry, Experiment, about, columns, place, rounded
 from fcn.publishing.redirects import TRAININGS
-from fcn.scoring.metrics import Metrics
+from fcn.scoring.metrics import METRICS
 
 _ENVIRONMENT = ("device", "threads", "torch", "python", "settings")  # of a training's cost; the last is a hash
 _SHOWN = ("train.list", "val.list", "init", "net", "recipe", "recipe.iterations", "recipe.batch", "recipe.rate")
-_NO_CURVES = ("iteration", "images")
+_NO_CURVES = {"iteration", "images"}
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -30,7 +30,7 @@ def experiment(config: Config, entries: Sequence[Entry]) -> Experiment:
         "`checkpoint` and `checkpoint.md5` say which. A run's artifacts are its classes, its confusion histogram (rows "
         "are the truth), its departures from the paper and its figures.",
         columns=[
-            *columns("metrics", *(item.name for item in fields(Metrics)), "seconds", "peak_memory_gib"),
+            *columns("metrics", *METRICS, "seconds", "peak_memory_gib"),
             *columns("params", *_SHOWN),
             *columns("tags", "device", "departures"),
         ],
@@ -62,7 +62,6 @@ def entry(
         metrics["peak_memory_gib"] = rounded(cost["peak_memory_bytes"] / 2**30, digits=2)
     if score.get("parameters"):
         metrics["parameters"] = float(score["parameters"])
-    curves = [key for key in (history[0] if history else ()) if key not in _NO_CURVES]
     tags = {"profile": config.profile, "run": name, **{key: str(cost[key]) for key in _ENVIRONMENT if key in cost}}
     texts = dict(artifacts)
     if departures is not None:
@@ -82,11 +81,21 @@ def entry(
         tags={**tags, **checkpoint},
         origin={**place(list(config.runs).index(name)), **origin, **pictures},
         datasets=datasets,
-        curves={key: [(int(point["iteration"]), point[key]) for point in history] for key in curves},
+        curves=curves(history),
         texts=texts,
         files=figures,
         seconds=cost.get("seconds", 0.0),
     )
+
+
+def curves(history: Sequence[Mapping[str, float]]) -> dict[str, list[tuple[int, float]]]:
+    """The curves in rows of a history, by metric: (iteration, value). Scores on the way are `val/...`, in percent."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in history:
+        for key in row.keys() - _NO_CURVES:
+            metric, value = (f"val/{key}", 100 * row[key]) if key in METRICS else (key, row[key])
+            found.setdefault(metric, []).append((int(row["iteration"]), value))
+    return dict(sorted(found.items()))
 
 
 def scores(score: Mapping[str, Any]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from fcn.report.material import Material
 _TYPES = {"png": "image/png", "jpg": "image/jpeg"}
 _SECTIONS = {
     "pictures": "Segmentations",
-    "curves": "Losses",
+    "curves": "Learning curves",
     "results": "Scores",
     "papers": "The papers’ tables",
     "score-maps": "Score maps",

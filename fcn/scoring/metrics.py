@@ -1,6 +1,6 @@
 """The four metrics of CVPR section 5, and their classes, from one confusion histogram."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,9 @@ class Metrics:
     mean_acc: float
     mean_iu: float
     fw_iu: float
+
+
+METRICS = tuple(item.name for item in fields(Metrics))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
 """Stage: write down which code every other stage can run, and set aside results of what is no longer listed."""
 
 import hashlib
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 import fcn
 from fcn import departures
@@ -122,13 +122,15 @@ def described(config: Config, stage: str, item: str | None) -> dict[str, Any]:
         settings = {"parts": [pin(part) for part in parts]} if parts else pin(item)
         return {"settings": settings, "modules": {}}  # its hash says what it is, whatever code fetches it
     roots, settings = _ROOTS[stage](config, item or "")
-    without = NEVER_THE_RESULT if stage != "archives" else (*NEVER_THE_RESULT, *FETCHING)
+    without = NEVER_THE_RESULT + (FETCHING if stage == "archives" else ())
+    if stage == "train" and config.scored_on(item or "") is None:
+        without += SCORING
     try:
         modules = closure(roots, folder=_FOLDER, without=without, by_member=_BY_MEMBER)
     except ValueError as error:
         raise InputError(f"the code of the stage {address(stage, item)} can't be read: {error}") from None
     return {
-        "settings": json.loads(json.dumps(settings, default=asdict)),
+        "settings": TypeAdapter(Any).dump_python(settings, mode="json"),
         "threads": config.threads if stage in _COMPUTING else None,
         "modules": modules,
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in _data_files(roots[0])},
@@ -162,6 +164,7 @@ def _set_aside(path: Path, target: Path) -> Path:
 _COMPUTING = ("classifiers", "train", "evaluate", "timing", "figures")
 # A download is known by its hash, and the generator has no use for how it came.
 FETCHING = ("fcn.datasets.download", "fcn.datasets.pinned", "fcn.datasets.room", "fcn.paper.downloads")
+SCORING = ("fcn.stages.evaluate",)  # of trainings, only those that are scored on the way have a use for it
 
 _Described = tuple[list[str], Any]
 
@@ -180,7 +183,8 @@ def _dataset(config: Config, item: str) -> _Described:
 
 
 def _splits(config: Config, item: str) -> _Described:
-    return ["fcn.stages.splits"], {"lists": config.lists, "disjoint": config.disjoint}
+    settings = {"lists": config.lists, "disjoint": config.disjoint}
+    return ["fcn.stages.splits"], settings | {"runs": {run: config.scored_on(run) for run in config.runs}}
 
 
 def _classifier(config: Config, item: str) -> _Described:
@@ -197,6 +201,7 @@ def _weights(config: Config, item: str) -> _Described:
 def _train(config: Config, item: str) -> _Described:
     net, recipe, run = config.net(item), config.recipe(item), config.run(item)
     settings = {"net": net, "recipe": recipe, "train": run.train, "init": run.init, "seed": run.seed}
+    settings |= {"val": val} if (val := config.scored_on(item)) is not None else {}
     loss = _named("fcn.training.losses", recipe.loss, f"recipes.{run.recipe}.loss")
     return ["fcn.stages.train", _backbone(net.backbone), loss], settings
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from fcn.config import Config
 from fcn.datasets import lists as list_files
 from fcn.datasets.samples import Samples
+from fcn.entries import ListRef
 from fcn.errors import InputError, StageFailure
 from fcn.files import existing, whole_file, whole_folder, write_json
 from fcn.lifeline import Lifeline, lifeline
@@ -32,20 +33,12 @@ def run(config: Config, name: str | None) -> None:
     """Write scores/<name>.json, classes/<name>.json and histograms/<name>/<target>.npy. Environment: FCN_DEVICE."""
     if name is None:
         raise InputError(f"evaluate needs a run's name; there are {', '.join(config.runs)}")
-    settings, places = config.run(name), Places(config)
-    ids = list_files.read(existing(places.list_file(settings.val.list)))
+    places = Places(config)
+    samples = val_samples(config, name)
     shutil.rmtree(places.finished(name), ignore_errors=True)  # DVC has the net, or would not have come to score it
-    samples = Samples(existing(places.dataset(settings.val.dataset)), ids)
     saved = checkpoint.load(existing(places.net(name)))
-    _check_classes(saved, samples, name=name, dataset=settings.val.dataset)
     with lifeline() as line:
-        hists = _histograms(saved, samples, line=line, title=name)
-    for target, hist in hists.items():
-        if not hist.any():
-            raise InputError(
-                f"runs.{name}.val: every pixel of its {len(samples)} labels of {target} is void; nothing can be "
-                f"scored: check the labels of list {settings.val.list!r}"
-            )
+        hists = _histograms(saved, samples, ref=config.run(name).val, line=line, title=name)
     with whole_folder(places.histograms(name)) as folder:
         for target, hist in hists.items():
             with whole_file(folder / f"{target}.npy") as part, part.open("wb") as file:
@@ -72,6 +65,19 @@ def run(config: Config, name: str | None) -> None:
     print(f"{name}: mean IU {100 * scores['mean_iu']:.1f} on {len(samples)} images", file=sys.stderr)
 
 
+def val_samples(config: Config, name: str) -> Samples:
+    """What a run is scored on."""
+    val, places = config.run(name).val, Places(config)
+    return Samples(existing(places.dataset(val.dataset)), list_files.read(existing(places.list_file(val.list))))
+
+
+def on_the_way(saved: Checkpoint, samples: Samples, *, ref: ListRef, line: Lifeline, title: str) -> dict[str, float]:
+    """The four metrics of a net that still trains, of its first head: as scores/<name>.json would have them."""
+    hists = _histograms(saved, samples, ref=ref, line=line, title=title)
+    target, hist = next(iter(hists.items()))
+    return asdict(metrics(hist, over=samples.facts.targets[target].average))
+
+
 def _check_classes(saved: Checkpoint, samples: Samples, *, name: str, dataset: str) -> None:
     """Raise InputError where the net was trained to tell apart other classes than the val dataset has.
 
@@ -90,7 +96,8 @@ def _check_classes(saved: Checkpoint, samples: Samples, *, name: str, dataset: s
             )
 
 
-def _histograms(saved: Checkpoint, samples: Samples, *, line: Lifeline, title: str) -> Histograms:
+def _histograms(saved: Checkpoint, samples: Samples, *, ref: ListRef, line: Lifeline, title: str) -> Histograms:
+    _check_classes(saved, samples, name=title, dataset=ref.dataset)
     assert saved.net is not None
     device = chosen_device()
     net = trained(saved).on(device)
@@ -107,6 +114,12 @@ def _histograms(saved: Checkpoint, samples: Samples, *, line: Lifeline, title: s
         for target, answer in net.predict(inputs).items():
             hist = hists[target]
             hist += histogram(sample.labels[target], answer[0].cpu().numpy(), classes=len(hist))
+    for target, hist in hists.items():
+        if not hist.any():
+            raise InputError(
+                f"runs.{title}.val: every pixel of its {len(samples)} labels of {target} is void; nothing can be "
+                f"scored: check the labels of list {ref.list!r}"
+            )
     return hists
 
 

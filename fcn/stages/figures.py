@@ -5,7 +5,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +22,13 @@ from fcn.figures.groups import Group, groups, leading, target_of
 from fcn.files import existing, whole_folder, write_json
 from fcn.lifeline import Lifeline, lifeline
 from fcn.scoring.histogram import histogram
-from fcn.scoring.metrics import constant_answer, metrics
+from fcn.scoring.metrics import METRICS, constant_answer, metrics
 from fcn.stages.device import chosen_device
 from fcn.stages.places import Places
 
 
 def run(config: Config, name: str | None) -> None:
-    """Write figures/charts/*.png and figures/curves/*.csv, which are DVC plots, figures/layers/ and figures/index.json.
+    """Write figures/: charts/*.png, curves/*.csv and validation/*/*.csv, which are DVC plots, layers/ and index.json.
 
     They show the first head of each net. Environment: FCN_DEVICE.
     """
@@ -57,10 +56,14 @@ def run(config: Config, name: str | None) -> None:
             _segmentations(gallery, group, answers, chosen[group.place], layers=group in leading(found))
         if (mapped := _of_vgg16(config, found)) is not None:
             _score_maps(gallery, mapped, by_place[mapped.place], hists)
-        history = {run: rows for run in scored if (rows := _history(places.history(run)))}
-        if history:
-            results.losses(gallery, history, config=config)
-            _curves(folder / "curves", history)
+        history = {run: _history(places.history(run)) for run in scored}
+        if losses := _rows_with("loss", history):
+            results.losses(gallery, losses, config=config)
+            _curves(folder / "curves", losses, "loss")
+        if on_the_way := _rows_with("mean_iu", history):
+            results.on_the_way(gallery, on_the_way, config=config)
+            for metric in METRICS:
+                _curves(folder / "validation" / metric, on_the_way, metric)
         for group in leading(found):
             results.classes(gallery, group, hists)
         classes = {run: facts.classes for run, facts in of_run.items()}
@@ -88,17 +91,22 @@ def _answers(config: Config, group: Group, line: Lifeline) -> Answers:
     )
 
 
-def _history(file: Path) -> list[tuple[float, float]]:
-    """Iteration and loss of each recorded row."""
-    rows: list[Any] = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
-    return [(row["iteration"], row["loss"]) for row in rows]
+def _history(file: Path) -> list[results.Row]:
+    """The recorded rows."""
+    return [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
 
 
-def _curves(folder: Path, history: Mapping[str, Sequence[tuple[float, float]]]) -> None:
-    """The losses again, as `dvc plots` can read them."""
+def _rows_with(key: str, history: Mapping[str, Sequence[results.Row]]) -> dict[str, list[results.Row]]:
+    """The rows that have such a number, of runs that have some."""
+    found = {run: [row for row in rows if key in row] for run, rows in history.items()}
+    return {run: rows for run, rows in found.items() if rows}
+
+
+def _curves(folder: Path, history: Mapping[str, Sequence[results.Row]], key: str) -> None:
+    """The numbers again, as `dvc plots` can read them."""
     for run, rows in history.items():
-        lines = [f"{iteration:.0f},{loss:.6g}" for iteration, loss in rows]
-        (folder / f"{run}.csv").write_text("\n".join(["iteration,loss", *lines, ""]), encoding="utf-8")
+        lines = [f"{row['iteration']:.0f},{row[key]:.6g}" for row in rows]
+        (folder / f"{run}.csv").write_text("\n".join([f"iteration,{key}", *lines, ""]), encoding="utf-8")
 
 
 def _mean_iu(hist: NDArray[np.int64], facts: Target) -> float:

@@ -65,15 +65,17 @@ class Observer:
         with self.history_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         self.bar.n = int(row["iteration"])
+        if "mean_iu" in row:
+            self._say(row, f"mean IU {100 * row['mean_iu']:.1f} on the way")
+            return
         self.bar.set_postfix(images=int(row["images"]), loss=f"{row['loss']:.3f}", refresh=True)
         last = row["iteration"] == self.iterations
         if self.bar.disable and (last or time.monotonic() - self.told_at > _LINE_SECONDS):
             self.told_at = time.monotonic()
-            print(
-                f"{self.run}: iteration {int(row['iteration'])} of {self.iterations}, "
-                f"{int(row['images'])} images, loss {row['loss']:.3f}",
-                file=sys.stderr,
-            )
+            self._say(row, f"{int(row['images'])} images, loss {row['loss']:.3f}")
+
+    def _say(self, row: Mapping[str, float], what: str) -> None:
+        tqdm.write(f"{self.run}: iteration {int(row['iteration'])} of {self.iterations}, {what}", file=sys.stderr)
 
     def warn(self, message: str) -> None:
         """Say that something looks wrong."""

@@ -91,7 +91,7 @@ class Places:
         return self.data / "nets" / f"{run}.pt"
 
     def history(self, run: str) -> Path:
-        """A run's loss by iteration, one JSON object a line."""
+        """A run's loss, and its scores on the way, by iteration, one JSON object a line."""
         return self.data / "history" / f"{run}.jsonl"
 
     def cost(self, run: str) -> Path:
@@ -129,7 +129,10 @@ class Places:
 
     @property
     def figures(self) -> Path:
-        """Figures in charts/, pictures one by one in layers/, losses in curves/, what figures show in index.json."""
+        """Figures in charts/, pictures one by one in layers/, losses in curves/, scores on the way in validation/.
+
+        What figures show is in index.json.
+        """
         return self.data / "figures"
 
     @property

@@ -18,7 +18,11 @@ from fcn.stages.places import Places
 
 
 def run(config: Config, name: str | None) -> None:
-    """Write data/<profile>/splits/<list>.txt for every list, and the metric data/<profile>/audit/splits.json."""
+    """Write data/<profile>/splits/<list>.txt for every list, and the metric data/<profile>/audit/splits.json.
+
+    What a training is scored on while it goes on is told by splits/while-training/<run>.json, which DVC has it depend
+    on: the digests of the list and of its pictures, or nothing.
+    """
     if name is not None:
         raise InputError(f"splits builds all lists at once; leave out {name!r}")
     places = Places(config)
@@ -33,6 +37,11 @@ def run(config: Config, name: str | None) -> None:
     with whole_folder(places.splits) as part:
         for list_name, ids in lists.items():
             (part / f"{list_name}.txt").write_text(list_files.text(ids), encoding="utf-8")
+        for run_name in config.runs:
+            seen = []
+            if (val := config.scored_on(run_name)) is not None:
+                seen = [facts.read(places.dataset(val.dataset)).sha256, splits.sha256(lists[val.list])]
+            write_json(part / "while-training" / f"{run_name}.json", seen)
     counts = {list_name: {"count": len(ids), "sha256": splits.sha256(ids)} for list_name, ids in lists.items()}
     proofs = {f"{first} / {second}": True for first, second in config.disjoint}
     write_json(places.audit("splits"), {**counts, "disjoint": proofs})

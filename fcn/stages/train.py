@@ -8,6 +8,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from fcn.stages.observer import Observer
 from fcn.stages.places import Places
 from fcn.training import resume
 from fcn.training.batches import Batches
-from fcn.training.loop import Interrupted, train
+from fcn.training.loop import Interrupted, Score, train
 from fcn.training.optimizer import freeze
 from fcn.training.resume import Progress
 from fcn.training.watchdog import Diverged
@@ -80,6 +81,14 @@ def run(config: Config, name: str | None) -> None:
         environment = _environment(where, settings_hash)
         observer = Observer(run=name, iterations=recipe.iterations, folder=folder, line=line)
         history = [] if saved is None else saved[0].history
+        begun = Checkpoint(
+            backbone=net.net.backbone,
+            net=net.net,
+            targets=targets,
+            preprocessing=prepared,
+            state={},
+            provenance={"run": name, "init": settings.init, "profile": config.profile},
+        )
         observer.begin(about={"environment": environment}, history=history, params=str(config.params))
         try:
             progress = train(
@@ -91,6 +100,7 @@ def run(config: Config, name: str | None) -> None:
                 workers=device.loader_processes(where),
                 observer=observer,
                 saved=saved,
+                score=_score(config, name, begun, line=line),
             )
         except Interrupted as stop:
             message = f"{name}: {stop} ({line.reason}); the same command goes on from there"
@@ -99,14 +109,7 @@ def run(config: Config, name: str | None) -> None:
             raise StageFailure(f"{name}: {error}. The last good state is kept in {folder}") from None
         finally:
             observer.bar.close()
-        finished = Checkpoint(
-            backbone=net.net.backbone,
-            net=net.net,
-            targets=targets,
-            preprocessing=prepared,
-            state=net.state_dict(),
-            provenance={"run": name, "init": settings.init, "profile": config.profile},
-        )
+        finished = replace(begun, state=net.state_dict() if recipe.keep == "last" else _best(progress, name))
         with whole_file(places.history(name)) as part:
             part.write_text("".join(json.dumps(row) + "\n" for row in progress.history), encoding="utf-8")
         with whole_file(places.net(name)) as part:
@@ -117,6 +120,24 @@ def run(config: Config, name: str | None) -> None:
             for path in _results(places, name):
                 link_or_copy(path, part / f"{settings_hash}{path.suffix}")
         shutil.rmtree(folder, ignore_errors=True)  # while the lock is held: who waits for it begins a folder of its own
+
+
+def _score(config: Config, name: str, begun: Checkpoint, *, line: Lifeline) -> Score | None:
+    """How a training is scored on the way: as its net will be in the end, by a net of its own; None where it isn't."""
+    if (val := config.scored_on(name)) is None:
+        return None
+    from fcn.stages import evaluate  # only here: it is in no other training's digest
+
+    samples = evaluate.val_samples(config, name)
+    return lambda state: evaluate.on_the_way(replace(begun, state=state), samples, ref=val, line=line, title=name)
+
+
+def _best(progress: Progress, name: str) -> dict[str, Tensor]:
+    """The tensors of the best score on the way."""
+    assert progress.best is not None
+    best = max((row for row in progress.history if "mean_iu" in row), key=lambda row: row["mean_iu"])
+    print(f"{name}: its net is that of iteration {best['iteration']}, the best on the way", file=sys.stderr)
+    return progress.best
 
 
 def _results(places: Places, name: str) -> list[Path]:
@@ -168,6 +189,8 @@ def resume_folder(config: Config, name: str) -> Path:
         "dataset": facts.read(places.dataset(settings.train.dataset)).sha256,
         "list": sha256(places.list_file(settings.train.list)),
     }
+    if (val := config.scored_on(name)) is not None:
+        parts["val"] = [facts.read(places.dataset(val.dataset)).sha256, sha256(places.list_file(val.list))]
     return places.resume(name, hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12])
 
 

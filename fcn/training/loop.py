@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from fcn.training.seeds import iteration_seed
 
 _REPORTS = 200
 
+Score = Callable[[dict[str, Tensor]], Mapping[str, float]]
+
 
 class Interrupted(Exception):
     """The training was asked to stop; its state is saved."""
@@ -32,7 +34,7 @@ class Observer(Protocol):
     """Who is told of a training, and told to keep its state."""
 
     def report(self, row: dict[str, float]) -> None:
-        """Iteration, images, rate and mean loss a pixel since the last row."""
+        """Iteration, images, and either rate and mean loss a pixel since the last such row, or scores on the way."""
 
     def warn(self, message: str) -> None:
         """Something looks wrong, but may come right."""
@@ -57,11 +59,14 @@ def train(
     workers: int,
     observer: Observer,
     saved: tuple[Progress, dict[str, Tensor], dict[str, object]] | None = None,
+    score: Score | None = None,
 ) -> Progress:
     """Train `net` in place from where `saved` stands, or from the start, and return how it went.
 
     Every random draw comes from (seed, iteration), so that a training that was stopped and resumed equals one that
     was not, to the bit on a CPU. Raises Interrupted once the observer wants a stop and the state is saved.
+    `score` gives the metrics of the net of these tensors, `mean_iu` among them, to a recipe with `score_every`. It is
+    called when the state is saved, so that what it raises, as at a wish to stop, costs no training.
     """
     net.on(device)
     net.train()
@@ -81,6 +86,7 @@ def train(
     loss_sum += progress.loss_sum
     pixels += progress.pixels
 
+    _score_if_due(net, progress, recipe=recipe, score=score, observer=observer)  # of one that was stopped in its middle
     while progress.iteration < recipe.iterations:
         rate = rate_at(progress.iteration, recipe)
         set_rate(optimizer, rate)
@@ -125,14 +131,13 @@ def train(
             ):
                 if warning is not None:
                     observer.warn(warning)
-            images = progress.iteration * recipe.batch * recipe.accumulation
-            row = {"iteration": progress.iteration, "images": images, "loss": loss, "rate": rate}
+            row = {**_reached(progress, recipe), "loss": loss, "rate": rate}
             progress.history.append(row)
             observer.report(row)
             loss_sum.zero_()
             pixels.zero_()
         stopping = observer.must_stop()
-        if stopping or observer.save_is_due():
+        if stopping or observer.save_is_due() or _score_is_due(progress, recipe):
             progress.loss_sum, progress.pixels = float(loss_sum), int(pixels)
             progress.seconds = time.monotonic() - began
             watchdog.check_finite(progress.loss_sum, iteration=progress.iteration, rate=rate)
@@ -140,9 +145,36 @@ def train(
             observer.save(progress, net, optimizer)
         if stopping and progress.iteration < recipe.iterations:
             raise Interrupted(f"stopped after iteration {progress.iteration} of {recipe.iterations}")
+        _score_if_due(net, progress, recipe=recipe, score=score, observer=observer)
     watchdog.check_weights(net, iteration=progress.iteration, rate=rate_at(progress.iteration, recipe))
     progress.seconds = time.monotonic() - began
     return progress
+
+
+def _reached(progress: Progress, recipe: Recipe) -> dict[str, float]:
+    images = progress.iteration * recipe.batch * recipe.accumulation
+    return {"iteration": progress.iteration, "images": images}
+
+
+def _score_is_due(progress: Progress, recipe: Recipe) -> bool:
+    """Every so many iterations, as in the release's solve.py, and after the last; each time once."""
+    at = progress.iteration
+    every = recipe.score_every
+    return every is not None and at > progress.scored and (at % every == 0 or at == recipe.iterations)
+
+
+def _score_if_due(net: FCN, progress: Progress, *, recipe: Recipe, score: Score | None, observer: Observer) -> None:
+    """Add a row with the metrics of the net as it is; of equally good ones, the earliest is the best."""
+    if not _score_is_due(progress, recipe):
+        return
+    assert score is not None
+    state = net.state_dict()
+    row = {**_reached(progress, recipe), **score(state)}
+    if recipe.keep == "best" and all(row["mean_iu"] > before.get("mean_iu", -1) for before in progress.history):
+        progress.best = {name: tensor.to("cpu", copy=True) for name, tensor in state.items()}
+    progress.history.append(row)
+    progress.scored = progress.iteration
+    observer.report(row)
 
 
 def _gradients(

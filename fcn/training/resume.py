@@ -16,7 +16,11 @@ _KEPT = 2
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """All of a training that isn't in its parameters: how far it came and what it has to say."""
+    """All of a training that isn't in its parameters: how far it came and what it has to say.
+
+    `scored` is the iteration after which it was scored last, `best` the tensors of the best score on the way, on the
+    CPU, where they are to be kept.
+    """
 
     iteration: int = 0
     loss_sum: float = 0.0
@@ -24,6 +28,8 @@ class Progress:
     seconds: float = 0.0
     split: int = 1
     history: list[dict[str, float]]
+    scored: int = 0
+    best: dict[str, torch.Tensor] | None = None
 
 
 def save(folder: Path, *, progress: Progress, net: dict[str, Any], optimizer: dict[str, Any]) -> None:
