@@ -8,6 +8,7 @@ floor a training is, net by net, were measured there: docs/results/gpu/speed.jso
 
 import functools
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -119,6 +120,7 @@ def train(config: Config, name: str) -> Cost:
     in_passes = images * passes * size.flop / FLOP_PER_SECOND[recipe.precision]
     in_steps = recipe.iterations * OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
     kept = size.activations * (2 if recipe.precision == "bfloat16" else 4)
+    on_the_way = evaluate(config, name).seconds * math.ceil(recipe.iterations / (recipe.score_every or math.inf))
     return Cost(
         stage=f"train@{name}",
         # The checkpoint, and two states of weights and momentum beside it while it trains.
@@ -127,7 +129,7 @@ def train(config: Config, name: str) -> Cost:
         # Weights; gradient and momentum of what is trained; activations and as much again in gradients and workspace.
         gpu_bytes=4 * size.parameters + 8 * size.trained + 2 * kept + CUDA_CONTEXT_BYTES,
         floor_s=in_passes + in_steps,
-        seconds=slower(config.net(name)) * (in_passes + in_steps) if images else SAVE_SECONDS,
+        seconds=slower(config.net(name)) * (in_passes + in_steps) + on_the_way if images else SAVE_SECONDS,
     )
 
 

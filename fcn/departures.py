@@ -88,6 +88,7 @@ def _differences(config: Config, name: str) -> list[_Difference]:
     if config.recipe(name).iterations > 0:
         found += _list("train-list", config, run.train, experiment.train if experiment else None)
         found += _settings(config, name)
+        found += _compared("keep", experiment.keep, config.recipe(name).keep) if experiment else []
     elif _is_released(config, name):
         return [*found, *_preprocessing(config, name)]  # the authors' own net, as it is: its training is theirs
     return [*found, *_start(config, name), *_length(config, name)]

@@ -48,13 +48,17 @@ class PublishedList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A pair of lists that was trained and scored on, and for how long; `duration` is what is said where neither is."""
+    """A pair of lists that was trained and scored on, and for how long; `duration` is what is said where neither is.
+
+    `keep` says whether the last net of a training counts, or the best on the way.
+    """
 
     where: str
     train: PublishedList
     val: PublishedList
     epochs_at_least: Fact[int] | None = None
     duration: str = "not stated"
+    keep: Fact[str] = Fact(value="last", source="not stated", confirmed=False, also=("best",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +157,7 @@ EXPERIMENTS: Mapping[str, tuple[Experiment, ...]] = MappingProxyType(
                 train=VOC2011_TRAIN,
                 val=VOC2011_VAL,
                 epochs_at_least=Fact(value=EPOCHS_TABLE_1, source=CVPR_41),
+                keep=Fact(value="best", source=f"{CVPR_41}: the best results after convergence"),
             ),
             Experiment(
                 where="CVPR Table 2",
@@ -162,7 +167,18 @@ EXPERIMENTS: Mapping[str, tuple[Experiment, ...]] = MappingProxyType(
             ),
             *_OTHERS,
         ),
-        "pami": (Experiment(where="PAMI Table 3", train=SBD_TRAIN, val=SEG11VALID), *_OTHERS),
+        "pami": (
+            Experiment(
+                where="PAMI Table 3",
+                train=SBD_TRAIN,
+                val=SEG11VALID,
+                # It scores after every 4,000 iterations, and goes on whatever comes of it.
+                keep=Fact(
+                    value="last", source=f"{RELEASE}: solve.py; which one was released isn't said", confirmed=False
+                ),
+            ),
+            *_OTHERS,
+        ),
     }
 )
 
