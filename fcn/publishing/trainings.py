@@ -17,7 +17,7 @@ from fcn.scoring.metrics import METRICS
 
 _ENVIRONMENT = ("device", "threads", "torch", "python", "settings")  # of a training's cost; the last is a hash
 _SHOWN = ("train.list", "val.list", "init", "net", "recipe", "recipe.iterations", "recipe.batch", "recipe.rate")
-_NO_CURVES = {"iteration", "images"}
+_NO_CURVES = ("iteration", "images")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -92,10 +92,11 @@ def curves(history: Sequence[Mapping[str, float]]) -> dict[str, list[tuple[int, 
     """The curves in rows of a history, by metric: (iteration, value). Scores on the way are `val/...`, in percent."""
     found: dict[str, list[tuple[int, float]]] = {}
     for row in history:
-        for key in row.keys() - _NO_CURVES:
-            metric, value = (f"val/{key}", 100 * row[key]) if key in METRICS else (key, row[key])
-            found.setdefault(metric, []).append((int(row["iteration"]), value))
-    return dict(sorted(found.items()))
+        for key, value in row.items():
+            if key not in _NO_CURVES:
+                metric, shown = (f"val/{key}", 100 * value) if key in METRICS else (key, value)
+                found.setdefault(metric, []).append((int(row["iteration"]), shown))
+    return found
 
 
 def scores(score: Mapping[str, Any]) -> dict[str, float]:

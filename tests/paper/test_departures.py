@@ -317,13 +317,13 @@ def test_a_longer_training_than_175_epochs_is_the_papers() -> None:
 
 def test_which_net_counts_is_a_departure_where_it_is_said() -> None:
     """CVPR Table 1 has the best net on the way, the release the last one; for CVPR Table 2 nobody says which."""
-    last = {"recipes.cvpr-table1-vgg16.keep": "last", f"{REASONS}.keep": "a test"}
+    last: dict[str, object] = {"recipes.cvpr-table1-vgg16.keep": "last", f"{REASONS}.keep": "a test"}
     assert "keep" in _names(_paper(last), "voc2011-fcn32s-vgg16")
     for recipe, run, departs in (
         ("pami-32s", "voc-fcn32s-vgg16", True),
         ("cvpr-32s", "voc-fcn32s-vgg16-cvpr", False),
     ):
-        scored = {f"recipes.{recipe}.score_every": 4000}
+        scored: dict[str, object] = {f"recipes.{recipe}.score_every": 4000}
         assert "keep" not in _names(_paper(scored), run)
         best = {**scored, f"recipes.{recipe}.keep": "best", f"{REASONS}.keep": "a test"}
         assert ("keep" in _names(_paper(best), run)) == departs

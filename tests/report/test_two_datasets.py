@@ -47,6 +47,7 @@ def add_rooms(folder: Path) -> None:
         params["nets"][name] = {**params["nets"][old["net"]], "heads": {"semantic": 3}}
         init = old["init"] if parent is None else f"nets/{parent}"
         params["runs"][name] = {**old, "train": ref, "val": ref, "net": name, "init": init}
+    params["departures"]["keep"] = "a test"
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     config = load(folder / "params.yaml")
     places = Places(config)
