@@ -47,8 +47,8 @@ DOWNLOAD_BYTES_PER_SECOND, EXTRACT_BYTES_PER_SECOND = 20e6, 50e6
 # Files whose size isn't pinned. What isn't here is taken to be as large as VOC2012's archive; weights as their net.
 FILE_BYTES = {"siftflow": 140e6, "context-labels": 50e6, "context-names": 8e3}  # assumed but for SIFT Flow's
 WEIGHTS_FILE_BYTES = {"alexnet-torchvision": 244e6, "vgg16-oxford": 553e6, "googlenet-torchvision": 52e6}
-WEIGHTS_FILE_BYTES["fcn-alexnet-pascal"] = 4 * 57e6
-CAFFE_BYTES = 4 * 134.5e6  # of a released net on VGG16
+CAFFE_BYTES = 4 * 134.5e6  # of a released net of one trunk on VGG16
+WEIGHTS_FILE_BYTES |= {"fcn-alexnet-pascal": 4 * 57e6, "nyud-fcn32s-color-hha-heavy": 2 * CAFFE_BYTES}
 SAVE_SECONDS = 10  # assumed: a net that is not trained is read, and written once
 TIMED_PASSES = 30  # 20 trials after a warm-up
 

@@ -1,6 +1,7 @@
 """The authors' released FCNs: their layers under this project's names, whatever file has them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -50,6 +51,8 @@ _HEAD = {
     "upscore16": "upscore",
     "upscore8": "upscore",
 }
+# The one net of two trunks has these behind the names of a trunk's layers and its score_fr, and upsamples once.
+_STREAMS = {"color": "rgb", "hha": "hha"}
 _TARGETS = {"": "semantic", "_sem": "semantic", "_geo": "geometric"}  # SIFT Flow's nets have two heads
 _LAST = "upscore.weight"
 _TAPS: dict[int, tuple[Literal[16, 8], ...]] = {32: (), 16: (16,), 8: (16, 8)}
@@ -62,15 +65,41 @@ Upsampled = Literal["fixed", "intermediate", "all"]
 def converted(found: Mapping[str, Tensor], *, backbone: Backbone, where: str) -> dict[str, Tensor]:
     """Every tensor of an FCN, by our names. Bilinear deconvolutions are dropped: this project's are so by construction.
 
-    `found` has theirs, such as conv1_1.weight. Raises InputError for a layer that their nets have not, one that is
-    missing, and one of another shape.
+    `found` has theirs, such as conv1_1.weight, or conv1_1color.weight where there is a trunk for each of two inputs.
+    Raises InputError for a layer that their nets have not, one that is missing, and one of another shape.
     """
+    state: dict[str, Tensor] = {}
+    for stream, theirs in _streams(found).items():
+        place = f"{where}, in its layers of {stream}," if stream else where
+        ours = _of_one_trunk(theirs, backbone=backbone, where=place)
+        if stream and any(_is_upsampling(name) for name in ours):
+            raise InputError(
+                f"{place} has an upscore that isn't bilinear; two trunks share one that is, as the authors'"
+            )
+        state |= {f"streams.{_STREAMS[stream]}.{name}" if stream else name: tensor for name, tensor in ours.items()}
+    return state
+
+
+def _streams(found: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Their layers by trunk, without what tells the trunks apart; "" is the trunk of a net that has one."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in found.items():
+        layer, _, part = key.rpartition(".")
+        stream = next((name for name in _STREAMS if layer.endswith(name)), "")
+        parts.setdefault(stream, {})[f"{layer.removesuffix(stream)}.{part}"] = tensor
+    if parts.keys() <= {""}:
+        return parts
+    shared = parts.get("", {})
+    return {stream: parts.get(stream, {}) | shared for stream in _STREAMS}
+
+
+def _of_one_trunk(found: Mapping[str, Tensor], *, backbone: Backbone, where: str) -> dict[str, Tensor]:
     names = _names(backbone.architecture)
     if unknown := next((key for key in found if key.rpartition(".")[0] not in names), None):
         told = ", ".join([*CONVOLUTIONS[backbone.architecture], "fc6", "fc7", *_HEAD])
         raise InputError(
-            f"{where} holds {unknown}, which the authors' FCNs with one trunk, a {backbone.architecture}, have not; "
-            f"theirs are {told}, a head's also with _sem or _geo behind"
+            f"{where} holds {unknown}, which the authors' FCNs on a {backbone.architecture} have not; "
+            f"theirs are {told}, a head's also with _sem or _geo behind, a trunk's with color or hha"
         )
     scores = [key for key in found if key.startswith("score_fr") and key.endswith(".weight")]
     if not scores or "fc6.weight" not in found:
@@ -93,10 +122,14 @@ def converted(found: Mapping[str, Tensor], *, backbone: Backbone, where: str) ->
 
 
 def net(state: Mapping[str, Tensor], *, backbone: Backbone) -> Net:
-    """Heads, skips and upsampling as the names of `state`, our own, tell.
+    """Heads, skips, trunks and upsampling as the names of `state`, our own, tell.
 
     Staged and at-once nets have the same names: what the skips are scaled by is the run's to say.
     """
+    first = f"streams.{next(iter(_STREAMS.values()))}."
+    of_first = {name.removeprefix(first): tensor for name, tensor in state.items() if name.startswith(first)}
+    if of_first:
+        return replace(net(of_first, backbone=backbone), inputs=tuple(_STREAMS.values()), fusion="late")
     return _net(state, backbone=backbone, upsampling=_upsampling(state))
 
 

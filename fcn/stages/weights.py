@@ -13,7 +13,7 @@ from fcn.files import sha256, whole_file
 from fcn.nets import checkpoint, pretrained
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fitting import classes_of, layout
-from fcn.nets.preprocessing import preset
+from fcn.nets.preprocessing import derived, preset
 from fcn.shape import Backbone
 from fcn.stages.places import Places
 
@@ -35,11 +35,12 @@ def run(config: Config, name: str | None) -> None:
     path = archive_file(Path(entry.from_))
     state = reader.load(path, backbone=entry.backbone)
     net = reader.net(state, backbone=entry.backbone)
+    inputs = ("rgb",) if net is None else net.inputs
     made = Checkpoint(
         backbone=entry.backbone,
         net=net,
         targets={},
-        preprocessing={"rgb": preprocessing},
+        preprocessing={of: preprocessing if of == "rgb" else derived(of, preprocessing) for of in inputs},
         state=state,
         provenance={"weights": name, "kind": entry.kind, "from": entry.from_, "sha256": sha256(path)},
     )

@@ -29,7 +29,7 @@ def test_every_download_is_pinned() -> None:
     assert parts <= set(DOWNLOADS)
     unknown = {name for name in parts if not DOWNLOADS[name].is_pinned}
     assert unknown == {"siftflow", "context-names"} | {name for name in parts if name.endswith(("-heavy", "-pascal"))}
-    assert sum(name.endswith(".caffemodel") for name in (DOWNLOADS[part].file for part in parts)) == 13
+    assert sum(name.endswith(".caffemodel") for name in (DOWNLOADS[part].file for part in parts)) == 14
 
 
 @pytest.mark.parametrize("name", get_args(Preset))
@@ -79,11 +79,12 @@ def test_the_rows_have_a_run(regime: str, keys: tuple[str, ...]) -> None:
 
 
 def test_every_released_net_has_a_run() -> None:
-    """All nets that the authors released but one, of two trunks, are scored as they are."""
+    """All 14 nets that the authors released are scored as they are."""
     released = {name for name, run in PAPER.runs.items() if not PAPER.recipes[run.recipe].iterations}
     starts = {PAPER.runs[name].init.removeprefix("weights/") for name in released}
     files = {name for name, entry in DOWNLOADS.items() if "The authors' " in entry.source}
-    assert files - starts == {"nyud-fcn32s-color-hha-heavy"}
+    assert files == starts
+    assert len(files) == 14
     assert released == {name for name in PAPER.runs if name.endswith("-released")}
 
 

@@ -1,4 +1,4 @@
-"""The authors' released FCNs: written under the layer names of their prototxts, they are read back as they were."""
+"""The authors' 14 released FCNs: written under the layer names of their prototxts, they are read back as they were."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -115,15 +115,60 @@ def test_a_released_net_gives_its_own_scores(tmp_path: Path, name: str, moved: b
         torch.testing.assert_close(ours[target], scores, rtol=0 if moved else 1e-4, atol=0 if moved else 1e-4)
 
 
-def test_two_streams_are_not_read(tmp_path: Path) -> None:
-    """Of the 14 released nets, that of colour and HHA has two trunks, and says so by a layer's name."""
-    layers = their_layers("nyud-fcn32s-color-heavy", made("nyud-fcn32s-color-heavy"))
-    last = layers.pop("upscore")
-    both = {f"{layer}{stream}": blobs for stream in ("color", "hha") for layer, blobs in layers.items()}
-    with pytest.raises(
-        InputError, match=r"holds conv1_1color\.weight, which the authors' FCNs with one trunk, a vgg16"
-    ):
-        loaded(tmp_path, VGG16, caffe.caffemodel({**both, "upscore": last}))
+def two_trunks() -> tuple[dict[str, list[NDArray[np.float32]]], dict[str, FCN]]:
+    """The layers of the 14th released net, and the two nets whose trunks and scores it has."""
+    nets = {"color": made("nyud-fcn32s-color-heavy"), "hha": made("nyud-fcn32s-hha-heavy")}
+    with torch.no_grad():
+        for parameter in nets["hha"].parameters():
+            parameter.mul_(1.1)
+    layers: dict[str, list[NDArray[np.float32]]] = {}
+    for stream, net in nets.items():
+        theirs = their_layers("nyud-fcn32s-color-heavy", net)
+        layers |= {layer if layer == "upscore" else f"{layer}{stream}": blobs for layer, blobs in theirs.items()}
+    return {**layers, "upscore": their_layers("nyud-fcn32s-color-heavy", nets["color"])["upscore"]}, nets
+
+
+def test_two_trunks_are_read(tmp_path: Path) -> None:
+    """The net of colour and HHA gives the mean of both trunks' scores."""
+    layers, nets = two_trunks()
+    state = loaded(tmp_path, VGG16, caffe.caffemodel(layers))
+    found = caffemodel.net(state, backbone=VGG16)
+    assert found == replace(nets["color"].net, upsampling="fixed", inputs=("rgb", "hha"), fusion="late")
+    read = FCN(found).eval()
+    read.load_state_dict(state)
+    image = images()["rgb"]
+    with torch.inference_mode():
+        scores = read({"rgb": image, "hha": image.flip(3)})["semantic"]
+        each = [
+            nets["color"]({"rgb": image})["semantic"],
+            made_bilinear(nets["hha"])({"rgb": image.flip(3)})["semantic"],
+        ]
+    torch.testing.assert_close(scores, (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-3)
+
+
+def made_bilinear(net: FCN) -> FCN:
+    """The same net, whose upsampling is bilinear."""
+    fixed = FCN(replace(net.net, upsampling="fixed")).eval()
+    fixed.load_state_dict({name: tensor for name, tensor in net.state_dict().items() if ".upscore" not in name})
+    return fixed
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "sentence"),
+    [
+        ("conv3_2hha", r"in its layers of hha, lacks trunk\.features\.12\.weight"),
+        ("score_frcolor", r"in its layers of color, lacks score_fr\.weight or fc6\.weight"),
+        ("upscore", r"in its layers of color, has an upscore that isn't bilinear"),
+    ],
+)
+def test_a_spoiled_trunk_is_named(tmp_path: Path, spoiled: str, sentence: str) -> None:
+    """What one of two trunks lacks is told with its name; an upsampling that was learned is not the authors'."""
+    layers, _ = two_trunks()
+    blobs = layers.pop(spoiled)
+    if spoiled == "upscore":
+        layers[spoiled] = [blob + 0.1 for blob in blobs]
+    with pytest.raises(InputError, match=sentence):
+        loaded(tmp_path, VGG16, caffe.caffemodel(layers))
 
 
 def test_other_scales_are_refused(tmp_path: Path) -> None:

@@ -238,6 +238,18 @@ def test_a_released_net_sees_what_the_run_says(folder: Path) -> None:
         start(early, result(), where="weights/w")
 
 
+def test_a_released_net_of_two_trunks_is_started_from(folder: Path) -> None:
+    """The net of colour and HHA is handed over whole, and each input is prepared with its own mean."""
+    layers, nets = released.two_trunks()
+    (folder / "net.caffemodel").write_bytes(caffe_bytes(layers))
+    entry = {"kind": "caffemodel", "from": "net.caffemodel", "preprocessing": "caffe-nyud"}
+    weights.run(profile(asdict(nets["color"].net.backbone), **entry), "w")
+    net = FCN(replace(nets["color"].net, upsampling="fixed", inputs=("rgb", "hha"), fusion="late"))
+    assert start(net, result(), where="weights/w") == HandOver(new=[], left=[])
+    rgb = preset("caffe-nyud")
+    assert preprocessing(net.net, result()) == {"rgb": rgb, "hha": derived("hha", rgb)}
+
+
 def test_the_command_answers_a_wrong_file_with_a_sentence(folder: Path, run_fcn: RunFcn) -> None:
     """`python -m fcn weights` on a page that was saved as weights ends with exit code 2 and one line."""
     (folder / "net.pth").write_text("<html>quota exceeded</html>")

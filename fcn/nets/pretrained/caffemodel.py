@@ -81,7 +81,8 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
 
 def net(state: Mapping[str, Tensor], *, backbone: Backbone) -> Net | None:
     """The FCN, where it is one."""
-    return released.net(state, backbone=backbone) if any(name.startswith("trunk.") for name in state) else None
+    whole = any(name.startswith(("trunk.", "streams.")) for name in state)
+    return released.net(state, backbone=backbone) if whole else None
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
