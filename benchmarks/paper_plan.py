@@ -47,9 +47,11 @@ DOWNLOAD_BYTES_PER_SECOND, EXTRACT_BYTES_PER_SECOND = 20e6, 50e6
 # Files whose size isn't pinned. What isn't here is taken to be as large as VOC2012's archive; weights as their net.
 FILE_BYTES = {"siftflow": 140e6, "context-labels": 50e6, "context-names": 8e3}  # assumed but for SIFT Flow's
 WEIGHTS_FILE_BYTES = {"alexnet-torchvision": 244e6, "vgg16-oxford": 553e6, "googlenet-torchvision": 52e6}
+WEIGHTS_FILE_BYTES |= {"caffenet": 244e6, "bvlc-googlenet": 54e6}
 CAFFE_BYTES = 4 * 134.5e6  # of a released net of one trunk on VGG16
 WEIGHTS_FILE_BYTES |= {"fcn-alexnet-pascal": 4 * 57e6, "nyud-fcn32s-color-hha-heavy": 2 * CAFFE_BYTES}
 SAVE_SECONDS = 10  # assumed: a net that is not trained is read, and written once
+LIKE = {"caffenet": "alexnet", "googlenet_published": "googlenet"}  # not timed; torchvision's were
 TIMED_PASSES = 30  # 20 trials after a warm-up
 
 
@@ -139,7 +141,8 @@ def slower(net: Net) -> float:
     for row in SPEED:
         if row["what"] == "training" and row["batch"] == 1 and row["precision"] == "bfloat16":
             timed = config.nets[row["net"]]
-            if (timed.backbone, timed.taps) == (net.backbone, net.taps):
+            architecture = LIKE.get(net.backbone.architecture, net.backbone.architecture)
+            if (timed.backbone.architecture, timed.taps) == (architecture, net.taps):
                 size = _size(row["net"], timed, "all")
                 in_pass = FORWARD_AND_BACKWARD * size.flop / FLOP_PER_SECOND["bfloat16"]
                 in_step = OPTIMIZER_BYTES_PER_PARAMETER * size.trained / MEMORY_BYTES_PER_SECOND
@@ -259,7 +262,8 @@ def markdown(config: Config) -> str:
         "",
         f"*Floor* is operations over {FLOP_PER_SECOND['bfloat16'] / 1e12:.0f} TFLOP/s (bfloat16) plus the optimizer's"
         " memory traffic. *Hours* of a training are as many times its floor as a step of its net **was measured** to"
-        f" take ({_slower_by_architecture(config)}), of whole images one by one whose pictures lie in memory."
+        f" take ({_slower_by_architecture(config)}; CaffeNet and the published GoogLeNet as these two),"
+        " of whole images one by one whose pictures lie in memory."
         " Evaluation and timing"
         f" are reckoned in float32, {FLOP_PER_SECOND['float32'] / 1e12:.0f} TFLOP/s, and assumed"
         f" {SLOWER_THAN_FLOOR} times slower. Disk is what a stage leaves, for train with two states to resume from;"
@@ -296,7 +300,11 @@ def _slower_by_architecture(config: Config) -> str:
     """By how much the coarsest net of each architecture was slower than its floor."""
     trained = (config.net(name) for name in reversed(config.runs) if config.recipe(name).iterations)
     coarsest = {net.backbone.architecture: net for net in trained if not net.taps}
-    return ", ".join(f"{architecture} {slower(net):.0f}" for architecture, net in sorted(coarsest.items()))
+    return ", ".join(
+        f"{architecture} {slower(net):.0f}"
+        for architecture, net in sorted(coarsest.items())
+        if architecture not in LIKE
+    )
 
 
 def _in_float32(config: Config) -> str:

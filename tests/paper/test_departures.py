@@ -294,18 +294,10 @@ def test_void_for_background_is_another_dataset() -> None:
 
 def test_caffenet_and_the_published_googlenet_are_the_papers_own() -> None:
     """With Caffe's own weights AlexNet departs in its biases' rates alone, GoogLeNet in weights that nobody has."""
-    changed = _paper(
-        {
-            "backbones.alexnet.input_px": 227,
-            "backbones.alexnet.architecture": "caffenet",
-            "backbones.googlenet.architecture": "googlenet_published",
-            "weights.alexnet-torchvision.kind": "caffemodel",
-            "weights.alexnet-torchvision.preprocessing": "caffe",
-        }
-    )
-    assert _names(changed, "voc2011-fcn32s-alexnet") == {"precision"}
-    assert _names(changed, "voc-fcn32s-alexnet") == {"precision", "bias-decay", "score-bias-rate"}
-    assert _names(changed, "voc2011-fcn32s-googlenet") == {"precision", "weights"}
+    paper = _paper()
+    assert _names(paper, "voc2011-fcn32s-caffenet") == {"precision"}
+    assert _names(paper, "voc-fcn32s-caffenet") == {"precision", "bias-decay", "score-bias-rate"}
+    assert _names(paper, "voc2011-fcn32s-googlenet-published") == {"precision", "weights"}
 
 
 def test_a_longer_training_than_175_epochs_is_the_papers() -> None:

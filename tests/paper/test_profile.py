@@ -29,7 +29,7 @@ def test_every_download_is_pinned() -> None:
     assert parts <= set(DOWNLOADS)
     unknown = {name for name in parts if not DOWNLOADS[name].is_pinned}
     assert unknown == {"siftflow", "context-names"} | {name for name in parts if name.endswith(("-heavy", "-pascal"))}
-    assert sum(name.endswith(".caffemodel") for name in (DOWNLOADS[part].file for part in parts)) == 14
+    assert sum(name.endswith(".caffemodel") for name in (DOWNLOADS[part].file for part in parts)) == 14 + 2
 
 
 @pytest.mark.parametrize("name", get_args(Preset))

@@ -115,7 +115,7 @@ def test_columns_are_those_that_rows_have() -> None:
         ("pami_table3", "FCN-8s staged", "voc-fcn8s-vgg16"),
         ("pami_table3", "FCN-8s at-once", "voc-fcn8s-vgg16-atonce"),
         ("pami_table3", "FCN-32s fixed", "voc-fcn32s-vgg16-fixed"),
-        ("cvpr_table1", "FCN-AlexNet", "voc2011-fcn32s-alexnet"),
+        ("cvpr_table1", "FCN-AlexNet", "voc2011-fcn32s-caffenet"),
         ("cvpr_table2", "FCN-32s", "voc-fcn32s-vgg16-cvpr"),
     ],
 )
