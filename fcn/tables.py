@@ -138,7 +138,7 @@ def paper_table(
         remarks.append(f"Ours: profile {config.profile}: {'; '.join(lists)}; {shown}.")
         if others_data:
             remarks.append(f"Ours are of {others_data}: what they differ by is neither a failure nor a success.")
-        seen = [f"{known[run]['mean_iu_seen']:.1f} for {run}" for run in used if known[run].get("mean_iu_seen")]
+        seen = [f"{x:.1f} for {run}" for run in used if (x := known[run].get("mean_iu_seen")) is not None]
         rule = "Over all classes seen in truth or answer, as the reference release averages, mean IU is"
         remarks.append(f"{rule} {', '.join(seen)}." if seen else "")
         remarks.append(f"Departures: {', '.join(names) or 'none'}.")
