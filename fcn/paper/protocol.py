@@ -316,12 +316,12 @@ def recipe(
         return replace(CVPR, rate=Fact(value=rate, source=CVPR_43 if stride == 32 else CVPR_42))
     if architecture in ("caffenet", "alexnet"):
         return PAMI_ALEXNET if stride == 32 else replace(PAMI, rate=Fact(value=None, source=RELEASE))
-    if architecture != "vgg16":
+    if architecture != "vgg16" or (at_once and dataset != "voc"):
         return replace(PAMI, rate=Fact(value=None, source=RELEASE), iterations=Fact(value=None, source=RELEASE))
     rates, iterations = RELEASED[dataset]
     net, found = f"{RELEASE}, {dataset}-fcn{stride}s", rates.get(stride)
     if at_once:
-        net, found, iterations = f"{net}-atonce", AT_ONCE_RATE if dataset == "voc" else None, AT_ONCE_ITERATIONS
+        net, found, iterations = f"{net}-atonce", AT_ONCE_RATE, AT_ONCE_ITERATIONS
     if late:
         net, found = f"{net}-color-hha", LATE_FUSION_RATE if (dataset, stride) == ("nyud", 32) else None
     # Training the score layer alone was not released; the whole network's settings are the nearest.

@@ -150,6 +150,8 @@ def test_each_dataset_has_the_releases_own_rates(
     cvpr = protocol.recipe("cvpr", dataset=dataset, **shape)  # type: ignore[arg-type]  # values of several types
     assert cvpr.rate.value == (None if late else {32: 1e-4, 16: 1e-6, 8: 1e-8}[stride])
     assert cvpr.iterations.value is None
+    once = protocol.recipe("pami", dataset=dataset, **{**shape, "at_once": True})  # type: ignore[arg-type]  # as above
+    assert once.rate.value == (1e-10 if dataset == "voc" else None)
 
 
 @pytest.mark.parametrize("regime", ["cvpr", "pami"])
