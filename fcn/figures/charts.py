@@ -33,15 +33,15 @@ def loss_curves(history: Mapping[str, Sequence[Mapping[str, float]]], *, guess: 
     return figure
 
 
-def score_curves(history: Mapping[str, Sequence[Mapping[str, float]]], *, metrics: Sequence[str]) -> Figure:
-    """A panel a run: these metrics by iteration, in percent, mean IU bold."""
+def score_curves(history: Mapping[str, Sequence[Mapping[str, float]]], *, titles: Mapping[str, str]) -> Figure:
+    """A panel a run: the metrics that have titles by iteration, in percent, mean IU bold."""
     with style():
         figure, panels = _panels(list(history), value="percent")
         for run, axes in panels.items():
-            for metric, colour in zip(metrics, COLOURS, strict=False):
+            for (metric, title), colour in zip(titles.items(), COLOURS, strict=False):
                 points = [(row["iteration"], 100 * row[metric]) for row in history[run]]
                 width = 1.8 if metric == "mean_iu" else 0.9
-                axes.plot(*zip(*points, strict=True), ".-", color=colour, linewidth=width, label=metric)
+                axes.plot(*zip(*points, strict=True), ".-", color=colour, linewidth=width, label=title)
             axes.set_ylim(0, 100)
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2 * min(2, len(panels)), fontsize=8)

@@ -10,6 +10,7 @@ from fcn.entries import Run
 from fcn.figures import charts
 from fcn.figures.gallery import Gallery
 from fcn.figures.groups import Group
+from fcn.paper.table import METRICS as TITLES
 from fcn.paper.table import every
 from fcn.scoring.metrics import METRICS, class_metrics
 
@@ -42,7 +43,7 @@ def on_the_way(gallery: Gallery, history: Mapping[str, Sequence[Row]], *, config
     best = [run for run in history if config.recipe(run).keep == "best"]
     kept = f" The net of the highest mean IU was kept of {', '.join(best)}." if best else ""
     gallery.add(
-        charts.score_curves(history, metrics=METRICS),
+        charts.score_curves(history, titles={metric: TITLES[metric] for metric in METRICS}),
         key="validation",
         section="curves",
         title="Scores on the way",

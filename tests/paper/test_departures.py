@@ -315,6 +315,7 @@ def test_which_net_counts_is_a_departure_where_it_is_said() -> None:
     assert "keep" in _names(_paper(last), "voc2011-fcn32s-vgg16")
     for recipe, run, departs in (
         ("pami-32s", "voc-fcn32s-vgg16", True),
+        ("pami-32s", "nyud-fcn32s-vgg16-rgb", True),
         ("cvpr-32s", "voc-fcn32s-vgg16-cvpr", False),
     ):
         scored: dict[str, object] = {f"recipes.{recipe}.score_every": 4000}
