@@ -10,19 +10,20 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help reproduce smoke ui worker test check coverage lock environment peer
+.PHONY: help reproduce reproduce-all smoke ui worker test check coverage lock environment peer
 help:
 	@$(info $(HELP)):
 
 define HELP
-make smoke        the whole road in a minute, on a dozen generated pictures: its numbers mean nothing
-make reproduce    the papers in miniature, on generated pictures, offline: 11 minutes on two quiet CPU cores
-make ui           MLflow, opened on the papers' tables, until Ctrl-C
-make worker       Prefect's server, UI and workers here, until Ctrl-C
-make environment  .venv, which all others make first: 3 minutes, 6.5 GB, the only use of the network;
-                  `. .venv/bin/activate` has a terminal use it
-make test         the checks and all tests; `make check` the checks alone, `make coverage` what the tests miss
-make lock         the newest versions into requirements.lock
+make smoke         the whole road in a minute, on a dozen generated pictures: its numbers mean nothing
+make reproduce     the papers in miniature, on generated pictures, offline: 11 minutes on two quiet CPU cores
+make reproduce-all the same of NYUDv2, SIFT Flow and PASCAL-Context, every row of their tables
+make ui            MLflow, opened on the papers' tables, until Ctrl-C
+make worker        Prefect's server, UI and workers here, until Ctrl-C
+make environment   .venv, which all others make first: 3 minutes, 6.5 GB, the only use of the network;
+                   `. .venv/bin/activate` has a terminal use it
+make test          the checks and all tests; `make check` the checks alone, `make coverage` what the tests miss
+make lock          the newest versions into requirements.lock
 
 Everything else: `python -m fcn --help`, `dvc repro`, README.md
 endef
@@ -31,6 +32,11 @@ reproduce: environment
 	@$(whole_road)
 	@echo; echo "The whole story, departures included: data/sample/report/report.html"
 	@echo "In MLflow, as the papers' tables:      make ui"
+
+reproduce-all: PROFILE = profiles/sample-all/
+reproduce-all: environment
+	@$(whole_road)
+	@echo; echo "The whole story, departures included: data/sample-all/report/report.html"
 
 smoke: PROFILE = profiles/smoke/
 smoke: environment

@@ -144,7 +144,7 @@ def test_what_other_tools_look_for_is_of_this_project() -> None:
 def test_plain_make_says_what_there_is(checkout: Path) -> None:
     """`make` without a word names the commands, makes nothing, and looks for no environment."""
     ended = subprocess.run(["make"], cwd=checkout, capture_output=True, text=True, check=True)
-    told = set(re.findall(r"(?m)^make (\w+)", ended.stdout))
-    rules = set(re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    told = set(re.findall(r"(?m)^make ([\w-]+)", ended.stdout))
+    rules = set(re.findall(r"(?m)^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
     assert told == rules - {"help", "peer", "check", "coverage"}
     assert not (checkout / ".venv/.installed").exists()

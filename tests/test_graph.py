@@ -103,7 +103,8 @@ def test_the_graph_expands_for_every_profile(folder: Path) -> None:
         assert stage.cmd.endswith(f" --params {config.params}")
         outs = [Path(out.fs_path).relative_to(ROOT).as_posix() for out in stage.outs]
         assert all(out.startswith(f"data/{config.profile}/") for out in outs)
-        known = {*config.archives, *config.datasets, *config.weights, *config.classifiers, *config.nets, *config.runs}
+        known = {*config.archives, *config.datasets, *config.weights, *config.classifiers, *config.fusions}
+        known |= {*config.nets, *config.runs}
         assert "@" not in stage.name or stage.name.split("@")[1] in known
 
 
