@@ -33,7 +33,7 @@ def test_every_kind_of_stage_has_its_slice(repository: Path, monkeypatch: pytest
     assert found == {
         "code": {"code"},
         "prepare": {"archives", "datasets", "splits", "classifiers", "weights"},
-        "train": {"train"},
+        "train": {"train", "fusions"},
         "evaluate": {"evaluate", "timing"},
         "report": {"tables", "figures", "report", "publish"},
     }
