@@ -84,13 +84,15 @@ def still_needed(config: Config) -> float:
 
 
 def _archive_bytes(config: Config, name: str) -> float:
-    entry, known = config.archives[name], DOWNLOADS.get(name)
+    entry = config.archives[name]
     if entry.scenes is not None:
         return _BYTES_PER_SCENE * (entry.scenes.sbd_train + entry.scenes.voc_train + entry.scenes.voc_val)
     if entry.kind == "sample":
         return _BYTES_PER_VIEW * ((entry.train or 0) + (entry.val or 0))
     of_dataset = any(Path(dataset.from_).name == name for dataset in config.datasets.values())
-    return (known and known.bytes) or (_DATASET_BYTES if of_dataset else _WEIGHTS_BYTES)
+    parts = (DOWNLOADS.get(part) for part in entry.parts or (name,))
+    known = sum(part.bytes for part in parts if part is not None and part.bytes is not None)
+    return known or (_DATASET_BYTES if of_dataset else _WEIGHTS_BYTES)
 
 
 def _parameters(backbone: Backbone) -> float:
