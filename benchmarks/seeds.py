@@ -1,6 +1,7 @@
-"""The sample profile over several seeds, each in a clone of its own: docs/results/sample-seeds.md.
+"""A sample profile over several seeds, each in a clone of its own: docs/results/sample-seeds.md, sample-all-seeds.md.
 
     python -m benchmarks.seeds --seeds 0 1 2 --jobs 2 --output docs/results/sample-seeds.md
+    python -m benchmarks.seeds --params profiles/sample-all/params.yaml --runs nyud-fcn32s-vgg16-rgb ...
 
 What is measured is HEAD: changes that aren't committed stay out. A seed decides the generated data, the classifiers'
 and the networks' starts, and the order of training. Scores are read from the files that the graph leaves. Seeds that
@@ -19,13 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from fcn.config import load
+from fcn.config import Config, load
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "torchvision", "numpy", "dvc")
@@ -42,8 +44,8 @@ class Result:
     failure: str | None = None
 
 
-def measure(seed: int, *, folder: Path, threads: int) -> Result:
-    """Clone HEAD into `folder`, run the whole graph there with `seed` and this interpreter, and read the scores."""
+def measure(seed: int, *, config: Config, runs: Sequence[str], folder: Path, threads: int) -> Result:
+    """Clone HEAD into `folder`, score these runs there with `seed` and this interpreter, and read the scores."""
     began = time.monotonic()
     log = folder.with_suffix(".log")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
@@ -52,13 +54,16 @@ def measure(seed: int, *, folder: Path, threads: int) -> Result:
     with log.open("w", encoding="utf-8") as output:
         try:
             _call(["git", "clone", "--quiet", str(ROOT), str(folder)], output=output)
-            set_numbers(folder / "params.yaml", {"seed": seed, "threads": threads})
-            _call([sys.executable, "-m", "dvc", "repro"], output=output, cwd=folder, environment=environment)
+            params = folder / config.params
+            set_numbers(params, {"seed": seed, "threads": threads})
+            targets = [f"{params.with_name('dvc.yaml')}:evaluate@{run}" for run in runs]
+            _call([sys.executable, "-m", "dvc", "repro", *targets], output=output, cwd=folder, environment=environment)
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
             failure = str(error)
     if failure is not None:
         failure = "\n".join([failure, *log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]])
-    return Result(seed=seed, seconds=time.monotonic() - began, mean_iu=scores(folder), failure=failure)
+    mean_iu = scores(folder / "data" / config.profile)
+    return Result(seed=seed, seconds=time.monotonic() - began, mean_iu=mean_iu, failure=failure)
 
 
 def _call(
@@ -80,16 +85,22 @@ def set_numbers(params: Path, numbers: dict[str, int]) -> None:
     params.write_text(text, encoding="utf-8")
 
 
-def scores(folder: Path) -> dict[str, float]:
-    """Mean IU by run, from the sample's score files below `folder`."""
-    files = sorted((folder / "data" / "sample" / "scores").glob("*.json"))
-    return {file.stem: json.loads(file.read_text(encoding="utf-8"))["mean_iu"] for file in files}
+def scores(data: Path) -> dict[str, float]:
+    """Mean IU by run, and of a second head by `run, head`, from the score files of a profile's data."""
+    found = {}
+    for file in sorted((data / "scores").glob("*.json")):
+        for name, value in json.loads(file.read_text(encoding="utf-8")).items():
+            head = name.removesuffix("mean_iu").rstrip("_")
+            if name.endswith("mean_iu") and not head.endswith("background"):
+                found[f"{file.stem}, {head}" if head else file.stem] = value
+    return found
 
 
-def markdown(results: Sequence[Result], *, runs: Sequence[str], about: Sequence[str]) -> str:
-    """The page: a row per run with the mean, the range and each seed's value, in percent."""
+def markdown(results: Sequence[Result], *, profile: str, runs: Sequence[str], about: Sequence[str]) -> str:
+    """The page: a row per run, and one per further head, with the mean, the range and each seed's value, in percent."""
+    scored = {row for result in results for row in result.mean_iu}
     lines = [
-        "# The sample profile over several seeds",
+        f"# The profile {profile} over several seeds",
         "",
         "Mean IU in percent. A seed decides the generated data, the starts and the order of training. "
         "Written by `python -m benchmarks.seeds`.",
@@ -97,7 +108,7 @@ def markdown(results: Sequence[Result], *, runs: Sequence[str], about: Sequence[
         f"| run | mean | range | {' | '.join(f'seed {result.seed}' for result in results)} |",
         f"|---|---:|---:|{'---:|' * len(results)}",
     ]
-    for run in runs:
+    for run in chain.from_iterable((name, *_further_heads(name, scored)) for name in runs):
         found = [100 * result.mean_iu[run] for result in results if run in result.mean_iu]
         each = [f"{100 * result.mean_iu[run]:.1f}" if run in result.mean_iu else "not run" for result in results]
         mean = f"{statistics.fmean(found):.1f}" if found else "not run"
@@ -109,6 +120,10 @@ def markdown(results: Sequence[Result], *, runs: Sequence[str], about: Sequence[
         if result.failure is not None:
             lines += ["", f"Seed {result.seed} failed:", "", "```", result.failure, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _further_heads(run: str, rows: Iterable[str]) -> list[str]:
+    return sorted(row for row in rows if row.startswith(f"{run}, "))
 
 
 def _about(*, jobs: int, threads: int) -> list[str]:
@@ -134,24 +149,30 @@ def _processor() -> str:
 
 def main() -> int:
     """Measure the seeds, write the page, and return 1 where one of them failed."""
-    parser = argparse.ArgumentParser(description="The sample profile over several seeds, as a table.")
+    parser = argparse.ArgumentParser(description="A sample profile over several seeds, as a table.")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="of the profile")
+    parser.add_argument("--runs", nargs="+", metavar="RUN", help="those to score; without it, all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time; they share the cores")
     parser.add_argument("--output", type=Path, help="the Markdown file to write; without it the page is printed")
     options = parser.parse_args()
-    config = load(ROOT / "params.yaml")
+    config = load(ROOT / options.params)
+    runs = options.runs or list(config.runs)
+    if unknown := set(runs) - set(config.runs):
+        parser.error(f"--runs: {options.params} has no {', '.join(sorted(unknown))}; it has {', '.join(config.runs)}")
     threads = min(config.threads, max(1, (os.cpu_count() or 1) // options.jobs))
     about = _about(jobs=options.jobs, threads=threads)  # before the seeds run: HEAD may move on meanwhile
     folder = Path(tempfile.mkdtemp(prefix="fcn-seeds-"))
     try:
         with ThreadPoolExecutor(options.jobs) as pool:
             started = [
-                pool.submit(measure, seed, folder=folder / f"seed-{seed}", threads=threads) for seed in options.seeds
+                pool.submit(measure, seed, config=config, runs=runs, folder=folder / f"seed-{seed}", threads=threads)
+                for seed in options.seeds
             ]
             results = [job.result() for job in started]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    page = markdown(results, runs=list(config.runs), about=about)
+    page = markdown(results, profile=config.profile, runs=runs, about=about)
     if options.output is None:
         print(page, end="")
     else:
