@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TITLES = {
     "paper": "What came out, at full size (profile paper)",
     "sample": "What came out, on generated pictures (profile sample)",
+    "sample-all": "NYUDv2, SIFT Flow and PASCAL-Context, on generated scenes (profile sample-all)",
     "voc-subset-gpu": "On real pictures, a part of VOC and SBD, in minutes on a GPU (profile voc-subset-gpu)",
     "voc-subset": "On real pictures, a part of VOC and SBD (profile voc-subset)",
 }

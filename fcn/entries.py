@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from fcn.shape import STRICT, Backbone, Count, Name, Positive
@@ -88,8 +88,8 @@ class Dataset:
 
     format: Name
     from_: Annotated[str, Field(validation_alias="from")]
-    classes: Annotated[tuple[str, ...] | dict[str, Value], PlainValidator(_classes)] = ()
-    void: Annotated[Value | None, PlainValidator(lambda given: None if given is None else _value(given))] = None
+    classes: Annotated[tuple[str, ...] | dict[str, Value], BeforeValidator(_classes)] = ()
+    void: Annotated[Value | None, BeforeValidator(lambda given: None if given is None else _value(given))] = None
     pictures: str | None = None
     labels: str | None = None
     lists: str | None = None

@@ -60,10 +60,11 @@ def groups(config: Config, runs: Sequence[str]) -> list[Group]:
             places.setdefault((config.runs[name].val.list, target_of(config, name)), []).append(name)
     differing = [index for index in (0, 1) if len({place[index] for place in places}) > 1]
     for place, members in places.items():
+        told_apart = [place[index] for index in differing]
         found.append(
             Group(
-                key="-".join(["others", *(place[index] for index in differing)]),
-                title="The other runs" if taken else "The runs",
+                key="-".join(["others", *told_apart]),
+                title=("The other runs" if taken else "The runs") + (f": {', '.join(told_apart)}" if differing else ""),
                 val=config.runs[members[0]].val,
                 target=place[1],
                 chain=False,

@@ -64,7 +64,7 @@ def mean_iu(gallery: Gallery, ours: Mapping[str, float], *, background: Sequence
         printed, paper = _printed(name, config.runs[name])
         bars.append(charts.Bar(run=name, mean_iu=value, printed=printed, paper=paper))
     lists = dict.fromkeys(config.runs[name].val.list for name in ours)
-    marks = "Marks are what the papers print for the same network, on their data: VOC at full size. "
+    marks = "Marks are what the papers print for the same network, on their data, at full size. "
     beside = marks if any(bar.paper for bar in bars) else ""
     dashed = "The dashed line is the score of answering background everywhere." if background else ""
     if background and len(lists) > 1:

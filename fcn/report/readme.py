@@ -16,6 +16,18 @@ _CLAIMS = (
     ("A pretrained start wins", {"from scratch": "voc-fcn32s-vgg16-scratch", "pretrained": "voc-fcn32s-vgg16"}),
     ("Training every layer wins", {"score layer alone": "voc-fcn32s-vgg16-fixed", "every layer": "voc-fcn32s-vgg16"}),
     ("The deeper trunk wins", {"AlexNet": "voc-fcn32s-alexnet", "VGG16": "voc-fcn32s-vgg16"}),
+    (
+        "Depth wins",
+        {"RGB": "nyud-fcn32s-vgg16-rgb", "RGB-D": "nyud-fcn32s-vgg16-rgbd", "RGB-HHA": "nyud-fcn32s-vgg16-rgb-hha"},
+    ),
+    (
+        "Finer strides win on SIFT Flow",
+        {"32s": "siftflow-fcn32s-vgg16", "16s": "siftflow-fcn16s-vgg16", "8s": "siftflow-fcn8s-vgg16"},
+    ),
+    (
+        "Finer strides win on PASCAL-Context",
+        {"32s": "context-fcn32s-vgg16", "16s": "context-fcn16s-vgg16", "8s": "context-fcn8s-vgg16"},
+    ),
 )
 
 # Points of mean IU. One training a run can tell no less: of the sample's runs none stays as close to itself over three
