@@ -242,8 +242,8 @@ def _no_circle(place: str, before: Mapping[str, Sequence[str]], *, end: str) -> 
             seen = ways.pop()
             for ahead in before[seen[-1]]:
                 if ahead in seen:
-                    circle = " -> ".join([*seen, ahead])
-                    raise InputError(f"{place.format(name)} goes in a circle: {circle}; {end}")
+                    circle = " -> ".join([*seen[seen.index(ahead) :], ahead])
+                    raise InputError(f"{place.format(ahead)} goes in a circle: {circle}; {end}")
                 ways.append((*seen, ahead))
 
 

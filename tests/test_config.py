@@ -230,7 +230,10 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_nothing_can_start_from_itself() -> None:
-    """A run that inits from itself, or from one that inits from it, is told the circle; so is a list and its minus."""
+    """A run that inits from itself, or from one that inits from it, is told the circle; so is a list and its minus.
+
+    From wherever one comes to a circle, its own members are named.
+    """
     assert f"runs.{COARSE}.init goes in a circle: {COARSE} -> {COARSE}; the first run" in refused(
         (f"runs.{COARSE}.init", f"nets/{COARSE}")
     )
@@ -241,6 +244,10 @@ def test_nothing_can_start_from_itself() -> None:
     )
     assert "lists.sbd-train.minus goes in a circle: sbd-train -> sbd-train;" in refused(
         ("lists.sbd-train.minus", "sbd-train")
+    )
+    outside = {"outside": {"dataset": "sbd", "minus": val}, **TINY["lists"]}
+    assert f"lists.{val}.minus goes in a circle: {val} -> sbd-train -> {val};" in refused(
+        ("lists", outside), ("lists.sbd-train", {"dataset": "sbd", "minus": val})
     )
     assert f"goes in a circle: {COARSE} -> {FINER} -> {COARSE};" in refused((f"runs.{COARSE}.init", f"nets/{FINER}"))
 
