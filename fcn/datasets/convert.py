@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn.datasets import audit, labels, tree
+from fcn.datasets import audit, labels
 from fcn.datasets import lists as list_files
 from fcn.datasets.audit import Audited
 from fcn.datasets.facts import Target
@@ -60,11 +60,11 @@ def write_lists(lists: Mapping[str, Path | Sequence[str]], *, ids: Sequence[str]
     No run may want these: whoever does is told again, and stopped (fcn/datasets/splits.py).
     """
     (out / "lists").mkdir()
-    doubts = []
+    doubts, known = [], set(ids)
     for name, given in lists.items():
         path = out / "lists" / f"{name}.txt"
         try:
-            listed = [tree.same(line) for line in (list_files.read(given) if isinstance(given, Path) else given)]
+            listed = list_files.read(given, ids=known) if isinstance(given, Path) else given
         except InputError as error:
             assert isinstance(given, Path)
             if given.is_file():

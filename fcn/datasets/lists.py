@@ -2,7 +2,8 @@
 
 import codecs
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from fcn.errors import InputError
@@ -14,16 +15,32 @@ _FILE = re.compile(r"(?:.*[/\\])?(?P<id>.+)\.(?:jpe?g|png|mat)", re.IGNORECASE)
 _TWO_FILES = re.compile(rf"{_FILE.pattern}\s+{_FILE.pattern.replace('<id>', '<same>')}", re.IGNORECASE)
 
 
+def same(image_id: str) -> str:
+    """An id in the one form that all of a dataset's ids have, whatever wrote its letters."""
+    return unicodedata.normalize("NFC", image_id)
+
+
 def text(ids: Sequence[str]) -> str:
     """A list as it stands in its file."""
     return "".join(f"{image_id}\n" for image_id in ids)
 
 
-def read(path: Path) -> list[str]:
-    """The ids in a file, whatever editor saved it; a line may also name a picture's file, or it and its label's.
+def read(path: Path, *, ids: Collection[str] = ()) -> list[str]:
+    """The ids in a person's file, whatever saved it; a line may also name a picture's file, or it and its label's.
 
-    Raises InputError for a file that is no text in UTF-8, or in UTF-16 that says so, and for a line that is no id.
+    A line that is one of `ids` stands for it, x.jpg too. Raises InputError for a file that is no text in UTF-8, or in
+    UTF-16 that says so, and for a line that is no id.
     """
+    lines = (same(line.strip()) for line in _lines(path))
+    return _checked([line if line in ids else _id(line) for line in lines if line], path)
+
+
+def read_back(path: Path) -> list[str]:
+    """The ids in a list that `text` wrote, every letter of them. Raises InputError as `read` does."""
+    return _checked([line for line in _lines(path) if line], path)
+
+
+def _lines(path: Path) -> list[str]:
     content = regular(path).read_bytes()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
@@ -33,7 +50,10 @@ def read(path: Path) -> list[str]:
         raise InputError(f"{path}: line {line} is not {encoding.upper()[:6]} text; save the list as UTF-8") from None
     if any("\0" in line for line in lines):
         raise InputError(f"{path}: it has zero bytes, as UTF-16 without its mark has; save the list as UTF-8")
-    ids = [_id(line.strip()) for line in lines if line.strip()]
+    return lines
+
+
+def _checked(ids: list[str], path: Path) -> list[str]:
     if longest := next((image_id for image_id in ids if len(image_id) > _LONGEST), None):
         raise InputError(
             f"{path}: a line of {len(longest):,} letters, {longest[:20]!r}...; a line is the id of a label, or names "

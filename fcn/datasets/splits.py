@@ -67,7 +67,7 @@ def _derive(
     if name in done:
         return done[name]
     if name in above:
-        raise InputError(f"lists.{name}.minus goes in a circle: {' -> '.join([*above, name])}")
+        raise InputError(f"lists.{name}.minus goes in a circle: {' -> '.join([*above[above.index(name) :], name])}")
     entry = lists[name]
     dataset = holdings[entry.dataset]
     ids = _own(name, entry, dataset)
@@ -100,10 +100,12 @@ def _own(name: str, entry: ImageList, dataset: Holdings) -> list[str]:
     if entry.list is None:
         return sorted(dataset.ids)
     if entry.list not in dataset.lists:
-        hint = f"; {_VOC2011}" if dataset.format == "voc" and "trainval" in dataset.lists else ""  # VOC's own archive
+        whole = dataset.format == "voc" and {"train", "val", "trainval"} <= dataset.lists.keys()  # VOC's own archive
+        own = f"or put {entry.list}.txt to the lists in datasets.{entry.dataset}.from"
         raise InputError(
             f"lists.{name}: dataset {entry.dataset!r} has no list {entry.list!r}; it has "
-            f"{', '.join(sorted(dataset.lists)) or 'none'}; without `list` it is all images that have a label{hint}"
+            f"{', '.join(sorted(dataset.lists)) or 'none'}; without `list` it is all images that have a label; "
+            f"{_VOC2011 if whole else own}"
         )
     ids = list(dataset.lists[entry.list])
     twice = [image_id for image_id, times in Counter(ids).items() if times > 1]

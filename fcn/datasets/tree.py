@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from fcn.datasets.lists import same
 from fcn.errors import InputError
 from fcn.files import regular
 
@@ -64,11 +65,6 @@ def file(folder: Path, image_id: str, *, suffixes: Sequence[str]) -> Path:
     candidates = [folder / f"{form}{suffix}" for form in forms for suffix in suffixes]
     there = (path for path in candidates if os.path.lexists(path))
     return regular(next((path for path in candidates if path.is_file()), next(there, candidates[0])))
-
-
-def same(image_id: str) -> str:
-    """An id in the one form that all of a dataset's ids have, whatever wrote its letters."""
-    return unicodedata.normalize("NFC", image_id)
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -68,7 +68,7 @@ def run(config: Config, name: str | None) -> None:
 def val_samples(config: Config, name: str) -> Samples:
     """What a run is scored on."""
     val, places = config.run(name).val, Places(config)
-    return Samples(existing(places.dataset(val.dataset)), list_files.read(existing(places.list_file(val.list))))
+    return Samples(existing(places.dataset(val.dataset)), list_files.read_back(existing(places.list_file(val.list))))
 
 
 def on_the_way(saved: Checkpoint, samples: Samples, *, ref: ListRef, line: Lifeline, title: str) -> dict[str, float]:

@@ -75,7 +75,7 @@ def run(config: Config, name: str | None) -> None:
 def _answers(config: Config, group: Group, line: Lifeline) -> Answers:
     """What nets answer to the pictures of a group's list, for its target."""
     places = Places(config)
-    ids = list_files.read(existing(places.list_file(group.val.list)))
+    ids = list_files.read_back(existing(places.list_file(group.val.list)))
 
     def go_on() -> None:
         if line.cut.is_set():

@@ -55,7 +55,7 @@ def _holdings(folder: Path, used: Collection[str | None]) -> splits.Holdings:
     files = list_files.files(folder / "lists")
     return splits.Holdings(
         format=found.format,
-        lists={name: list_files.read(path) if name in used else [] for name, path in files.items()},
+        lists={name: list_files.read_back(path) if name in used else [] for name, path in files.items()},
         ids=[file.stem for file in (folder / next(iter(found.targets))).glob("*.png")],
     )
 

@@ -55,7 +55,7 @@ def run(config: Config, name: str | None) -> None:
     settings, recipe, places = config.run(name), config.recipe(name), Places(config)
     origin = existing(places.init(settings.init))
     dataset = existing(places.dataset(settings.train.dataset))
-    samples = Samples(dataset, list_files.read(existing(places.list_file(settings.train.list))))
+    samples = Samples(dataset, list_files.read_back(existing(places.list_file(settings.train.list))))
     folder = resume_folder(config, name)
     settings_hash = folder.name.rpartition("-")[2]
     with lifeline() as line, _only_one(folder, line):

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from fcn.cli import main
 from fcn.datasets import formats, labels
+from fcn.datasets import lists as list_files
 from fcn.datasets.formats import Format
 from fcn.datasets.samples import Samples
 from fcn.entries import Dataset
@@ -145,6 +146,20 @@ def test_from_the_folder_to_its_lists(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found.facts.targets["semantic"].palette == (tuple(GREY), tuple(RED), tuple(BLUE))
     drawn = [Path(f"data/tiny/splits/{name}.txt").read_text(encoding="utf-8").splitlines() for name in ("part", "rest")]
     assert sorted([*drawn[0], *drawn[1]]) == sorted(IDS)
+
+
+def test_an_id_may_end_as_a_file_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of x.jpg.jpg and x.jpg.png the id is x.jpg, also where a list says so, and in the list that is made of it."""
+    members = {"pictures/x.jpg.jpg": tiny.jpeg((3, 2)), "labels/x.jpg.png": png(np.array([[0, 1, 2], [1, 0, 0]], "u1"))}
+    tiny.unpack(tmp_path / "mine", {**members, "lists/some.txt": b"x.jpg\n"})
+    entries = {"mine": {"format": "folder", "from": "mine", "classes": NAMES}}
+    tiny.params(
+        tmp_path, datasets=entries, lists={"all": {"dataset": "mine"}, "some": {"dataset": "mine", "list": "some"}}
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["datasets", "mine"]) == main(["splits"]) == 0
+    lists = [list_files.read_back(Path(f"data/tiny/splits/{name}.txt")) for name in ("all", "some")]
+    assert lists == [["x.jpg"], ["x.jpg"]]
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,14 @@ def test_a_list_is_read_whoever_saved_it(tmp_path: Path, content: bytes) -> None
     assert list_files.read(tmp_path / "a.txt") == ["2007_000032", "my cat"]
 
 
+def test_what_the_project_wrote_is_read_to_the_letter(tmp_path: Path) -> None:
+    """A list that was written comes back as it was; in a person's, a line that is an id as it stands is that one."""
+    ids = ["x.jpg", "y", " my cat", "a/b.png c/b.png", "café"]
+    (tmp_path / "a.txt").write_text(list_files.text(ids), encoding="utf-8")
+    assert list_files.read_back(tmp_path / "a.txt") == ids
+    assert list_files.read(tmp_path / "a.txt", ids=ids[:2]) == ["x.jpg", "y", "my cat", "b", "café"]
+
+
 def test_what_a_list_may_mean_is_left_as_it_is(tmp_path: Path) -> None:
     """A line that isn't surely an id's files stays whole, so that it is named as an id without a label."""
     lines = ["a/1.jpg b/2.png", "a b", "2007_000032  1", "caf\xe9"]
@@ -180,16 +188,21 @@ def test_a_list_that_differs_from_the_published_one_is_refused(published: list[s
 
 
 def test_a_list_that_the_dataset_has_not_is_refused() -> None:
-    """A list of another year is refused by name, with those there are and the archive that would have it."""
+    """A list of another year is refused by name, with the archive that would have it; of own data, with its place."""
     message = refused({"voc2011-train": ImageList(dataset="voc2012", list="train11")})
     assert message.startswith(
         "lists.voc2011-train: dataset 'voc2012' has no list 'train11'; it has train, trainval, val"
     )
     assert "VOCtrainval_25-May-2011.tar" in message
     assert "VOC" not in refused({"a": ImageList(dataset="sbd", list="train_noval")})
-    own = {"mine": splits.Holdings(format="voc", lists={"val": []}, ids=[])}
-    with pytest.raises(InputError, match=r"dataset 'mine' has no list 'train'; it has val; without `list` it is all"):
-        derive({"a": ImageList(dataset="mine", list="train")}, holdings=own)
+    for form, there in (("voc", ("trainval", "val")), ("folder", ("train", "trainval", "val"))):
+        own = {"mine": splits.Holdings(format=form, lists={name: [] for name in there}, ids=[])}
+        with pytest.raises(InputError) as caught:
+            derive({"a": ImageList(dataset="mine", list="first")}, holdings=own)
+        assert str(caught.value) == (
+            f"lists.a: dataset 'mine' has no list 'first'; it has {', '.join(there)}; without `list` it is all images "
+            "that have a label; or put first.txt to the lists in datasets.mine.from"
+        )
 
 
 def test_an_unexpected_count_is_refused() -> None:
@@ -228,6 +241,7 @@ def test_minus_in_a_circle_is_refused() -> None:
         "b": ImageList(dataset="sbd", list="val", minus="a"),
     }
     assert "a -> b -> a" in refused(lists)
+    assert "circle: a -> b -> a" in refused({"outside": ImageList(dataset="sbd", list="val", minus="a"), **lists})
 
 
 def test_a_leak_is_found() -> None:

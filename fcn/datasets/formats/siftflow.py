@@ -74,7 +74,7 @@ def lists(folders: Mapping[str, Path]) -> Mapping[str, Path | Sequence[str]]:
     nothing can be learned from them.
     """
     (folder,) = folders.values()
-    test = {tree.same(image_id) for image_id in list_files.read(folder / TEST)}
+    test = set(list_files.read(folder / TEST))
     return {"test": folder / TEST, "trainval": [image_id for image_id in ids(folders) if image_id not in test]}
 
 
