@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fcn.datasets import lists as list_files
@@ -33,10 +33,19 @@ def derive(
     Raises InputError for a list that can't be derived from what the datasets have, that has an id twice or none
     at all, that has not the expected count, or that differs from its published list.
     """
+    check_published(lists, published)
     done: dict[str, list[str]] = {}
     for name in lists:
         _derive(name, lists=lists, holdings=holdings, published=published, done=done, above=())
     return {name: done[name] for name in lists}
+
+
+def check_published(lists: Mapping[str, ImageList], published: Collection[str]) -> None:
+    """Raise InputError for a list whose `published` is none of these names."""
+    for name, entry in lists.items():
+        if entry.published is not None and entry.published not in published:
+            known = ", ".join(sorted(published)) or "none"
+            raise InputError(f"lists.{name}.published: unknown list {entry.published!r}; known are: {known}")
 
 
 def prove_disjoint(lists: Mapping[str, Sequence[str]], *, pairs: Sequence[tuple[str, str]]) -> None:
@@ -127,9 +136,6 @@ def _against_published(
 ) -> list[str]:
     """Without `minus`: the published ids among `ids`. With it: `ids`, proven to be the published ones that are here."""
     assert entry.published is not None
-    if entry.published not in published:
-        known = ", ".join(sorted(published)) or "none"
-        raise InputError(f"lists.{name}.published: unknown list {entry.published!r}; known are: {known}")
     official = set(published[entry.published])
     if entry.minus is None:
         return [image_id for image_id in ids if image_id in official]

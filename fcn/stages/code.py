@@ -13,7 +13,8 @@ import fcn
 from fcn import departures
 from fcn.code_digest import closure
 from fcn.config import Config
-from fcn.datasets import facts, formats
+from fcn.datasets import facts, formats, splits
+from fcn.datasets import lists as list_files
 from fcn.errors import InputError, StageFailure, printable
 from fcn.files import read_json, whole_folder, write_json
 from fcn.shape import Backbone
@@ -62,6 +63,7 @@ def _check(config: Config) -> None:
     Raises InputError.
     """
     departures.check(config)
+    splits.check_published(config.lists, list_files.files(_FOLDER / "paper"))
     known = {name: formats.targets(entry) for name, entry in config.datasets.items()}
     for name, run in config.runs.items():
         heads, trained_on = config.net(name).heads, run.train.dataset

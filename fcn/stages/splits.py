@@ -1,7 +1,7 @@
 """Stage: build the image lists, and prove that they are what they should be."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ def run(config: Config, name: str | None) -> None:
         holdings[dataset] = _holdings(existing(places.dataset(dataset)), used)
     lists = splits.derive(config.lists, holdings=holdings, published=_published())
     splits.prove_disjoint(lists, pairs=config.disjoint)
+    _warn_of_learned(config, lists)
     for list_name, ids in lists.items():
         _check_labels(Samples(places.dataset(config.lists[list_name].dataset), ids), name=list_name)
     with whole_folder(places.splits) as part:
@@ -58,6 +59,19 @@ def _holdings(folder: Path, used: Collection[str | None]) -> splits.Holdings:
         lists={name: list_files.read_back(path) if name in used else [] for name, path in files.items()},
         ids=[file.stem for file in (folder / next(iter(found.targets))).glob("*.png")],
     )
+
+
+def _warn_of_learned(config: Config, lists: Mapping[str, Sequence[str]]) -> None:
+    """Say of each run whether it is scored on images that it learns from, which `disjoint` would forbid."""
+    for name, run in config.runs.items():
+        train, val = run.train.list, run.val.list
+        if both := len(set(lists[train]) & set(lists[val])):
+            print(
+                f"splits: warning: runs.{name}: {both} of the {len(lists[val])} images of its val list {val!r} are in "
+                f"its train list {train!r} too: a score on what was learned says little of other pictures; take a val "
+                f"list of others, as one with `minus: {train}` is",
+                file=sys.stderr,
+            )
 
 
 def _check_labels(samples: Samples, *, name: str) -> None:

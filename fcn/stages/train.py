@@ -89,6 +89,13 @@ def run(config: Config, name: str | None) -> None:
             state={},
             provenance={"run": name, "init": settings.init, "profile": config.profile},
         )
+        sizes = (samples.read_label(image_id, next(iter(targets))).shape for image_id in samples.ids)
+        if recipe.jitter and all(max(size) <= recipe.jitter for size in sizes):
+            print(
+                f"{name}: warning: no picture is larger than recipes.{settings.recipe}.jitter, {recipe.jitter} px: "
+                "most of them, shifted so far, show nothing to learn from; write less",
+                file=sys.stderr,
+            )
         observer.begin(about={"environment": environment}, history=history, params=str(config.params))
         try:
             progress = train(

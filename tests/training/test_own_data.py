@@ -94,6 +94,29 @@ def test_a_list_shows_two_classes(
     assert f"lists.{name}: its 3 labels hold nothing but {held}, from which nothing" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            {
+                "\n  val: {dataset: mine, list: val}": "\n  val: {dataset: mine, list: trainval}",
+                "disjoint: [[train, val]]": "",
+            },
+            "runs.first: 3 of the 6 images of its val list 'val' are in its train list 'train' too: a score on what",
+        ),
+        ({"loss: mean": "loss: mean, jitter: 12"}, "no picture is larger than recipes.short.jitter, 12 px: most of"),
+    ],
+)
+def test_what_teaches_or_says_little_is_a_warning(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: dict[str, str], said: str
+) -> None:
+    """Scoring on what was learned, and shifting pictures out of sight, is possible, and said."""
+    for changes, warned in (({}, False), (words, True)):
+        changed(folder, changes)
+        assert [main(it.split()) for it in STAGES[:5]] == [0] * 5
+        assert (f": warning: {said}" in capsys.readouterr().err) == warned
+
+
 def test_a_place_that_is_not_there_is_told_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first stage names an entry whose own archive or folder isn't there, and goes on: DVC knows what is needed."""
     assert main(["code"]) == 0
@@ -169,6 +192,11 @@ def test_a_run_learns_and_is_scored_in_the_same_names(
         ("format: voc", "format: vok", "dataset format 'vok' is unknown; there are "),
         ("preprocessing: sample", "preprocessing: simple", "classifiers.from-nothing.preprocessing: Input should be"),
         ("loss: mean", "loss: meen", "recipes.short.loss: 'meen' is unknown; there are mean, sum"),
+        (
+            "\n  val: {dataset: mine, list: val}",
+            "\n  val: {dataset: mine, list: val, published: seg11vaild}",
+            "lists.val.published: unknown list 'seg11vaild'; known are: seg11valid",
+        ),
         ("architecture: vgg16", "architecture: vgg", "architecture of a backbone: 'vgg' is unknown; there are alexnet"),
     ],
 )
