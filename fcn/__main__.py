@@ -16,12 +16,14 @@ except ModuleNotFoundError as error:
 
 
 def _main() -> int:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # as it is behind `>&-`; the next file that is opened would have its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         try:
             return _command()
         finally:
-            if sys.stdout is not None:  # as it is behind `>&-`
-                sys.stdout.flush()  # while an error of it can still be caught
+            sys.stdout.flush()  # while an error of it can still be caught
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import difflib
 import errno
 import importlib
 import os
@@ -12,6 +13,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -27,7 +29,11 @@ _NOT_STAGES = {"device", "observer", "places"}
 # A training counts over all its starts, by itself; the last two are made of what the others took.
 _WITHOUT_COST = {"code", "train", "report", "publish"}
 _INTERRUPTED = "interrupted; the same command goes on from here"
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space"),
+    **dict.fromkeys((errno.EACCES, errno.EROFS), "check who may write there"),
+    errno.EISDIR: "move it away, for a file should be there,",
+}
 
 
 def stage_names() -> list[str]:
@@ -88,6 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a failure, 2 for wrong input, 130 for an interrupt."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser, command_parsers = _parser(arguments[0] if arguments else None)
+    first = arguments[0] if arguments else ""
+    if first not in command_parsers and (near := difflib.get_close_matches(first, command_parsers, n=1)):
+        parser.error(f"invalid choice: {first!r}; did you mean {near[0]!r}? There are {', '.join(command_parsers)}")
     options = parser.parse_args(arguments)
     try:
         _go_to_the_root(options, command_parsers[options.command])
@@ -109,13 +118,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError, OSError) as error:
         if out_of_memory(error):
             return _say(StageFailure(_no_memory(options.command, error)), 1, traceback=options.traceback)
-        if not isinstance(error, OSError) or error.errno not in (*_NO_SPACE, errno.EACCES, errno.EROFS):
+        if not isinstance(error, OSError) or error.errno not in _ADVICE:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        advice = "free some space" if error.errno in _NO_SPACE else "check who may write there"
-        message = (
-            f"{os.strerror(error.errno)}{where}; nothing was half-written: {advice} and run the same command again"
-        )
+        why, advice = os.strerror(error.errno), _ADVICE[error.errno]
+        message = f"{why}{where}; nothing was half-written: {advice} and run the same command again"
         return _say(StageFailure(message), 1, traceback=options.traceback)
     except KeyboardInterrupt:
         print(_INTERRUPTED, file=sys.stderr)
@@ -130,13 +137,13 @@ def _go_to_the_root(options: argparse.Namespace, command: argparse.ArgumentParse
     """
     here = Path.cwd()
     root = next(filter(_is_root, (here, *here.parents)), None)
-    if root is None and options.params is command.get_default("params") and not options.params.exists():
+    if root is None and options.params is command.get_default("params") and not _is_there(options.params):
         raise InputError(f"{here} is in no project: go to its folder, or one below, or name the profile by --params")
     if root in (None, here):
         return
     print(f"(paths are as from {root})", file=sys.stderr)
     for name, given in vars(options).items():
-        if name == "params" and not (here / given).exists() and (root / given).exists():
+        if name == "params" and not _is_there(here / given) and _is_there(root / given):
             continue
         if name == "params" or given is not command.get_default(name):
             setattr(options, name, _from(here, given) if name not in ("command", "name") else given)
@@ -147,11 +154,18 @@ def _is_root(folder: Path) -> bool:
     return (folder / "dvc.yaml").is_file() and (folder / "fcn").is_dir()
 
 
+def _is_there(path: Path) -> bool:
+    """Also of a name that is longer than a disk's, which Python doesn't ask for without an error."""
+    with suppress(OSError):
+        return path.exists()
+    return False
+
+
 def _from(here: Path, given: object) -> object:
     """A path, or words that may be one or a URL or a run's name, as seen from the root."""
     if isinstance(given, list):
         return [_from(here, each) for each in given]
-    if isinstance(given, str) and (here / given).exists():
+    if isinstance(given, str) and _is_there(here / given):
         return str(here / given)
     return here / given if isinstance(given, Path) else given
 

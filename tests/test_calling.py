@@ -65,6 +65,7 @@ def test_a_time_that_is_none_is_told(repository: Path, door: str) -> None:
     [
         ("profiles/own/below", "archives nonsense", "archive: unknown name 'nonsense'; known are: voc2012, sbd"),
         ("profiles/own/below", "splits --params no.yaml", "HERE/no.yaml: no such file"),
+        ("profiles/own/below", f"splits --params {'a' * 300}", f"HERE/{'a' * 300}: File name too long; --params takes"),
         ("profiles/own", "splits", "HERE/params.yaml, line 1"),
         ("profiles/own/below", "splits --params profiles/own/params.yaml", "profiles/own/params.yaml, line 1"),
         ("profiles/own/below", "predict x.pt x.jpg", "HERE/x.pt"),

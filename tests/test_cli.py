@@ -62,7 +62,7 @@ def test_a_stage_that_succeeds_ends_with_0(project: Path, run_fcn: tiny.RunFcn) 
 def test_unknown_words_are_answered(empty: Path, run_fcn: tiny.RunFcn) -> None:
     """An unknown stage or flag exits with 2 and lists or shows what there is; so does no stage at all."""
     said = sentence(run_fcn(["trian"], empty), 2)
-    assert "invalid choice: 'trian'" in said
+    assert "invalid choice: 'trian'; did you mean 'train'? There are" in said
     assert all(name in said for name in stage_names())
     assert "unrecognized arguments: --parms" in sentence(run_fcn(["splits", "--parms=x"], empty), 2)
     assert "arguments are required: " in sentence(run_fcn([], empty), 2)
@@ -226,6 +226,14 @@ def test_a_training_that_diverges_ends_with_advice(project: Path, monkeypatch: p
     with pytest.raises(StageFailure, match=r"the training diverged\. Lower .* The last good state is kept in \.resume"):
         train.run(load(project / "params.yaml"), tiny.COARSE)
     assert not (project / "data/tiny/nets").exists()
+
+
+def test_nowhere_to_say_it(project: Path) -> None:
+    """Where both streams are closed, what a training would have said is lost, and nothing else of it."""
+    tiny.write(project, tiny.params(iterations=2))
+    script = f"{sys.executable} -m fcn train {tiny.COARSE} >&- 2>&-"
+    assert subprocess.run(["sh", "-c", script], cwd=project, env=processes.environment(), check=False).returncode == 0
+    assert checkpoint.load(project / f"data/tiny/nets/{tiny.COARSE}.pt").net is not None
 
 
 LIMITED = """
