@@ -16,7 +16,7 @@ import yaml
 
 from fcn.commands.checks.finding import command_of
 from fcn.config import Config
-from fcn.files import exclusive, whole_file
+from fcn.files import exclusive, regular, whole_file
 
 REPOSITORY = Path(".dvc/tmp/lock")
 """Held by flock, so a dead holder's is free again, whatever number stands in it."""
@@ -42,7 +42,7 @@ def mend() -> Iterator[str]:
     """Put right what is torn in the project around, and say what, a sentence each; what a DVC uses is left alone.
 
     Nothing is lost with a torn dvc.lock: what the committed one doesn't have was run here, so that DVC finds it in its
-    run cache, and restores it instead of running it.
+    run cache, and restores it instead of running it. Raises InputError where a folder has the name of one of them.
     """
     if not REPOSITORY.parent.is_dir():  # no DVC has worked here yet
         return
@@ -50,7 +50,7 @@ def mend() -> Iterator[str]:
         for lock in torn():
             yield f"{lock} was cut short, by a kill or a full disk: {_replaced(lock)}; `dvc repro` restores the rest"
     with suppress(BlockingIOError), exclusive(_RWLOCK_GUARD):
-        if RWLOCK.exists() and not _is_held(RWLOCK.read_text(encoding="utf-8", errors="replace")):
+        if RWLOCK.exists() and not _is_held(regular(RWLOCK).read_text(encoding="utf-8", errors="replace")):
             RWLOCK.unlink()
             yield f"{RWLOCK} was cut short, or names only processes that are gone: removed"
 
@@ -58,7 +58,7 @@ def mend() -> Iterator[str]:
 def torn() -> list[Path]:
     """The dvc.lock files, of all profiles, that are not whole: one of them stops DVC everywhere."""
     locks = (Path("dvc.lock"), *sorted(Path("profiles").glob("*/dvc.lock")))
-    return [lock for lock in locks if lock.exists() and is_torn(lock.read_bytes())]
+    return [lock for lock in locks if lock.exists() and is_torn(regular(lock).read_bytes())]
 
 
 def is_torn(lock: bytes) -> bool:

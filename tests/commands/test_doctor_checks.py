@@ -53,6 +53,12 @@ def test_an_rwlock(config: Config, gone: int) -> None:
     assert (found.state, "sleep 600" in found.message) == ("broken", True)
     write_text(path, "")
     assert one(dvc_locks.check(config), "dvc rwlock").state == "broken"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(
+        IsADirectoryError, match="rwlock"
+    ):  # which doctor has as its words, for `mend` removes no folder
+        dvc_locks.check(config)
 
 
 def test_results_that_were_set_aside(config: Config) -> None:

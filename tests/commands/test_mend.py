@@ -95,6 +95,19 @@ def test_a_torn_rwlock(project: Path, left: str) -> None:
     assert RWLOCK.exists()
 
 
+@pytest.mark.parametrize("name", ["dvc.lock", str(RWLOCK), str(REPOSITORY)])
+def test_a_folder_of_its_name(project: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Where a folder lies in the place of one of DVC's files, a sentence names it and says what to do."""
+    tiny.write(project, tiny.params())
+    (project / name).unlink(missing_ok=True)
+    (project / name).mkdir()
+    assert main(["mend"]) != 0
+    said = capsys.readouterr().err
+    assert name in said
+    assert "a file should be there" in said
+    assert "move it away" in said
+
+
 def test_the_command_says_what_it_did(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m fcn mend` says a line for each thing that it mended, and nothing where all is well."""
     tiny.write(project, tiny.params())

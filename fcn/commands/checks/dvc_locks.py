@@ -45,7 +45,7 @@ def _paths(name: str, path: Path) -> Finding:
         return Finding(name, "ok", "free")
     try:
         named = holders(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except ValueError:
         message = f"{path} is no JSON that DVC could read, so every dvc command fails; a kill or a full disk did that"
         return Finding(name, "broken", message, _MEND)
     shown = {pid: f"process {pid} ({command})" for pid, command in named.items()}
