@@ -84,8 +84,17 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file that an earlier stage wrote."""
-    return json.loads(existing(path).read_text(encoding="utf-8"))
+    """Read a JSON file that an earlier stage wrote. Raises InputError for what none writes: half a JSON, or a NaN."""
+    file = existing(path)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"), parse_constant=_refused)
+    except ValueError as error:
+        advice = "remove it, and `dvc repro` makes it again"
+        raise InputError(f"{path} is not as a stage wrote it ({error}): {advice}") from None
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def existing(path: Path) -> Path:
@@ -107,7 +116,7 @@ def regular(path: Path) -> Path:
     Raises InputError where the name is a folder's, a link's to nothing, or a pipe's, which would be waited for.
     """
     if os.path.lexists(path) and not path.is_file():
-        raise InputError(f"{path} is a folder, a pipe or a link to nothing; a file should be there")
+        raise InputError(f"{path} is a folder, a pipe or a link to nothing; a file should be there: move it away")
     return path
 
 

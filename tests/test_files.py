@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fcn.files import link_or_copy, whole_file, whole_folder
+from fcn.errors import InputError
+from fcn.files import link_or_copy, read_json, whole_file, whole_folder
 
 
 @pytest.mark.parametrize(("umask", "folder_mode", "file_mode"), [(0o002, 0o775, 0o664), (0o077, 0o700, 0o600)])
@@ -21,6 +22,16 @@ def test_the_umask_holds(tmp_path: Path, umask: int, folder_mode: int, file_mode
         os.umask(before)
     modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "folder", tmp_path / "folder/a", tmp_path / "file")]
     assert modes == [folder_mode, file_mode, file_mode]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"), [(b'{"a": NaN}', "NaN is no number"), (b"{", "Expecting"), (b"\xff", "utf-8")]
+)
+def test_what_no_stage_wrote_is_refused(tmp_path: Path, content: bytes, found: str) -> None:
+    """A JSON that is cut, or has NaN in it, as a score may that somebody put there, is named, with the way out."""
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.json is not as a stage wrote it \(.*{found}.*\): remove it, and `dvc"):
+        read_json(tmp_path / "a.json")
 
 
 def fail_half_way(folder: Path) -> None:
