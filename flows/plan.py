@@ -61,11 +61,13 @@ def slice_of(stage: Stage) -> str:
 def check(options: RunOptions) -> Sequence[Stage]:
     """The stages that the options are about.
 
-    Raises InputError for a profile, slice, run or stage that there isn't.
+    Raises InputError for a profile, slice, run, stage or GPU that there can't be.
     """
     graph, profile = dag.stages(options.profile), options.profile
     _check_known(options.only or (), SLICES, what="slice", profile=profile)
     _check_known(options.without or (), [stage.name for stage in graph], what="stage", profile=profile)
+    if wrong := [gpu for gpu in options.gpus or () if gpu < 0]:
+        raise InputError(f"gpus has {wrong[0]}; a GPU's id is 0 or more, as `nvidia-smi` lists them")
     if not options.runs:
         return graph
     _check_known(options.runs, [stage.item for stage in graph if stage.kind == "train"], what="run", profile=profile)

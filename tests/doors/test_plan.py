@@ -321,6 +321,7 @@ def test_nothing_is_begun_after_a_failure_where_that_is_wanted(project: Project,
     ("options", "words"),
     [
         (["--runs", "tow"], "run 'tow' is not in profile 'sample'"),
+        (["--gpus", "0", "-1"], "gpus has -1; a GPU's id is 0 or more, as `nvidia-smi` lists them"),
         (["trian"], "slice 'trian' is not in profile 'sample'"),
         (["--profile", "papre"], "profile 'papre' is unknown; there are sample"),
     ],
@@ -332,7 +333,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     options: list[str],
     words: str,
 ) -> None:
-    """An unknown run, slice or profile: a sentence, before any server is asked or started."""
+    """An unknown run, slice or profile, or no GPU's id: a sentence, before any server is asked or started."""
     monkeypatch.chdir(project(sliced()))
     monkeypatch.setattr(sys, "argv", ["flows.reproduce", *options])
     with pytest.raises(SystemExit) as ended:
