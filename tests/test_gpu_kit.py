@@ -57,6 +57,22 @@ def test_parts_hold_what_the_lists_name(tmp_path: Path) -> None:
     assert (tmp_path / "there" / label).read_bytes() == (tmp_path / label).read_bytes()
 
 
+def test_no_listed_file_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names with é as two letters, as macOS writes it, are packed, and files not called by ids; a gap is named."""
+    for image_id in ("caf\u0065\u0301", "b"):
+        tiny.unpack(tmp_path / "mine", {f"pictures/{image_id}.jpg": tiny.jpeg(), f"labels/{image_id}.png": b"x"})
+    tiny.unpack(tmp_path / "mine", {"lists/all.txt": "caf\u00e9\nb".encode()})
+    entry = {"format": "folder", "from": str(tmp_path / "mine"), "classes": ["a", "b"]}
+    by_pattern = {**entry, "pictures": "pictures/ca*.jpg", "labels": "labels/ca*.png"}
+    for words, lists, count in ((entry, {"list": "all"}, 5), (by_pattern, {}, 3)):
+        params = tiny.params(tmp_path, datasets={"mine": words}, lists={"all": {"dataset": "mine", **lists}})
+        assert len(list(pack.files(load(params), 40))) == count
+    (tmp_path / "mine/pictures/b.jpg").unlink()
+    params = tiny.params(tmp_path, datasets={"mine": entry}, lists={"all": {"dataset": "mine"}})
+    with pytest.raises(SystemExit, match=r"error: datasets.mine: of 1 listed images .*, such as b: add it"):
+        pack.main(["--params", str(params), "--base", str(tmp_path), "--out", str(tmp_path / "parts")])
+
+
 @pytest.mark.parametrize(
     ("fails", "step", "said"),
     [

@@ -10,7 +10,9 @@ scored on them must say so. Only what the profile's lists name is packed.
 import argparse
 import contextlib
 import io
+import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,12 +20,16 @@ from PIL import Image
 
 from fcn.config import Config, load
 from fcn.datasets import formats, lists
+from fcn.errors import InputError
 
 _ENTRY_BYTES = 200  # of a .zip, for each file beside its content and twice its name
 
 
 def files(config: Config, quality: int) -> Iterator[tuple[Path, bytes]]:
-    """Every file that the profile's datasets and weights need, and its bytes."""
+    """Every file that the profile's datasets and weights need, and its bytes.
+
+    Raises InputError where a listed image has fewer files than the others.
+    """
     for weights in config.weights.values():
         yield Path(weights.from_), Path(weights.from_).read_bytes()
     for name, entry in config.datasets.items():
@@ -31,14 +37,21 @@ def files(config: Config, quality: int) -> Iterator[tuple[Path, bytes]]:
         members = sorted(path.relative_to(origin).as_posix() for path in origin.rglob("*") if path.is_file())
         folders = {origin.name: origin / reader.root(members)}
         known = reader.lists(folders)
-        ids: set[str] = set()
+        ids, labelled = set[str](), reader.ids(folders)
         for listed in config.lists.values():
             if listed.dataset == name:
-                found = reader.ids(folders) if listed.list is None else known[listed.list]
-                ids.update(lists.read(found) if isinstance(found, Path) else found)
-        for member in reader.wanted(members):
-            path = origin / member
-            if path.suffix == ".txt" or path.stem in ids:
+                found = labelled if listed.list is None else known[listed.list]
+                ids.update(lists.read(found, ids=labelled) if isinstance(found, Path) else found)
+        wanted = [origin / member for member in reader.wanted(members)]
+        counts = Counter(lists.same(path.stem) for path in wanted)
+        each = max((counts[image_id] for image_id in ids), default=0)
+        if lacking := sorted(image_id for image_id in ids if counts[image_id] < each):
+            raise InputError(
+                f"datasets.{name}: of {len(lacking)} listed images a picture or label isn't in {origin}, such as "
+                f"{lacking[0]}: add it, or take them out of the lists"
+            )
+        for path in wanted:  # a format whose files aren't called by ids is packed whole
+            if path.suffix == ".txt" or not each or lists.same(path.stem) in ids:
                 yield path, _small(path, quality)
 
 
@@ -82,9 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if not 1 <= given.quality <= 95 or given.part_mib < 1:
         parser.error("--quality is 1 to 95, --part-mib 1 or more")
-    for path in pack(
-        load(given.params), base=given.base, out=given.out, quality=given.quality, part_bytes=given.part_mib << 20
-    ):
+    room = given.part_mib << 20
+    try:
+        parts = pack(load(given.params), base=given.base, out=given.out, quality=given.quality, part_bytes=room)
+    except (InputError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+    for path in parts:
         print(f"{path}: {path.stat().st_size / (1 << 20):.1f} MiB")
 
 
