@@ -53,10 +53,11 @@ def test_both_ways_to_the_dataset_are_one(
 
 
 def test_a_torn_list_stops_no_other(tmp_path: Path) -> None:
-    """Where train.txt is no text, there is no trainval, and the list test is as it was."""
-    tiny.unpack(tmp_path, {"train.txt": b"\xff\xfe5", "val.txt": b"5002", "test.txt": b"5003"})
+    """Where train.txt is no text, there is no trainval, and the list test is as it was; lines may be names of files."""
+    lines = b"img_5003.png\nimages/img_5001.png segmentation/img_5001.mat\n5004"
+    tiny.unpack(tmp_path, {"train.txt": b"\xff\xfe5", "val.txt": b"5002", "test.txt": lines})
     found = nyud_png.lists({"nyud": tmp_path})
-    assert list(found) == ["train", "val", "test"]
+    assert found == {"train": tmp_path / "train.txt", "val": ["5002"], "test": ["5003", "5001", "5004"]}
 
 
 def segmented(values: NDArray[Any]) -> bytes:

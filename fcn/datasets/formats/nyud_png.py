@@ -50,14 +50,18 @@ def wanted(members: Sequence[str]) -> list[str]:
 def lists(folders: Mapping[str, Path]) -> Mapping[str, Path | Sequence[str]]:
     """train, val and test; and trainval, which the nets learn from, and which isn't shipped: train and val."""
     (folder,) = folders.values()
-    found: dict[str, Path | Sequence[str]] = {
-        name: path for name in _LISTS if (path := folder / f"{name}.txt").is_file()
-    }
-    if "trainval" not in found and {"train", "val"} <= found.keys():
-        with suppress(InputError):  # who wants train or val is told; test needs neither
-            halves = [list_files.read(folder / f"{name}.txt") for name in ("train", "val")]
-            found["trainval"] = [image_id for half in halves for image_id in half]
+    found = {name: _listed(path) for name in _LISTS if (path := folder / f"{name}.txt").is_file()}
+    train, val = found.get("train"), found.get("val")
+    if "trainval" not in found and isinstance(train, list) and isinstance(val, list):
+        found["trainval"] = [*train, *val]
     return found
+
+
+def _listed(path: Path) -> Path | list[str]:
+    """The ids of a list, also where it has files, img_5002.png; one that can't be read as it is: its users are told."""
+    with suppress(InputError):
+        return [image_id.removeprefix("img_") for image_id in list_files.read(path)]
+    return path
 
 
 def ids(folders: Mapping[str, Path]) -> list[str]:
