@@ -1,10 +1,12 @@
-"""The shape of a network: all that decides which layers it has."""
+"""The shape of a network: what decides which layers it has, and from which other it can start."""
 
-from dataclasses import field, replace
+from dataclasses import field, fields, replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
+
+from fcn.errors import InputError
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -80,3 +82,52 @@ class Net:
         if self.fusion == "early":
             return {}
         return {name: replace(self, inputs=(name,), fusion="early") for name in self.inputs}
+
+
+def fused(first: Net, second: Net) -> Net:
+    """The net that has the trunks of both, and averages their scores.
+
+    Raises InputError, to be put behind what they are called, for two that are not of one input each, or not alike.
+    """
+    if len(first.inputs) > 1 or len(second.inputs) > 1 or first.inputs == second.inputs:
+        taken = " and ".join("+".join(net.inputs) for net in (first, second))
+        raise InputError(f"take {taken}; late fusion is of two nets of one input each, such as rgb and hha")
+    alike = replace(second, inputs=first.inputs)
+    if others := [item.name for item in fields(Net) if getattr(first, item.name) != getattr(alike, item.name)]:
+        raise InputError(f"differ in {', '.join(others)}; nets that are joined are alike but for their inputs")
+    return replace(first, inputs=(*first.inputs, *second.inputs), fusion="late")
+
+
+def misfit(net: Net, parent: Net, *, scaled: bool = True) -> str | None:
+    """What forbids a net of this shape to start from a trained one of the shape `parent`; None where nothing does.
+
+    It takes over every layer of its parent, but for a last upsampling of another stride. Where one would be lost,
+    or act otherwise than it was trained to, the sentence says so, to be put behind the parent's name. `scaled`:
+    whether the parent's scales are known.
+    """
+    for target, classes in parent.heads.items():
+        if net.heads.get(target) != classes:
+            ours = f"{net.heads[target]} classes" if target in net.heads else f"no head {target!r}"
+            return f"has {classes} classes for {target!r}, the run's net {ours}; start from weights/NAME instead"
+    if parent.inputs != net.inputs:
+        return f"takes {', '.join(parent.inputs)}, the run's net {', '.join(net.inputs)}; both must take the same"
+    if parent.fusion != net.fusion:
+        return f"has fusion {parent.fusion}, the run's net {net.fusion}; both must have the same"
+    if parent.taps != net.taps[: len(parent.taps)]:
+        return (
+            f"has a stride of {parent.stride} px, the run's net {net.stride}: its finer skips would be lost; "
+            "start from a net of the same stride or a larger one"
+        )
+    if parent.pad != net.pad:
+        return f"was trained with pad {parent.pad}, the run's net has {net.pad}; write pad: {parent.pad}"
+    for tap in parent.taps if scaled else ():
+        theirs, own = parent.scales.get(tap, 1.0), net.scales.get(tap, 1.0)
+        if theirs != own:
+            return f"scales the skip of stride {tap} by {theirs:g}, the run's net by {own:g}; use the same scales"
+    learned = ("fixed", "intermediate", "all")
+    if learned.index(parent.upsampling) > learned.index(net.upsampling) and (parent.upsampling == "all" or parent.taps):
+        return (
+            f"has learned its upsampling ({parent.upsampling}), which a net with upsampling {net.upsampling} "
+            f"would lose; write upsampling: {parent.upsampling}"
+        )
+    return None

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fcn.config import fused, misfit
 from fcn.errors import InputError
 from fcn.nets import backbones
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import AnyPreprocessing, Preprocessing, derived
 from fcn.nets.surgery import seeing, transplant
-from fcn.shape import CHANNELS, Net
+from fcn.shape import CHANNELS, Net, fused, misfit
 
 _AGAIN = "make or fetch it again"
 _SHAPE_FIELDS = ("architecture", "width", "fc", "input_px")

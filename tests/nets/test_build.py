@@ -9,14 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcn.config import misfit
 from fcn.errors import InputError
 from fcn.nets import backbones
 from fcn.nets.build import start, trained
 from fcn.nets.checkpoint import Checkpoint, load, save
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import preset
-from fcn.shape import Backbone, Net
+from fcn.shape import Backbone, Net, misfit
 from tests.nets.shapes import LEARNED, Pad, Stride, Upsampled, scores, shape
 
 CLASSES = 5
