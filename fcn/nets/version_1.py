@@ -41,4 +41,4 @@ def converted(content: Mapping[str, Any], *, digest: Callable[[Mapping[str, Tens
         "provenance": about["provenance"],
         "digest": digest(state) if whole else about["digest"],
     }
-    return {"version": 2, "about": json.dumps(new), "state": state}
+    return {"about": json.dumps(new), "state": state}

@@ -36,7 +36,7 @@ def _parts(branch: nn.Module) -> list[nn.Module]:
 def classifier(*, width: float, fc: int, input_px: int, classes: int) -> nn.Module:
     """N 3 input_px input_px -> N classes. It has no fc6 or fc7: `fc` isn't used."""
     with torch.device("meta"):
-        net = GoogLeNet(num_classes=classes, aux_logits=False, transform_input=False, init_weights=False, dropout=0.0)
+        net = GoogLeNet(aux_logits=False, init_weights=False, dropout=0.0)
     return finish(net, width=width, input_px=input_px, classes=classes)
 
 

@@ -14,7 +14,7 @@ __all__ = ["FULLY_CONNECTED", "classifier", "head", "trunk"]
 def classifier(*, width: float, fc: int, input_px: int, classes: int) -> nn.Module:
     """N 3 input_px input_px -> N classes. It has no fc6 or fc7: `fc` isn't used."""
     with torch.device("meta"):
-        net = GoogLeNet(num_classes=classes, aux_logits=False, transform_input=False, init_weights=False, dropout=0.0)
+        net = GoogLeNet(aux_logits=False, init_weights=False, dropout=0.0)
         net.maxpool1 = nn.Sequential(net.maxpool1, local_response())
         net.maxpool2 = nn.Sequential(local_response(), net.maxpool2)
         net.maxpool4 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
