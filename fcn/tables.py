@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ import pandas as pd
 from fcn.config import Config
 from fcn.grid import UNCONFIRMED, Grid
 from fcn.paper.table import METRICS, Row, Table, every
-from fcn.scoring.metrics import Metrics
+from fcn.scoring.metrics import METRICS as SCORES
 
 Json = Mapping[str, Any]
 
-_SCORES = tuple(field.name for field in fields(Metrics))
 _WHOLE = ("conv_layers", "rf_size", "max_stride")
 _STRUCTURE = (*_WHOLE, "parameters_M")
 _TIMES = ("forward_ms", "backward_ms", "inference_s", "speedup_convnet_only", "speedup_overall")
@@ -34,7 +32,7 @@ def scored(
     rows = []
     for name, run in config.runs.items():
         found, timed = scores.get(name, {}), timing.get(run.net, {})
-        numbers = {metric: _times(100, found.get(metric)) for metric in (*_SCORES, "background_mean_iu")}
+        numbers = {metric: _times(100, found.get(metric)) for metric in (*SCORES, "background_mean_iu")}
         numbers["forward_ms"] = _times(1000, timed.get("seconds_per_image"))
         numbers |= {metric: _times(100, found[metric]) for metric in METRICS if metric in found.keys() - numbers.keys()}
         about = {"run": name, "val": run.val.list, "images": int(found.get("images", 0))}
@@ -64,15 +62,15 @@ def scores_frame(rows: Sequence[Json]) -> pd.DataFrame:
 
 def score_grid(rows: Sequence[Json], *, note: str = "") -> Grid:
     """The scores as texts: percent with one decimal, `-` for what is missing; a column for lists if they differ."""
-    usual = (*_SCORES, "background_mean_iu", "forward_ms")
+    usual = (*SCORES, "background_mean_iu", "forward_ms")
     more = [metric for metric in METRICS if metric not in usual and any(metric in row["numbers"] for row in rows)]
     lines = []
     for row in rows:
-        found = [row["numbers"].get(metric) for metric in (*_SCORES, *more, *usual[-2:])]
+        found = [row["numbers"].get(metric) for metric in (*SCORES, *more, *usual[-2:])]
         numbers = ["-" if number is None else f"{number:.1f}" for number in found]
         parameters = "-" if row["parameters"] is None else f"{row['parameters']:,}"
         lines.append([row["run"], row["val"], str(row["images"] or "-"), *numbers, parameters])
-    head = ["run", "val list", "images", *(METRICS[metric] for metric in (*_SCORES, *more))]
+    head = ["run", "val list", "images", *(METRICS[metric] for metric in (*SCORES, *more))]
     head += ["all background", "forward (ms)", "parameters"]
     if len(on_lists(rows)) == 1:
         head, lines = [head[0], *head[3:]], [[line[0], *line[3:]] for line in lines]
