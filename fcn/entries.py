@@ -1,6 +1,7 @@
 """What a line of params.yaml may say, section by section."""
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -211,6 +212,14 @@ class Recipe:
                 f"score_every is {self.score_every}, of {self.iterations} iterations; write as many or fewer, or leave "
                 "it out: every net is scored once it is trained"
             )
+
+    def kept(self, history: Iterable[Mapping[str, float]]) -> str:
+        """Which net a training of this history keeps, to be put behind what it is; nothing where that is the last."""
+        scored = [row for row in history if "mean_iu" in row]
+        if self.keep == "last" or not scored:
+            return ""
+        best = max(scored, key=lambda row: row["mean_iu"])  # of equally good ones the earliest
+        return f"iteration {best['iteration']:.0f}, the best on the way"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

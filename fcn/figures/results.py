@@ -40,8 +40,8 @@ def losses(gallery: Gallery, history: Mapping[str, Sequence[Row]], *, config: Co
 def on_the_way(gallery: Gallery, history: Mapping[str, Sequence[Row]], *, config: Config) -> None:
     """The metrics by iteration of all runs that were scored while they trained."""
     lists = dict.fromkeys(config.run(run).val.list for run in history)
-    best = [run for run in history if config.recipe(run).keep == "best"]
-    kept = f" The net of the highest mean IU was kept of {', '.join(best)}." if best else ""
+    best = [f"{run} is that of {kept}" for run, rows in history.items() if (kept := config.recipe(run).kept(rows))]
+    kept = f" The net that was kept of {'; of '.join(best)}." if best else ""
     gallery.add(
         charts.score_curves(history, titles={metric: TITLES[metric] for metric in METRICS}),
         key="validation",

@@ -67,10 +67,11 @@ def entry(
     if departures is not None:
         tags["departures"] = ", ".join(item["name"] for item in departures) or "none"
         texts["departures.md"] = _reasons(departures)
-    run = config.run(name)
+    run, kept = config.run(name), config.recipe(name).kept(history)
+    of_net = f"; its net is that of {kept}" if kept else ""
     note = (
         f"The training `{name}`: net `{run.net}` from `{run.init}` by recipe `{run.recipe}`, on `{run.train.list}` of "
-        f"{run.train.dataset}. Its scores are in percent, on `{run.val.list}` of {run.val.dataset}."
+        f"{run.train.dataset}{of_net}. Its scores are in percent, on `{run.val.list}` of {run.val.dataset}."
     )
     pictures = {f"data.{item.path.rpartition('/')[2]}": item.digest for item in datasets}
     return Entry(

@@ -116,7 +116,11 @@ def run(config: Config, name: str | None) -> None:
             raise StageFailure(f"{name}: {error}. The last good state is kept in {folder}") from None
         finally:
             observer.bar.close()
-        finished = replace(begun, state=net.state_dict() if recipe.keep == "last" else _best(progress, name))
+        finished = replace(begun, state=net.state_dict())
+        if kept := recipe.kept(progress.history):
+            assert progress.best is not None
+            finished = replace(begun, state=progress.best, provenance={**begun.provenance, "kept": kept})
+            print(f"{name}: its net is that of {kept}", file=sys.stderr)
         with whole_file(places.history(name)) as part:
             part.write_text("".join(json.dumps(row) + "\n" for row in progress.history), encoding="utf-8")
         with whole_file(places.net(name)) as part:
@@ -137,14 +141,6 @@ def _score(config: Config, name: str, begun: Checkpoint, *, line: Lifeline) -> S
 
     samples = evaluate.val_samples(config, name)
     return lambda state: evaluate.on_the_way(replace(begun, state=state), samples, ref=val, line=line, title=name)
-
-
-def _best(progress: Progress, name: str) -> dict[str, Tensor]:
-    """The tensors of the best score on the way."""
-    assert progress.best is not None
-    best = max((row for row in progress.history if "mean_iu" in row), key=lambda row: row["mean_iu"])
-    print(f"{name}: its net is that of iteration {best['iteration']}, the best on the way", file=sys.stderr)
-    return progress.best
 
 
 def _results(places: Places, name: str) -> list[Path]:

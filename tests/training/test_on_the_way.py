@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fcn.cli import main
+from fcn.commands.predictions import nets
 from fcn.config import load, parse
 from fcn.entries import Recipe
 from fcn.errors import InputError
@@ -170,7 +171,10 @@ def on_the_way() -> Rows:
 def test_the_scores_are_those_of_the_evaluate_stage(
     project: Path, keep: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The row of the net that counts has, to the bit, the metrics of scores/<run>.json; figures show all of them."""
+    """The row of the net that counts has, to the bit, the metrics of scores/<run>.json; figures show all of them.
+
+    Which one it is, unless the last, its file says, so that predict does, and the training, the report and MLflow.
+    """
     write(project, keep=keep)
     assert main(["train", RUN]) == 0
     said = capsys.readouterr().err
@@ -181,7 +185,9 @@ def test_the_scores_are_those_of_the_evaluate_stage(
     scores = json.loads((DATA / f"scores/{RUN}.json").read_text())
     counts = rows[-1] if keep == "last" else max(rows, key=lambda row: row["mean_iu"])
     assert {key: counts[key] for key in METRICS} == {key: scores[key] for key in METRICS}
-    assert (f"its net is that of iteration {counts['iteration']}" in said) == (keep == "best")
+    kept = f"iteration {counts['iteration']}, the best on the way"
+    told = [said, nets.learned(checkpoint.load(DATA / f"nets/{RUN}.pt").provenance, {})]
+    told += [trainings.entry(load(Path("params.yaml")), RUN, origin={}, datasets=[], cost={}, history=history()).note]
     assert main(["figures"]) == 0
     for key in METRICS:
         lines = (DATA / f"figures/validation/{key}/{RUN}.csv").read_text().split()
@@ -189,7 +195,7 @@ def test_the_scores_are_those_of_the_evaluate_stage(
     assert len((DATA / f"figures/curves/{RUN}.csv").read_text().split()) == 1 + test_two_heads.ITERATIONS
     shown = json.loads((DATA / "figures/index.json").read_text())["figures"]
     (figure,) = [item for item in shown if item["key"] == "validation"]
-    assert ("was kept" in figure["caption"]) == (keep == "best")
+    assert [kept in words for words in (*told, figure["caption"])] == [keep == "best"] * 4
 
 
 def test_a_net_that_is_never_scored_is_the_same(project: Path) -> None:

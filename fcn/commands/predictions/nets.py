@@ -45,12 +45,13 @@ def learned(provenance: Mapping[str, str], profiles: Mapping[str, Config]) -> st
     if "run" not in provenance:
         return f"weights {provenance.get('weights', 'of unknown origin')}, not trained here"
     run, profile = provenance["run"], provenance.get("profile", "unknown")
+    kept = f", its net of {provenance['kept']}" if "kept" in provenance else ""
     config = profiles.get(profile)
     if config is None or run not in config.runs:
-        return f"run {run} of profile {profile}"
+        return f"run {run} of profile {profile}{kept}"
     train = config.run(run).train
     alone = "; generated pictures: on any others its answers mean nothing" if _generated(config, run) else ""
-    return f"run {run} of profile {profile}, trained on {train.list} of {train.dataset}{alone}"
+    return f"run {run} of profile {profile}, trained on {train.list} of {train.dataset}{kept}{alone}"
 
 
 def others(provenance: Mapping[str, str], profiles: Mapping[str, Config]) -> str:
