@@ -68,6 +68,8 @@ def _check(config: Config) -> None:
     for name, run in config.runs.items():
         heads, trained_on = config.net(name).heads, run.train.dataset
         for ref in (run.train, run.val):
+            inputs = formats.reader(config.dataset(ref.dataset)).INPUTS
+            facts.check_inputs(config.net(name).inputs, inputs, dataset=ref.dataset, where=f"runs.{name}.net")
             try:
                 facts.of_heads(heads, known[ref.dataset], dataset=ref.dataset, where=f"runs.{name}.net")
             except InputError as error:

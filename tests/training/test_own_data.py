@@ -184,6 +184,7 @@ def test_a_run_learns_and_is_scored_in_the_same_names(
         ),
         ("semantic: 21", "semantic: 3", "runs.first.net has 3 classes for 'semantic', but mine has 21; write heads: {"),
         ("semantic: 21", "depth: 21", "runs.first.net has a head 'depth', but the labels of mine are: semantic"),
+        ("[rgb]", "[rgb, depth]", "runs.first.net takes depth, but mine has: rgb"),
         (
             "net: fcn8s,",
             "net: fcn8s, regime: cvpr,",
@@ -203,7 +204,7 @@ def test_a_run_learns_and_is_scored_in_the_same_names(
 def test_what_params_alone_can_tell_is_said_first(
     folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
 ) -> None:
-    """Heads that the labels don't fit, missing reasons and unknown names end the first stage, before any work."""
+    """What the data haven't, missing reasons and unknown names end the first stage, before any work."""
     changed(folder, {old: new})
     assert main(["code"]) == 2
     assert said in capsys.readouterr().err
