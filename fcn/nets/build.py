@@ -63,11 +63,10 @@ def joined(first: Checkpoint, second: Checkpoint, *, name: str) -> Checkpoint:
 
     Raises InputError where one holds no net, or the two are not alike.
     """
-    nets = [each.net for each in (first, second)]
-    assert nets[0] is not None
-    assert nets[1] is not None
+    if first.net is None or second.net is None:
+        raise InputError(f"fusions.{name}: one of the two files holds a classifier, no net; train both of its runs")
     try:
-        net = fused(nets[0], nets[1])
+        net = fused(first.net, second.net)
     except InputError as error:
         raise InputError(f"fusions.{name}: the nets {error}") from None
     if first.targets != second.targets:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from PIL import Image
 
 from fcn.cli import main
 from fcn.datasets.samples import Samples
+from fcn.errors import InputError
 from fcn.nets import checkpoint
-from fcn.nets.build import trained
+from fcn.nets.build import joined, trained
 from tests.training import pictures, tiny
 
 SIZES = [(40, 48), (33, 57)]
@@ -98,6 +100,25 @@ def test_what_is_joined_answers_as_both(done: Path) -> None:
     torch.testing.assert_close(found, (rgb + hha) / 2)
     moved = {name for name, tensor in nets["both"].state.items() if not torch.equal(tensor, joined.state[name])}
     assert moved == {name for name in joined.state if ".upscore" not in name}
+
+
+@pytest.mark.parametrize(
+    ("shape", "others", "said"),
+    [
+        (None, False, "one of the two files holds a classifier, no net; train both of its runs"),
+        ({"taps": (16,)}, False, "the nets differ in taps; nets that are joined are alike but for their inputs"),
+        ({"heads": {"semantic": 2}}, False, "the nets differ in heads; nets that are joined are alike"),
+        ({"inputs": ("rgb",)}, False, "the nets take rgb and rgb; late fusion is of two nets of one input each"),
+        ({}, True, "the nets learned other classes; train both on the same dataset"),
+    ],
+)
+def test_what_cannot_be_joined_is_told(done: Path, shape: dict[str, Any] | None, others: bool, said: str) -> None:
+    """Files of a classifier, of another stride, of other classes or of the same input are each a sentence."""
+    rgb, hha = (checkpoint.load(done / DATA / f"nets/{name}.pt") for name in ("rgb", "hha"))
+    assert hha.net is not None
+    net, targets = None if shape is None else replace(hha.net, **shape), {} if others else hha.targets
+    with pytest.raises(InputError, match=f"^fusions.late: {said}"):
+        joined(rgb, replace(hha, net=net, targets=targets), name="late")
 
 
 def test_depth_starts_with_the_mean_of_the_filters(
