@@ -34,6 +34,8 @@ def array(content: bytes, address: str) -> NDArray[Any]:
     """
     order = _ORDERS.get(content[_HEADER - 4 : _HEADER])
     if order is None:
+        if content.startswith(b"MATLAB 7.3"):
+            raise InputError("it is a .mat of version 7.3, where one of version 5 is expected (MATLAB's `save -v7`)")
         raise InputError(f"its {len(content):,} bytes don't begin as a version 5 file, MATLAB's `save -v7`, does")
     name, *fields = address.split(".")
     found = []
@@ -112,7 +114,7 @@ class _Matrix:
         return np.frombuffer(content, self._order + _NUMBERS[kind])
 
     def _what(self) -> str:
-        return f"{_CLASSES.get(self._class, 'numbers')} of shape {self._shape}"
+        return f"{'complex ' * self._complex}{_CLASSES.get(self._class, 'numbers')} of shape {self._shape}"
 
 
 def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:

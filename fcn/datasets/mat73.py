@@ -47,9 +47,12 @@ def _variable(path: Path, name: str) -> Iterator[h5py.Dataset]:
     try:
         with h5py.File(path, "r") as file:
             linked = isinstance(file.get(name, getlink=True), h5py.HardLink)  # another may lead out of the file
-            if not linked or not isinstance(found := file.get(name), h5py.Dataset):
+            if not linked:
                 others = [other for other in file if not other.startswith("#")]
                 raise InputError(f"{path}: no variable {name}, found {', '.join(others[:8]) or 'nothing'}")
+            found = file[name]
+            if not isinstance(found, h5py.Dataset) or found.shape is None:
+                raise InputError(f"{path}: {name} is no array of pictures, but a struct, or empty")
             sizes = (prod(found.shape[1:]), prod(found.chunks or ()), prod(found.shape) // _MOST_PACKED)
             most = (_MOST_BYTES, _MOST_BYTES, path.stat().st_size)
             large = any(size * found.dtype.itemsize > allowed for size, allowed in zip(sizes, most, strict=True))

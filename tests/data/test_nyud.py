@@ -208,6 +208,17 @@ def test_what_a_file_says_that_it_holds_is_no_reason_to_ask_for_memory(tmp_path:
         mat73.shape(path, "away")
 
 
+def test_what_is_no_array_is_called_so(tmp_path: Path) -> None:
+    """A struct and an empty variable are there, but no array of pictures."""
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w") as file:
+        file.create_group("struct")
+        file["empty"] = h5py.Empty("f4")
+    for name in ("struct", "empty"):
+        with pytest.raises(InputError, match=f"{name} is no array of pictures, but a struct, or empty"):
+            mat73.shape(path, name)
+
+
 @pytest.mark.parametrize(
     ("split", "said"),
     [

@@ -4,11 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fcn.datasets import mat, tree
 from fcn.datasets.formats import Original, voc
+from fcn.datasets.renumber import renumber
 from fcn.errors import InputError
 
 INPUTS = voc.INPUTS
@@ -60,22 +58,13 @@ def ids(folders: Mapping[str, Path]) -> list[str]:
 
 
 def read(folders: Mapping[str, Path], image_id: str) -> Original:
-    """The picture, and the class indices, without void.
+    """The picture, and the class indices, 255 for void.
 
-    Raises InputError for a label that is no whole .mat, or holds no such field.
+    Raises InputError for a label that is no whole .mat, holds no such field, or numbers that are no classes.
     """
     (folder,) = folders.values()
+    path = tree.file(folder / "cls", image_id, suffixes=[".mat"])
     return Original(
         inputs={"rgb": tree.file(folder / "img", image_id, suffixes=tree.PICTURES)},
-        labels={"semantic": _label(tree.file(folder / "cls", image_id, suffixes=[".mat"]))},
+        labels={"semantic": renumber(mat.label(path, "GTcls.Segmentation", dataset="SBD"), range(256), path=path)},
     )
-
-
-def _label(path: Path) -> NDArray[np.uint8]:
-    """H W: GTcls.Segmentation."""
-    label = mat.label(path, "GTcls.Segmentation", dataset="SBD")
-    if label.min() < 0 or label.max() > 255:
-        raise InputError(
-            f"{path}: GTcls.Segmentation has values {label.min()}..{label.max()}; a class is 0..254, and 255 is void"
-        )
-    return np.ascontiguousarray(label, np.uint8)
