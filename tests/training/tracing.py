@@ -12,6 +12,7 @@ import _lsprof, atexit, json, os, sys
 
 root, opened, profiler = os.getcwd(), set(), _lsprof.Profiler(subcalls=False, builtins=False)
 OPTIMIZED = 1  # of function bodies; modules and classes, which run when they are imported, don't have it
+INLINE = ("expr>", "comp>")  # of a function that is called, or, as it is imported, of a module
 
 
 def on_audit(event, arguments):
@@ -24,7 +25,8 @@ def on_audit(event, arguments):
 def write():
     profiler.disable()
     codes = [entry.code for entry in profiler.getstats() if not isinstance(entry.code, str)]
-    called = {code.co_filename for code in codes if code.co_flags & OPTIMIZED and code.co_filename.endswith(".py")}
+    codes = [code for code in codes if code.co_flags & OPTIMIZED and not code.co_name.endswith(INLINE)]
+    called = {code.co_filename for code in codes if code.co_filename.endswith(".py")}
     modules = sorted(os.path.relpath(name, root) for name in called if name.startswith(os.path.join(root, "fcn")))
     seen = {"arguments": sys.argv[1:], "opened": sorted(opened), "called": modules}
     with open(os.path.join(os.environ["FCN_TEST_SEEN"], f"{os.getpid()}.json"), "w") as file:
