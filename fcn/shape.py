@@ -1,5 +1,6 @@
 """The shape of a network: what decides which layers it has, and from which other it can start."""
 
+from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from typing import Annotated, Literal
 
@@ -18,6 +19,8 @@ Tap = Annotated[Literal[16, 8], BeforeValidator(lambda tap: int(tap) if tap in (
 
 # What a net can see, and the channels that it has: depth in mm, HHA as fcn/datasets/hha.py makes it.
 CHANNELS = {"rgb": 3, "depth": 1, "hha": 3}
+# The skips of a net, by its stride in px.
+TAPS: Mapping[int, tuple[Literal[16, 8], ...]] = {32: (), 16: (16,), 8: (16, 8)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -56,7 +59,7 @@ class Net:
     fusion: Annotated[Literal["early", "late"], Field(exclude_if=lambda fusion: fusion == "early")] = "early"
 
     def __post_init__(self) -> None:
-        if self.taps not in ((), (16,), (16, 8)):
+        if self.taps not in TAPS.values():
             raise ValueError(f"taps are {list(self.taps)}; [] makes a net of stride 32, [16] of 16, [16, 8] of 8")
         if extra := [tap for tap in self.scales if tap not in self.taps]:
             raise ValueError(f"scales has an entry for {extra[0]}, which is not among the taps {list(self.taps)}")

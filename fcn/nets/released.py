@@ -11,7 +11,7 @@ from fcn.errors import InputError
 from fcn.nets.fcn import FCN
 from fcn.nets.fitting import fitted
 from fcn.nets.upsampling import bilinear_kernel
-from fcn.shape import Backbone, Net
+from fcn.shape import TAPS, Backbone, Net
 
 CONVOLUTIONS: Mapping[str, Mapping[str, str]] = {
     "vgg16": {
@@ -55,7 +55,6 @@ _HEAD = {
 _STREAMS = {"color": "rgb", "hha": "hha"}
 _TARGETS = {"": "semantic", "_sem": "semantic", "_geo": "geometric"}  # SIFT Flow's nets have two heads
 _LAST = "upscore.weight"
-_TAPS: dict[int, tuple[Literal[16, 8], ...]] = {32: (), 16: (16,), 8: (16, 8)}
 # Released files keep the deconvolutions that they trained with, in float32.
 _BILINEAR_TOLERANCE = 1e-4
 
@@ -139,7 +138,7 @@ def _net(state: Mapping[str, Tensor], *, backbone: Backbone, upsampling: Upsampl
         backbone=backbone,
         inputs=("rgb",),
         heads={target: scores[target] for target in _TARGETS.values() if target in scores},
-        taps=_TAPS[_stride(state)],
+        taps=TAPS[_stride(state)],
         pad=100,
         upsampling=upsampling,
     )

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-_TAPS: Mapping[int, list[int]] = {32: [], 16: [16], 8: [16, 8]}
+from fcn.shape import TAPS
+
 _AT_ONCE_SCALES = {16: 0.01, 8: 0.0001}
 
 
@@ -21,7 +22,7 @@ def converted(content: Mapping[str, Any], *, digest: Callable[[Mapping[str, Tens
     old, backbone = about["net"], about["backbone"]
     net = None
     if old is not None:
-        taps = _TAPS[old["stride"]]
+        taps = TAPS[old["stride"]]
         scaled = old.get("skips") == "atonce"
         net = {
             "backbone": backbone,

@@ -18,6 +18,12 @@ def classifier(*, width: float, fc: int, input_px: int, classes: int) -> nn.Modu
     with torch.device("meta"):
         net = alexnet()
         narrow(net.features, width=width)
+    return finish(net, fc=fc, input_px=input_px, classes=classes)
+
+
+def finish(net: AlexNet, *, fc: int, input_px: int, classes: int) -> nn.Module:
+    """Fit the last layers of an AlexNet on "meta" to its first ones, and give it memory and weights."""
+    with torch.device("meta"):
         channels, side = features_size(net.features, input_px=input_px)
         net.avgpool = nn.Identity()
         net.classifier[1] = nn.Linear(channels * side * side, fc)

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 from torchvision.models.alexnet import alexnet
 
-from fcn.nets.backbones.alexnet import FULLY_CONNECTED, head, trunk
+from fcn.nets.backbones.alexnet import FULLY_CONNECTED, finish, head, trunk
 from fcn.nets.local_response import local_response
-from fcn.nets.surgery import features_size, materialise
 
 __all__ = ["FULLY_CONNECTED", "classifier", "head", "trunk"]
 
@@ -19,12 +18,7 @@ def classifier(*, width: float, fc: int, input_px: int, classes: int) -> nn.Modu
     with torch.device("meta"):
         net = alexnet()
         net.features = _features(width)
-        channels, side = features_size(net.features, input_px=input_px)
-        net.avgpool = nn.Identity()
-        net.classifier[1] = nn.Linear(channels * side * side, fc)
-        net.classifier[4] = nn.Linear(fc, fc)
-        net.classifier[6] = nn.Linear(fc, classes)
-    return materialise(net)
+    return finish(net, fc=fc, input_px=input_px, classes=classes)
 
 
 def _features(width: float) -> nn.Sequential:
