@@ -81,7 +81,7 @@ def test_unknown_names_are_answered_with_those_there_are() -> None:
         classifiers.run(profile(), None)
     with pytest.raises(InputError, match=r"unknown name 'd'; .*known are: c"):
         classifiers.run(profile(), "d")
-    with pytest.raises(InputError, match=r"preprocessing: Input should be .*'caffe-siftflow' or 'sample', found 'imagenett'"):
+    with pytest.raises(InputError, match=r"preprocessing: Input .*'caffe-siftflow' or 'sample', found 'imagenett'"):
         profile(preprocessing="imagenett")
 
 
