@@ -178,7 +178,7 @@ def test_a_classifier_is_taken_whole(tmp_path: Path, backbone: Backbone, legacy:
         ({"fc7": [(8, 8), (8,), (1,)]}, "layer fc7 has 3 blobs; a kernel and a bias are wanted"),
         (
             {"conv5_4": [(32, 32, 3, 3), (32,)]},
-            r"has a layer conv5_4, which Caffe's vgg16 has not; .*are conv1_1, conv1",
+            r"has a layer conv5_4, which Caffe's vgg16 has not; .*are conv1_1, conv1_2 \.\.\. fc8$",
         ),
         ({"fc8": [(0, 8), (0,)]}, r"classifier\.6\.weight with shape 0 x 8, this network wants 1000 x 8"),
     ],

@@ -72,9 +72,10 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
         if layer in names:
             state[f"{names[layer]}.{part}"] = tensor
         elif not layer.startswith(_AUXILIARY):
+            first, second, *_, last = names
             raise InputError(
                 f"{path} has a layer {layer}, which Caffe's {backbone.architecture} has not; its layers are "
-                f"{', '.join(names)}"
+                f"{first}, {second} ... {last}"
             )
     return fitted(state, shapes=layout(backbone, state=state).shapes, may_lack=(), where=str(path))
 
