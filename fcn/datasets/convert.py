@@ -50,7 +50,8 @@ def convert(
                 audited.append(result)
             step()
     if offenders:
-        raise InputError(f"{len(offenders)} of {len(ids)} labels are refused: {'; '.join(offenders[:_NAMED])}")
+        named = [*dict.fromkeys(offenders)][:_NAMED]  # one file may spoil them all
+        raise InputError(f"{len(offenders)} of {len(ids)} labels are refused: {'; '.join(named)}")
     return audited
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def _opened(files: Sequence[Path], reader: Format, part: Path) -> _Source:
     origin, packed = files[0].parent, [file for file in files if archive.is_one(file)]
     if len(files) == 1:
         origin = files[0]
-        packed = [origin] if origin.is_file() and not _is_read_whole(origin, reader) else []
+        packed = [origin] if origin.is_file() and not _is_known(origin, reader) else []
     if packed:
         beside = [file for file in files if file not in packed]
         return _extracted(origin, packed, beside, reader, part / ".members")
@@ -118,12 +119,11 @@ def _opened(files: Sequence[Path], reader: Format, part: Path) -> _Source:
     return _Source(origin=origin, root=root, folders=folders, temporary=None, place=shutil.copyfile)
 
 
-def _is_read_whole(origin: Path, reader: Format) -> bool:
-    """Whether the format reads this very file, as one that keeps all pictures in a .mat, and no archive of files."""
-    try:
-        return reader.wanted([origin.name]) == [origin.name]
-    except InputError:
-        return False
+def _is_known(origin: Path, reader: Format) -> bool:
+    """Whether the format knows this very file, as one that keeps all pictures in a .mat, and it is no archive."""
+    with suppress(InputError):
+        return not archive.is_one(origin) and reader.root([origin.name]) == ""
+    return False
 
 
 def _extracted(origin: Path, packed: Sequence[Path], beside: Sequence[Path], reader: Format, folder: Path) -> _Source:

@@ -10,12 +10,13 @@ import pytest
 import scipy.io
 from numpy.typing import NDArray
 
+from fcn.cli import main
 from fcn.datasets import labels, mat73
 from fcn.datasets import lists as list_files
 from fcn.datasets.formats import nyud
 from fcn.datasets.hha import hha
 from fcn.errors import InputError
-from tests.data import rooms
+from tests.data import rooms, tiny
 
 ROWS, COLUMNS = slice(12, 117), slice(10, 150)  # of pictures that are smaller by 4, and 45..470 and 40..600 by 4
 IDS = ["5001", "5002", "5003", "5004"]
@@ -206,6 +207,25 @@ def test_what_a_file_says_that_it_holds_is_no_reason_to_ask_for_memory(tmp_path:
             mat73.shape(path, name)
     with pytest.raises(InputError, match="no variable away"):
         mat73.shape(path, "away")
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("nyud/nyu_depth_v2_labeled.mat", "nyud/nyu_depth_v2_labeled.mat: splits.mat and classMapping40.mat missing; "),
+        ("nyud", "4 of 4 labels are refused: nyud/classMapping40.mat: its 0 bytes don't begin as a version 5 file, "),
+    ],
+)
+def test_one_sentence_for_one_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], origin: str, said: str
+) -> None:
+    """The .mat alone is no whole dataset, and no archive; what is wrong with all pictures is said once."""
+    (tmp_path / "nyud").mkdir()
+    (rooms.folder(tmp_path / "nyud") / "classMapping40.mat").write_bytes(b"")
+    tiny.params(tmp_path, datasets={"mine": {"format": "nyud", "from": origin}})
+    monkeypatch.chdir(tmp_path)
+    assert main(["datasets", "mine"]) == 2
+    assert capsys.readouterr().err.count(said) == 1
 
 
 def test_what_is_no_array_is_called_so(tmp_path: Path) -> None:
