@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
+$(if $(shell pwd | grep '["$$`\\]'),$(error the project's path has one of " $$ ` \ in it, which a shell reads as something else: move or rename the folder))
+
 # `python` in dvc.yaml is this environment's, and no tool calls home.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
