@@ -44,7 +44,10 @@ see to them before you pass the net on."""
 
 
 def best(config: Config, scores: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The line of the run at stride 8 with the highest mean IU; None where none was scored. The first wins a tie."""
+    """The line of the run at stride 8 with the highest mean IU; None where none was scored. The first wins a tie.
+
+    Only runs that are scored on the first one's list are compared: what is easy on one is hard on another.
+    """
     finished = [
         item
         for item in scores
@@ -54,7 +57,8 @@ def best(config: Config, scores: Sequence[Mapping[str, Any]]) -> Mapping[str, An
         and item.get("images")
         and item["numbers"].get("mean_iu") is not None
     ]
-    return max(finished, key=lambda item: float(item["numbers"]["mean_iu"]), default=None)
+    comparable = [item for item in finished if config.run(item["run"]).val == config.run(finished[0]["run"]).val]
+    return max(comparable, key=lambda item: float(item["numbers"]["mean_iu"]), default=None)
 
 
 def card(config: Config, score: Mapping[str, Any], *, departures: Sequence[Mapping[str, str]]) -> str:

@@ -251,7 +251,8 @@ def test_rows_carry_the_numbers_digest(world: World) -> None:
     expected = numbers_digest(world.root / world.places.tables)
     assert {run.data.tags["numbers"] for runs in world.held.values() for run in runs} == {expected}
     for run in world.held["sample / trainings"]:
-        for key in ("sbd", "voc2012"):
+        ran = world.config.run(run.info.run_name)
+        for key in (ran.train.dataset, ran.val.dataset):
             audit = read_json(world.root / world.places.audit(key))
             assert run.data.tags[f"data.{key}"] == audit["sha256"][:16]
         assert run.inputs is not None

@@ -37,10 +37,12 @@ def small_params() -> dict[str, Any]:
     """The sample profile's parameters, with four runs of a few steps on a few scenes, all from scratch."""
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["threads"] = 1  # as many as tests have, so that a test may ask a net the same and get the same
+    for section in ("archives", "datasets"):
+        params[section] = {name: params[section][name] for name in ("voc2012", "sbd")}
     for archive in params["archives"].values():
         archive["scenes"] = dict(SCENES)
-    for name, entry in params["lists"].items():
-        entry["expect"] = COUNTS[name]
+    params["lists"] = {name: {**params["lists"][name], "expect": count} for name, count in COUNTS.items()}
+    params["disjoint"] = [pair for pair in params["disjoint"] if set(pair) <= COUNTS.keys()]
     backbones = params["backbones"]
     params["classifiers"] = {
         name: {"backbone": backbones[name], "preprocessing": "sample"} for name in ("alexnet", "vgg16")
