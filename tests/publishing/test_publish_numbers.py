@@ -252,11 +252,8 @@ def test_rows_carry_the_numbers_digest(world: World) -> None:
     assert {run.data.tags["numbers"] for runs in world.held.values() for run in runs} == {expected}
     for run in world.held["sample / trainings"]:
         ran = world.config.run(run.info.run_name)
-        for key in (ran.train.dataset, ran.val.dataset):
-            audit = read_json(world.root / world.places.audit(key))
-            assert run.data.tags[f"data.{key}"] == audit["sha256"][:16]
+        saw = {name: read_json(world.root / world.places.audit(name)) for name in (ran.train.dataset, ran.val.dataset)}
+        digests = {f"data.{name}": audit["sha256"][:16] for name, audit in saw.items()}
+        assert digests.items() <= run.data.tags.items()
         assert run.inputs is not None
-        assert {item.dataset.digest for item in run.inputs.dataset_inputs} == {
-            run.data.tags["data.sbd"],
-            run.data.tags["data.voc2012"],
-        }
+        assert {item.dataset.digest for item in run.inputs.dataset_inputs} == set(digests.values())
