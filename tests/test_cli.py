@@ -107,7 +107,7 @@ def test_stages_with_names_answer_a_wrong_one(
         (("splits",), "data/tiny/datasets/"),
         (("train", tiny.COARSE), "data/tiny/weights/vgg16-sample.pt"),
         (("train", tiny.FINER), f"data/tiny/nets/{tiny.COARSE}.pt"),
-        (("evaluate", tiny.COARSE), "data/tiny/splits/voc2012-val-minus-sbd-train.txt"),
+        (("evaluate", tiny.COARSE), "data/tiny/datasets/voc2012"),
         (("tables",), "data/tiny/timing/"),
     ],
     ids=" ".join,

@@ -59,8 +59,8 @@ def test_objects_are_called_what_they_are(repository: Path) -> None:
     shapes = [draw.__name__.strip("_") for draw in scenes.DRAW]
     kinds = [f"{words[kind // len(shapes)]} {shapes[kind % len(shapes)]}" for kind in range(KINDS)]
     for profile in ("params.yaml", "profiles/smoke/params.yaml"):
-        named = [list(entry.classes) for entry in load(repository / profile).datasets.values()]
-        assert named == [["background", *kinds]] * 2, profile
+        named = {name: list(entry.classes) for name, entry in load(repository / profile).datasets.items()}
+        assert named["voc2012"] == named["sbd"] == ["background", *kinds], profile
 
 
 @pytest.mark.parametrize("start", [0, 13])
