@@ -66,8 +66,8 @@ worker: PORT = 4200
 worker: environment
 	@exec $(BIN)/python -m flows.site --port $(PORT)
 
-# Side by side: three for two cores, for many tests wait for processes. A file's tests stay together.
-TESTS := -n 3 --dist loadfile --no-loadscope-reorder
+# Side by side: four for two cores, for many tests wait for processes. A file's tests stay together.
+TESTS := -n 4 --dist loadfile --no-loadscope-reorder
 test: check peer
 	$(BIN)/python -m pytest $(TESTS)
 

@@ -141,7 +141,8 @@ def test_one_command_makes_a_site_and_ctrl_c_ends_it(home: Home, training: Train
     told = subprocess.run(
         [*server.PREFECT, *shlex.split(command)[1:]],
         cwd=home.folder / "below",
-        env=home.environment,
+        # Prefect's own server, which knows no deployment, has to begin beside all that other tests run.
+        env={**home.environment, "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"},
         capture_output=True,
         text=True,
         check=False,
