@@ -19,7 +19,7 @@ help:
 define HELP
 make smoke         the whole road in a minute, on a dozen generated pictures: its numbers mean nothing
 make reproduce     the papers in miniature, on generated pictures, offline: 11 minutes on two quiet CPU cores
-make reproduce-all the same of NYUDv2, SIFT Flow and PASCAL-Context, every row of their tables
+make reproduce-all NYUDv2, SIFT Flow and PASCAL-Context, every row of their tables: 15 minutes
 make ui            MLflow, opened on the papers' tables, until Ctrl-C
 make worker        Prefect's server, UI and workers here, until Ctrl-C
 make environment   .venv, which all others make first: 3 minutes, 6.5 GB, the only use of the network;
