@@ -17,7 +17,10 @@ from fcn.nets.upsampling import Upsampling
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = {
-    "params.yaml": [["voc-fcn32s-vgg16", "voc-fcn16s-vgg16", "voc-fcn8s-vgg16"]],
+    "params.yaml": [
+        [f"voc-fcn{stride}s-vgg16" for stride in (32, 16, 8)],
+        [f"siftflow-fcn{stride}s-vgg16" for stride in (16, 8)],
+    ],
     "profiles/paper/params.yaml": [
         *([f"voc-fcn{stride}s-vgg16{regime}" for stride in (32, 16, 8)] for regime in ("", "-cvpr")),
         ["nyud-fcn32s-vgg16-rgb", "nyud-fcn32s-vgg16-rgb-hha"],
