@@ -37,11 +37,11 @@ def file_name(experiment: str) -> str:
 
 
 def page(title: str, *, address: str) -> str:
-    """HTML that leads a browser to `address`, in so many seconds that one can read what to do if nothing answers there."""
+    """HTML that leads a browser to `address`, so late that one can read what to do where nothing answers there."""
     target, words = escape(address), escape(title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="refresh" content="3; url={target}">\n<title>{words}</title>\n</head>\n'
-        f'<body>\n<p><a href="{target}">{words}</a>, in MLflow, in three seconds. <code>make ui</code> starts it; where it was\n'
-        "given another <code>PORT</code>, its first page has the same link.</p>\n</body>\n</html>\n"
+        f'<body>\n<p><a href="{target}">{words}</a>, in MLflow, in three seconds. <code>make ui</code> starts it;\n'
+        "where it was given another <code>PORT</code>, its first page has the same link.</p>\n</body>\n</html>\n"
     )
