@@ -5,7 +5,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,8 +17,10 @@ from fcn.datasets.samples import Samples
 from fcn.errors import StageFailure
 from fcn.nets import checkpoint
 from fcn.nets.fcn import FCN
+from fcn.shape import CHANNELS, Backbone, Net
 from fcn.stages.device import chosen_device, name
 from fcn.training import resume
+from fcn.training.batches import Batch
 from fcn.training.loop import Interrupted, train
 from fcn.training.resume import Progress
 from tests.training import pictures, processes, tiny
@@ -28,6 +30,7 @@ from tests.training.processes import fcn, saved_iteration, start, until
 pytestmark = pytest.mark.gpu
 CPU = torch.device("cpu")
 DATA = Path("data/tiny")
+HEADS = {"semantic": 5, "geometric": 3}
 
 
 @pytest.fixture(name="device")
@@ -92,6 +95,48 @@ def test_it_trains_as_a_cpu_does(samples: Samples, device: torch.device, precisi
     exact, _, wanted = trained(samples, CPU, iterations=8, rate=0.05)
     assert [row["loss"] for row in notes.rows] == pytest.approx([row["loss"] for row in wanted.rows], rel=digits)
     assert_near(net, exact, rtol=10 * digits, atol=digits)
+
+
+class _Drawn:
+    """Batches of noise, of each input and each target."""
+
+    def __getitem__(self, draw: int) -> Batch:
+        random = torch.Generator().manual_seed(draw)
+        inputs = {name: torch.randn(2, count, 64, 80, generator=random) for name, count in CHANNELS.items()}
+        targets = {name: torch.randint(count, (2, 64, 80), generator=random) for name, count in HEADS.items()}
+        return inputs, targets
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"heads": HEADS},
+        {"inputs": ("rgb", "depth")},
+        {"inputs": ("rgb", "hha"), "fusion": "late", "taps": (16,)},
+        {"architecture": "alexnet", "input_px": 63},
+        {"architecture": "caffenet", "input_px": 67},
+        {"architecture": "googlenet", "input_px": 64},
+        {"architecture": "googlenet_published", "input_px": 64},
+    ],
+    ids=lambda shape: shape.get("architecture") or "+".join(shape.get("inputs", HEADS)),
+)
+def test_every_shape_trains_as_a_cpu_does(device: torch.device, shape: dict[str, Any]) -> None:
+    """Nets of several heads or inputs, and of every backbone, have a CPU's losses and end as its nets do."""
+    given = {"architecture": "vgg16", "input_px": 32, "heads": {"semantic": 5}, "inputs": ("rgb",), "taps": ()} | shape
+    backbone = Backbone(
+        architecture=given.pop("architecture"), input_px=given.pop("input_px"), width=0.125, fc=8, dropout=0
+    )
+    net, ends = Net(backbone=backbone, pad="same", upsampling="fixed", **given), list[FCN]()
+    losses = list[list[float]]()
+    for where in (device, CPU):
+        torch.manual_seed(0)
+        made, notes = FCN(net), Notes()
+        recipe = pictures.recipe(iterations=4, rate=1e-3)
+        train(made, cast(Any, _Drawn()), recipe=recipe, seed=0, device=where, workers=0, observer=notes)
+        losses.append([row["loss"] for row in notes.rows])
+        ends.append(made.to(CPU))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert_near(*ends)
 
 
 def test_a_stopped_training_goes_on(samples: Samples, device: torch.device, tmp_path: Path) -> None:
