@@ -102,8 +102,8 @@ def markdown(results: Sequence[Result], *, profile: str, runs: Sequence[str], ab
     lines = [
         f"# The profile {profile} over several seeds",
         "",
-        "Mean IU in percent. A seed decides the starts, the order of training and, where pictures are generated, the pictures. "
-        "Written by `python -m benchmarks.seeds`.",
+        "Mean IU in percent. A seed decides the starts, the order of training and, where pictures are generated, the "
+        "pictures. Written by `python -m benchmarks.seeds`.",
         "",
         f"| run | mean | range | {' | '.join(f'seed {result.seed}' for result in results)} |",
         f"|---|---:|---:|{'---:|' * len(results)}",

@@ -122,7 +122,8 @@ class _Drawn:
 )
 def test_every_shape_trains_as_a_cpu_does(device: torch.device, shape: dict[str, Any]) -> None:
     """Nets of several heads or inputs, and of every backbone, have a CPU's losses and end as its nets do."""
-    given = {"architecture": "vgg16", "input_px": 32, "heads": {"semantic": 5}, "inputs": ("rgb",), "taps": ()} | shape
+    given: dict[str, Any] = {"architecture": "vgg16", "input_px": 32, "heads": {"semantic": 5}, "inputs": ("rgb",)}
+    given |= {"taps": ()} | shape
     backbone = Backbone(
         architecture=given.pop("architecture"), input_px=given.pop("input_px"), width=0.125, fc=8, dropout=0
     )
