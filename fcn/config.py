@@ -1,21 +1,23 @@
 """A profile: everything in its params.yaml, read and checked."""
 
-import difflib
 import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, field, fields, is_dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, get_args, get_type_hints
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from fcn.entries import Archive, Classifier, Dataset, ImageList, ListRef, Recipe, Run, Trained, Weights
-from fcn.errors import InputError
+from fcn.errors import InputError, near
 from fcn.shape import STRICT, Backbone, Count, Name, Net, fused, misfit
+
+_STAGES = ("splits", "tables", "figures", "report", "publish")  # their files are among those of datasets, runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -36,7 +38,7 @@ class Config:
     archives: dict[Name, Archive] = field(default_factory=dict)
     datasets: dict[Name, Dataset]
     lists: dict[Name, ImageList]
-    disjoint: list[tuple[Name, Name]] = field(default_factory=list)
+    disjoint: list[Annotated[tuple[Name, ...], Field(min_length=2)]] = field(default_factory=list)
     backbones: dict[Name, Backbone] = field(default_factory=dict)
     classifiers: dict[Name, Classifier] = field(default_factory=dict)
     weights: dict[Name, Weights] = field(default_factory=dict)
@@ -54,8 +56,11 @@ class Config:
             _known(f"lists.{name}.dataset", entry.dataset, self.datasets)
             if entry.minus is not None:
                 _known(f"lists.{name}.minus", entry.minus, self.lists)
-        for pair in self.disjoint:
-            for name in pair:
+        for section in ("datasets", "runs"):
+            if taken := next((name for name in getattr(self, section) if name in _STAGES), None):
+                raise InputError(f"{section}.{taken}: a stage is called so, and has files of that name; rename it")
+        for names in self.disjoint:
+            for name in names:
                 _known("disjoint", name, self.lists)
         self._check_beginnings()
         for name, run in self.runs.items():
@@ -177,12 +182,10 @@ class Config:
 
 
 def _known(what: str, name: str, among: Mapping[str, object], *, prefix: str = "") -> None:
-    if name in among:
-        return
-    close = difflib.get_close_matches(name, among, n=1)
-    hint = f"did you mean {prefix + close[0]!r}? " if close else ""
-    allowed = ", ".join(prefix + key for key in among) or "none"
-    raise InputError(f"{what}: unknown name {prefix + name!r}; {hint}known are: {allowed}")
+    if name not in among:
+        allowed = ", ".join(prefix + key for key in among) or "none"
+        hint = near(name, among, prefix=prefix)
+        raise InputError(f"{what}: unknown name {prefix + name!r}; {hint}known are: {allowed}")
 
 
 def _no_circle(place: str, before: Mapping[str, Sequence[str]], *, end: str) -> None:
@@ -294,6 +297,15 @@ def _unreadable(error: yaml.MarkedYAMLError) -> str:
     return f"{where}: not YAML: {problem}{since}{advice}"
 
 
+def _words(place: Sequence[int | str]) -> list[str]:
+    """What may stand where a word is that there isn't: the fields of the entry at that place."""
+    kind: Any = Config
+    for part in place[:-1]:
+        kind = get_type_hints(kind)[str(part)] if is_dataclass(kind) else get_args(kind)[1]
+        kind = get_args(kind)[0] if isinstance(kind, UnionType) else kind
+    return [item.name.rstrip("_") for item in fields(kind)]
+
+
 def _sentence(error: ValidationError, where: str) -> str:
     parts = []
     for detail in error.errors()[:3]:
@@ -307,15 +319,19 @@ def _sentence(error: ValidationError, where: str) -> str:
                 f'empty, or no mapping; a profile has {needed}: README has a first one, under "Your own runs"',
                 "",
             )
-        elif detail["loc"][-1:] == ("[key]",) and not isinstance(found, str):
-            place, message, shown = str(detail["loc"][0]), f"a name that YAML reads as {found!r} is put into quotes", ""
+        elif detail["loc"][-1:] == ("[key]",):
+            place = ".".join(map(str, detail["loc"][:-2]))
+            if not isinstance(found, str):
+                message, shown = f"a name that YAML reads as {found!r} is put into quotes", ""
+        elif detail["type"] == "unexpected_keyword_argument":
+            words = _words(detail["loc"])
+            message, shown = f"no such word; {near(str(detail['loc'][-1]), words)}there are {', '.join(words)}", ""
+            if len(detail["loc"]) == 1:
+                shown = ", and what belongs to one of them is indented"
         elif found is None:
             shown = ", found nothing"
         elif isinstance(found, str) and re.fullmatch(r"-?[\d.]*,[\d.eE-]+", found):
             shown += "; a number has a point and no comma"
-        elif len(detail["loc"]) == 1 and detail["type"] == "unexpected_keyword_argument":
-            sections = ", ".join(item.name for item in fields(Config))
-            shown += f"; there are {sections}, and what belongs to one of them is indented"
         parts.append(f"{place}: {message}{shown}" if place else message)
     more = error.error_count() - len(parts)
     return f"{where}: " + "; ".join(parts) + (f"; and {more} more" if more > 0 else "")

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from fcn.shape import STRICT, Backbone, Count, Name, Positive
+from fcn.shape import STRICT, Backbone, Count, Name, Positive, spelt
 
 # fcn/nets/preprocessing.py has what they are.
 Preset = Literal["imagenet", "inception", "caffe", "caffe-nyud", "caffe-siftflow", "sample"]
-Trained = Annotated[str, Field(pattern=r"^nets/[a-z0-9._-]+$")]  # a run's net, as a path like a run's init
+Trained = Annotated[str, spelt("nets/[a-z0-9._-]+", "nets/RUN is wanted, in small letters")]  # like a run's init
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Value = int | tuple[int, int, int]  # what a pixel of a person's label has: a number, or a colour
@@ -71,7 +71,10 @@ class Archive:
     kind: Literal["download", "sample"]
     parts: tuple[Name, ...] = ()
     format: Name | None = None
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")] | None = None
+    file: (
+        Annotated[str, spelt("[A-Za-z0-9_-][A-Za-z0-9._-]*", "a file's name is of letters, digits, `.`, `_`, `-`")]
+        | None
+    ) = None
     scenes: Scenes | None = None
     train: Count | None = None
     val: Count | None = None
@@ -244,6 +247,6 @@ class Run:
     train: ListRef
     val: ListRef
     net: Name
-    init: Annotated[str, Field(pattern=r"^(weights|nets)/[a-z0-9._-]+$")]
+    init: Annotated[str, spelt("(weights|nets)/[a-z0-9._-]+", "weights/NAME or nets/RUN is wanted, in small letters")]
     recipe: Name
     seed: Seed = 0

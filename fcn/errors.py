@@ -1,7 +1,9 @@
 """The two errors shown to people as a sentence: no traceback, nobody's password, nothing that a terminal acts on."""
 
+import difflib
 import re
 import sys
+from collections.abc import Iterable
 
 # Greedy to the last @ of the word: passwords hold slashes and colons that should have been escaped.
 _USER = re.compile(r"(?<=://)[^\s/?#]*(?::\S*)?@")
@@ -16,6 +18,12 @@ def without_secrets(text: str) -> str:
 def printable(text: str) -> str:
     """The text on one line, with what damaged or hostile names bring along escaped: colours, bells, NUL, new lines."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def near(name: str, among: Iterable[str], *, prefix: str = "") -> str:
+    """`did you mean ...? ` where one of these names is like it; it stands before what is allowed."""
+    close = difflib.get_close_matches(name, list(among), n=1)
+    return f"did you mean {prefix + close[0]!r}? " if close else ""
 
 
 class InputError(ValueError):

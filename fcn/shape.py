@@ -1,17 +1,36 @@
 """The shape of a network: what decides which layers it has, and from which other it can start."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fcn.errors import InputError
 
 STRICT = ConfigDict(extra="forbid")
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]  # of files, too
+
+def spelt(pattern: str, words: str) -> AfterValidator:
+    """A text that fits the pattern; of another one, the words say what it may look like."""
+
+    def check(given: str) -> str:
+        if not re.fullmatch(pattern, given):
+            raise ValueError(words)
+        return given
+
+    return AfterValidator(check)
+
+
+Name = Annotated[  # of files, too
+    str,
+    spelt(
+        "[a-z0-9][a-z0-9._-]{0,99}",
+        "a name is of small letters, digits, `.`, `_` and `-`, at most 100, a letter or digit first",
+    ),
+]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 # JSON, in which a checkpoint holds its net, has no numbers as keys.

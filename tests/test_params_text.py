@@ -56,7 +56,7 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
         ("threads: 2", "threads:2", "in what begins in line LINE; in the line where it begins, a colon is missing, or"),
         ("  finer: {", "  finer:{", "line LINE, column .* a colon has no space behind"),
         ("  finer: {", "   finer: {", "line LINE, column .* indented otherwise than its neighbours"),
-        ("  finer: {", "finer: {", "finer: Unexpected keyword argument; there are profile, .* is indented"),
+        ("  finer: {", "finer: {", "finer: no such word; there are profile, .* is indented"),
         ("crop: 64", "crop: [64", "line LINE, column .*; a comma, or the bracket that closes, is missing before it"),
         ("*smoke", "*smok", "line LINE, column .*: .* undefined alias 'smok'; .* what &name marks further up"),
         ("pad: same", "pad: 'same", "end of stream in what begins in line LINE; a quote or bracket is never closed"),

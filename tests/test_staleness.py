@@ -70,6 +70,10 @@ def renamed_recipe(values: dict[str, Any]) -> None:
     values["runs"][FINER]["recipe"] = "finer-again"
 
 
+def new_list(folder: Path) -> None:
+    (folder / "data/tiny/lists/voc2012/new.txt").write_text("2008_000001\n", encoding="utf-8")
+
+
 def new_backbone(folder: Path) -> None:
     shutil.copy(folder / "fcn/nets/backbones/vgg16.py", folder / "fcn/nets/backbones/vgg16_again.py")
 
@@ -143,6 +147,7 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
         params(lambda values: values["recipes"]["finer"].update(score_every=20)),
         {"splits", f"train@{FINER}", "tables", "report", "publish"},
     ),
+    "a list that no run uses": (new_list, {"datasets@voc2012", "splits"}),
     "how many images a list has": (
         params(lambda values: values["lists"]["voc2012-val"].update(expect=None)), {"splits", "tables", "report"},
     ),

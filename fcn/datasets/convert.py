@@ -56,14 +56,13 @@ def convert(
 
 
 def write_lists(lists: Mapping[str, Path | Sequence[str]], *, ids: Sequence[str], out: Path) -> list[str]:
-    """Write lists/<list>.txt below `out`, and return what is wrong with some, in sentences.
+    """Write <list>.txt below `out`, and return what is wrong with some, in sentences.
 
     No run may want these: whoever does is told again, and stopped (fcn/datasets/splits.py).
     """
-    (out / "lists").mkdir()
     doubts, known = [], set(ids)
     for name, given in lists.items():
-        path = out / "lists" / f"{name}.txt"
+        path = out / f"{name}.txt"
         try:
             listed = list_files.read(given, ids=known) if isinstance(given, Path) else given
         except InputError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fcn.datasets import lists as list_files
 from fcn.entries import ImageList
-from fcn.errors import InputError
+from fcn.errors import InputError, near
 
 _VOC2011 = (
     "the lists of VOC 2011 come with VOCtrainval_25-May-2011.tar: give it as a dataset of its own, such as "
@@ -44,8 +44,8 @@ def check_published(lists: Mapping[str, ImageList], published: Collection[str]) 
     """Raise InputError for a list whose `published` is none of these names."""
     for name, entry in lists.items():
         if entry.published is not None and entry.published not in published:
-            known = ", ".join(sorted(published)) or "none"
-            raise InputError(f"lists.{name}.published: unknown list {entry.published!r}; known are: {known}")
+            known = near(entry.published, published) + f"known are: {', '.join(sorted(published)) or 'none'}"
+            raise InputError(f"lists.{name}.published: unknown list {entry.published!r}; {known}")
 
 
 def prove_disjoint(lists: Mapping[str, Sequence[str]], *, pairs: Sequence[tuple[str, str]]) -> None:
@@ -55,7 +55,8 @@ def prove_disjoint(lists: Mapping[str, Sequence[str]], *, pairs: Sequence[tuple[
         if both:
             raise InputError(
                 f"disjoint: lists {first!r} and {second!r} share {len(both)} images ({_some(both)}); "
-                f"score on a list with `minus: {first}`, or take the pair out of `disjoint`"
+                f"score on a list with `minus: {first}`, or, where two datasets call other pictures so, take the pair "
+                "out of `disjoint`"
             )
 
 
@@ -91,8 +92,12 @@ def _derive(
     if entry.published is not None:
         ids = _against_published(name, entry, ids, dataset=dataset, published=published)
     if not ids:
-        drawn = "; or take a larger `share`, with `minus` larger than that list's" if entry.share is not None else ""
-        raise InputError(f"lists.{name}: no image is left in it; check `list`, `minus` and `published`{drawn}")
+        given = [f"`{word}`" for word in ("list", "minus", "published") if getattr(entry, word) is not None]
+        advice = [f"check {', '.join(given)}"] if given else []
+        if entry.share is not None:
+            beyond = "" if entry.minus is None else ", with `minus` larger than that list's"
+            advice.append(f"take a larger `share`{beyond}")
+        raise InputError(f"lists.{name}: no image is left in it; {'; or '.join(advice)}")
     if entry.expect is not None and len(ids) != entry.expect:
         raise InputError(_count_message(name, entry, ids, published=published))
     done[name] = ids
@@ -110,11 +115,11 @@ def _own(name: str, entry: ImageList, dataset: Holdings) -> list[str]:
         return sorted(dataset.ids)
     if entry.list not in dataset.lists:
         whole = dataset.format == "voc" and {"train", "val", "trainval"} <= dataset.lists.keys()  # VOC's own archive
-        own = f"or put {entry.list}.txt to the lists in datasets.{entry.dataset}.from"
+        own = f"or put {entry.list.removesuffix('.txt')}.txt to the lists in datasets.{entry.dataset}.from"
+        there = f"{near(entry.list, dataset.lists)}it has {', '.join(sorted(dataset.lists)) or 'none'}"
         raise InputError(
-            f"lists.{name}: dataset {entry.dataset!r} has no list {entry.list!r}; it has "
-            f"{', '.join(sorted(dataset.lists)) or 'none'}; without `list` it is all images that have a label; "
-            f"{_VOC2011 if whole else own}"
+            f"lists.{name}: dataset {entry.dataset!r} has no list {entry.list!r}; {there}; without `list` it is all "
+            f"images that have a label; {_VOC2011 if whole else own}"
         )
     ids = list(dataset.lists[entry.list])
     twice = [image_id for image_id, times in Counter(ids).items() if times > 1]

@@ -23,9 +23,10 @@ def root(members: Sequence[str], *, sign: re.Pattern[str], dataset: str, layout:
     """
     roots = sorted({found["root"] or "" for member in members if (found := sign.fullmatch(member))})
     if not roots:
-        tops = sorted({PurePosixPath(member).parts[0] for member in members})
-        more = f" and {len(tops) - 5} more" if len(tops) > 5 else ""
-        raise InputError(f"no {dataset} tree in it: found {', '.join(tops[:5]) or 'nothing'}{more}; expected {layout}")
+        of_folders = {PurePosixPath(member).parent: member for member in sorted(members, reverse=True)}
+        first = sorted(of_folders.values())
+        more = f" and those of {len(first) - 5} more folders" if len(first) > 5 else ""
+        raise InputError(f"no {dataset} tree in it: found {', '.join(first[:5]) or 'nothing'}{more}; expected {layout}")
     if len(roots) > 1:
         raise InputError(
             f"{len(roots)} {dataset} trees in it: {', '.join(name or '.' for name in roots)}; "

@@ -15,7 +15,7 @@ from fcn.code_digest import closure
 from fcn.config import Config
 from fcn.datasets import facts, formats, splits
 from fcn.datasets import lists as list_files
-from fcn.errors import InputError, StageFailure, printable
+from fcn.errors import InputError, StageFailure, near, printable
 from fcn.files import read_json, whole_folder, write_json
 from fcn.shape import Backbone
 from fcn.stages.places import Places, address
@@ -93,9 +93,11 @@ def _absent(config: Config) -> Iterator[str]:
     """A person's own archives, folders and files that aren't there; DVC alone knows whether they are needed."""
     for section, entries in (("datasets", config.datasets), ("weights", config.weights)):
         for name, entry in entries.items():
-            if not config.fetched(entry.from_) and not Path(entry.from_).exists():
+            path = Path(entry.from_)
+            if not config.fetched(entry.from_) and not path.exists():
+                hint = near(path.name, [other.name for other in path.parent.glob("*")])
                 yield (
-                    f"code: {section}.{name}.from in {config.params} is {entry.from_}, which isn't there: put it there "
+                    f"code: {section}.{name}.from in {config.params} is {path}, which isn't there: {hint}put it there "
                     f"or correct the path, or DVC ends at {section}@{name} with `No such file or directory`"
                 )
 
@@ -311,6 +313,7 @@ def _unlisted(config: Config) -> list[Path]:
     listed = {
         "archives": set(config.archives),
         "datasets": set(config.datasets),
+        "lists": set(config.datasets),
         "audit": {*config.datasets, "splits"},
         "weights": {*config.weights, *config.classifiers, *config.fusions},
         "nets": runs,

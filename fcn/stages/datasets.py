@@ -21,7 +21,7 @@ from fcn.stages.places import Places
 
 
 def run(config: Config, name: str | None) -> None:
-    """Write data/<profile>/datasets/<name> and the metric data/<profile>/audit/<name>.json."""
+    """Write data/<profile>/datasets/<name>, its lists and the metric data/<profile>/audit/<name>.json."""
     if name is None:
         raise InputError(f"which dataset? add its name; known are: {', '.join(config.datasets)}")
     entry, places = config.dataset(name), Places(config)
@@ -29,11 +29,11 @@ def run(config: Config, name: str | None) -> None:
     files = manifests.archive_files(Path(entry.from_))
     if not manifests.is_archives_folder(Path(entry.from_)):
         _check_pin(name, files[0])
-    with whole_folder(places.dataset(name)) as part:
+    with whole_folder(places.dataset(name)) as part, whole_folder(places.own_lists(name)) as lists:
         source = _opened(files, reader, part)
         try:
             ids = reader.ids(source.folders)
-            doubts = convert.write_lists(reader.lists(source.folders), ids=ids, out=part)
+            doubts = convert.write_lists(reader.lists(source.folders), ids=ids, out=lists)
             with tqdm(total=len(ids), desc=f"datasets {name}", disable=None) as bar:
                 audited = convert.convert(
                     reader, source.folders, part, targets=targets, place=source.place, step=bar.update

@@ -62,8 +62,12 @@ class Places:
         return self.data / "archives" / name
 
     def dataset(self, name: str) -> Path:
-        """`<input>/<id>.*`, palette PNGs `<target>/<id>.png`, its own lists in `lists/<list>.txt`, dataset.json."""
+        """`<input>/<id>.*`, palette PNGs `<target>/<id>.png`, dataset.json."""
         return self.data / "datasets" / name
+
+    def own_lists(self, name: str) -> Path:
+        """A dataset's own lists, `<list>.txt`."""
+        return self.data / "lists" / name
 
     def audit(self, name: str) -> Path:
         """Counts of a label audit, or the splits' counts and proofs."""

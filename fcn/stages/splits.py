@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,10 @@ def run(config: Config, name: str | None) -> None:
     holdings = {}
     for dataset in sorted({entry.dataset for entry in config.lists.values()}):
         used = {entry.list for entry in config.lists.values() if entry.dataset == dataset}
-        holdings[dataset] = _holdings(existing(places.dataset(dataset)), used)
+        holdings[dataset] = _holdings(places, dataset, used)
     lists = splits.derive(config.lists, holdings=holdings, published=_published())
-    splits.prove_disjoint(lists, pairs=config.disjoint)
+    pairs = [pair for names in config.disjoint for pair in combinations(names, 2)]
+    splits.prove_disjoint(lists, pairs=pairs)
     _warn_of_learned(config, lists)
     for list_name, ids in lists.items():
         _check_labels(Samples(places.dataset(config.lists[list_name].dataset), ids), name=list_name)
@@ -44,16 +46,17 @@ def run(config: Config, name: str | None) -> None:
                 seen = [facts.read(places.dataset(val.dataset)).sha256, splits.sha256(lists[val.list])]
             write_json(part / "while-training" / f"{run_name}.json", seen)
     counts = {list_name: {"count": len(ids), "sha256": splits.sha256(ids)} for list_name, ids in lists.items()}
-    proofs = {f"{first} / {second}": True for first, second in config.disjoint}
+    proofs = {f"{first} / {second}": True for first, second in pairs}
     write_json(places.audit("splits"), {**counts, "disjoint": proofs})
     for list_name, ids in lists.items():
         print(f"splits {list_name}: {len(ids)} images", file=sys.stderr)
 
 
-def _holdings(folder: Path, used: Collection[str | None]) -> splits.Holdings:
+def _holdings(places: Places, dataset: str, used: Collection[str | None]) -> splits.Holdings:
     """What a dataset has; of lists that nobody uses just the names, for they may not be readable."""
+    folder = existing(places.dataset(dataset))
     found = facts.read(folder)
-    files = list_files.files(folder / "lists")
+    files = list_files.files(places.own_lists(dataset))
     return splits.Holdings(
         format=found.format,
         lists={name: list_files.read_back(path) if name in used else [] for name, path in files.items()},
@@ -69,7 +72,7 @@ def _warn_of_learned(config: Config, lists: Mapping[str, Sequence[str]]) -> None
             print(
                 f"splits: warning: runs.{name}: {both} of the {len(lists[val])} images of its val list {val!r} are in "
                 f"its train list {train!r} too: a score on what was learned says little of other pictures; take a val "
-                f"list of others, as one with `minus: {train}` is",
+                f"list of others, as one with `minus: {train}` is; lists of two datasets are compared by names alone",
                 file=sys.stderr,
             )
 

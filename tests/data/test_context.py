@@ -141,7 +141,7 @@ def test_an_archive_or_a_folder_of_both_is_a_dataset(
     [
         (
             "VOCdevkit",
-            "no PASCAL-Context tree in it: found labels.txt, trainval; expected VOCdevkit/VOC2010/JPEGImages",
+            "no PASCAL-Context tree in it: found labels.txt, trainval/2007_000001.mat; expected VOCdevkit/VOC2010/JP",
         ),
         ("VOCdevkit/VOC2010/ImageSets/Main/val", "VOCdevkit/VOC2010/ImageSets/Main/val.txt missing; a PASCAL-Context"),
         ("VOCdevkit/VOC2010/JPEGImages", "no VOCdevkit/VOC2010/JPEGImages/*.jpg of the labels; a PASCAL-Context tree"),

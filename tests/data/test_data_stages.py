@@ -98,9 +98,9 @@ def test_a_dataset_has_one_layout(project: Path, stages: Callable[..., str]) -> 
     ):
         folder = project / "data" / "tiny" / "datasets" / name
         lists = ["train", "trainval", "val"] if name == "voc-tiny" else ["train", "val"]
+        assert tiny.tree(project / "data" / "tiny" / "lists" / name) == [f"{each}.txt" for each in lists]
         assert tiny.tree(folder) == sorted(
             ["dataset.json"]
-            + [f"lists/{each}.txt" for each in lists]
             + [f"rgb/{image_id}.jpg" for image_id in ids]
             + [f"semantic/{image_id}.png" for image_id in ids]
         )
@@ -111,7 +111,10 @@ def test_a_dataset_has_one_layout(project: Path, stages: Callable[..., str]) -> 
 
 
 def test_a_dataset_says_what_it_is(project: Path, stages: Callable[..., str]) -> None:
-    """dataset.json has inputs, targets with their classes and colours, and a digest that every other file decides."""
+    """dataset.json has inputs, targets with their classes and colours, and a digest that every other file decides.
+
+    A list that comes later changes no file of the dataset, so that no training of it is stale.
+    """
     stages(*STAGES)
     folder = project / "data" / "tiny" / "datasets" / "voc-tiny"
     facts = json.loads((folder / "dataset.json").read_text())
@@ -124,8 +127,13 @@ def test_a_dataset_says_what_it_is(project: Path, stages: Callable[..., str]) ->
     (target,) = facts["targets"].values()
     assert (target["classes"][15], target["palette"][15]) == ("person", [192, 128, 128])
     assert (len(target["classes"]), target["background"], target["average"]) == (21, 0, "seen")
-    before = facts["sha256"]
+    before, files = facts["sha256"], contents(folder)
     members = tiny.voc()
+    members[f"{tiny.VOC}ImageSets/Segmentation/few.txt"] = b"2007_000001\n"
+    tiny.pack(project / "voc.tar", members)
+    stages(STAGES[0])
+    assert contents(folder) == files
+    assert (project / "data/tiny/lists/voc-tiny/few.txt").read_text() == "2007_000001\n"
     members[f"{tiny.VOC}JPEGImages/2007_000001.jpg"] = tiny.jpeg(colour=(1, 2, 3))
     tiny.pack(project / "voc.tar", members)
     stages(STAGES[0])
@@ -229,7 +237,10 @@ def test_a_list_stops_only_those_who_use_it(project: Path, stages: Callable[...,
     mine = {"val": {"dataset": "voc-tiny", "list": "val"}}
     tiny.params(project, datasets=LOCAL, lists=mine)
     stages(["splits"])
-    for name, words in (("old", "lists/old.txt: line 1 is not UTF-8"), ("test", "2 of its 2 ids have no label")):
+    for name, words in (
+        ("old", "lists/voc-tiny/old.txt: line 1 is not UTF-8"),
+        ("test", "2 of its 2 ids have no label"),
+    ):
         tiny.params(project, datasets=LOCAL, lists={**mine, "a": {"dataset": "voc-tiny", "list": name}})
         assert words in stages(["splits"], code=2)
 
@@ -319,13 +330,17 @@ def test_wrong_settings_are_refused(
 @pytest.mark.parametrize(
     ("lists", "disjoint", "words"),
     [
-        ({"a": {"dataset": "voc-tiny", "list": "train11"}}, [], "no list 'train11'; it has train, trainval, val"),
+        (
+            {"a": {"dataset": "voc-tiny", "list": "train11"}},
+            [],
+            "no list 'train11'; did you mean 'train'? it has ",
+        ),
         (
             {"a": {"dataset": "voc-tiny", "list": "val", "published": "seg11valid", "expect": 736}},
             [],
             "lacks 734 of the 736",
         ),
-        (LISTS, [["sbd-train", "val"]], "share 1 images (2008_000004)"),
+        (LISTS, [["sbd-train", "rest", "val"]], "lists 'sbd-train' and 'val' share 1 images (2008_000004)"),
     ],
 )
 def test_lists_that_cannot_be_proven_are_refused(

@@ -83,7 +83,7 @@ def test_a_dataset_may_come_in_several_files(project: Path, tmp_path: Path) -> N
     archives = project / "data/tiny/archives/three"
     assert tiny.tree(archives) == ["lists.zip", "manifest.json", "readme.txt", "voc.tar"]
     assert list(json.loads((archives / "manifest.json").read_text())["beside"]) == ["lists.zip", "readme.txt"]
-    assert (project / "data/tiny/datasets/voc/lists/val.txt").read_text().split() == tiny.VOC_VAL
+    assert (project / "data/tiny/lists/voc/val.txt").read_text().split() == tiny.VOC_VAL
     (archives / "voc.tar").write_bytes(pictures[:3000])
     assert "three/voc.tar: damaged or cut off" in run(project, "datasets", "voc").stderr
 

@@ -254,11 +254,11 @@ def test_classes_are_asked_for() -> None:
         ),
         (
             [f"pictures/{name}.jpg" for name in IDS],
-            "none of the 3 labels labels/*.png has a picture pictures/*.jpg; `*` is the same in both",
+            "none of the 3 labels labels/*.png has a picture pictures/*.jpg; `*` is the same in both: found are ",
         ),
         (
             [f"labels/{name}.png" for name in IDS],
-            "mine: no such tree in it: found lists, pictures; expected pictures/*.jpg and labels/*.png",
+            "mine: no such tree in it: found lists/some.txt, pictures/a cat.jpg; expected pictures/*.jpg and ",
         ),
     ],
 )

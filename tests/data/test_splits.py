@@ -191,8 +191,9 @@ def test_a_list_that_the_dataset_has_not_is_refused() -> None:
     """A list of another year is refused by name, with the archive that would have it; of own data, with its place."""
     message = refused({"voc2011-train": ImageList(dataset="voc2012", list="train11")})
     assert message.startswith(
-        "lists.voc2011-train: dataset 'voc2012' has no list 'train11'; it has train, trainval, val"
+        "lists.voc2011-train: dataset 'voc2012' has no list 'train11'; did you mean 'train'? it has train, trainval, v"
     )
+    assert "no list 'val.txt'; did you mean 'val'? " in refused({"a": ImageList(dataset="sbd", list="val.txt")})
     assert "VOCtrainval_25-May-2011.tar" in message
     assert "VOC" not in refused({"a": ImageList(dataset="sbd", list="train_noval")})
     for form, there in (("voc", ("trainval", "val")), ("folder", ("train", "trainval", "val"))):
@@ -214,17 +215,22 @@ def test_an_unexpected_count_is_refused() -> None:
 def test_an_unknown_published_list_is_refused() -> None:
     """An unknown published list is refused with those that are known."""
     message = refused({"a": ImageList(dataset="sbd", list="train", published="seg12valid")})
-    assert message == "lists.a.published: unknown list 'seg12valid'; known are: seg11valid"
+    assert message == "lists.a.published: unknown list 'seg12valid'; did you mean 'seg11valid'? known are: seg11valid"
 
 
 def test_an_empty_list_is_refused() -> None:
-    """A list with nothing in it is refused, before something is trained or scored on nothing."""
-    assert "no image is left" in refused({"a": SBD_TRAIN, "b": ImageList(dataset="sbd", list="train", minus="a")})
-    part, same = ImageList(dataset="sbd", share=0.5), ImageList(dataset="sbd", minus="a", share=0.4)
-    assert (
-        "no image is left in it; check `list`, `minus` and `published`; or take a larger `share`, with `minus` la"
-        in (refused({"a": part, "b": same}))
-    )
+    """A list with nothing in it is refused, before something is learned from nothing; what made it so is named."""
+    part = ImageList(dataset="sbd", share=0.5)
+    for entry, said in (
+        (ImageList(dataset="sbd", list="train", minus="b"), "check `list`, `minus`"),
+        (
+            ImageList(dataset="sbd", minus="b", share=0.4),
+            "check `minus`; or take a larger `share`, with `minus` la",
+        ),
+        (ImageList(dataset="sbd", share=1e-9), "take a larger `share`"),
+    ):
+        minus = SBD_TRAIN if entry.list else part
+        assert f"lists.a: no image is left in it; {said}" in refused({"a": entry, "b": minus})
 
 
 def test_an_id_twice_is_refused() -> None:
@@ -246,7 +252,7 @@ def test_minus_in_a_circle_is_refused() -> None:
 
 def test_a_leak_is_found() -> None:
     """Lists that should be disjoint and are not are refused with the number of shared images."""
-    with pytest.raises(InputError, match=r"lists 'train' and 'val' share 2 images \(x, y\)"):
+    with pytest.raises(InputError, match=r"lists 'train' and 'val' share 2 images \(x, y\);.* two datasets call other"):
         splits.prove_disjoint({"train": ["x", "y", "z"], "val": ["y", "x"]}, pairs=[("train", "val")])
     splits.prove_disjoint({"train": ["x"], "val": ["y"]}, pairs=[("train", "val")])
 

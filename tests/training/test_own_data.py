@@ -121,12 +121,11 @@ def test_a_place_that_is_not_there_is_told_first(folder: Path, capsys: pytest.Ca
     """The first stage names an entry whose own archive or folder isn't there, and goes on: DVC knows what is needed."""
     assert main(["code"]) == 0
     assert "isn't there" not in capsys.readouterr().err
-    (folder / "pictures").rename(folder / "photos")
+    (folder / "pictures").rename(folder / "my-pictures")
     assert main(["code"]) == 0
     said = capsys.readouterr().err
-    assert said.startswith("code: datasets.mine.from in params.yaml is pictures, which isn't there: put it there or"), (
-        said
-    )
+    where = "code: datasets.mine.from in params.yaml is pictures, which isn't there: "
+    assert said.startswith(f"{where}did you mean 'my-pictures'? put it there or"), said
     assert len(said.splitlines()) == 1
 
 
@@ -196,7 +195,7 @@ def test_a_run_learns_and_is_scored_in_the_same_names(
         (
             "\n  val: {dataset: mine, list: val}",
             "\n  val: {dataset: mine, list: val, published: seg11vaild}",
-            "lists.val.published: unknown list 'seg11vaild'; known are: seg11valid",
+            "lists.val.published: unknown list 'seg11vaild'; did you mean 'seg11valid'? kn",
         ),
         ("architecture: vgg16", "architecture: vgg", "architecture of a backbone: 'vgg' is unknown; there are alexnet"),
     ],

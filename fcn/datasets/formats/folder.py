@@ -74,7 +74,8 @@ class Folder:
         pictures = self._pictures(inside)
         if not pictures.keys() & masks.keys():
             raise InputError(
-                f"none of the {len(masks)} labels {self.labels} has a picture {self.pictures}; `*` is the same in both"
+                f"none of the {len(masks)} labels {self.labels} has a picture {self.pictures}; `*` is the same in "
+                f"both: found are {min(masks.values())} and {min(pictures.values(), default='no picture')}"
             )
         return [start + member for found in (self.listed.among(inside), masks, pictures) for member in found.values()]
 
