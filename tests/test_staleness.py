@@ -25,7 +25,7 @@ EVALUATE = {f"evaluate@{COARSE}", f"evaluate@{FINER}"}
 DATASETS = {"datasets@voc2012", "datasets@sbd"}
 PAGES = {"tables", "figures", "report", "publish"}
 
-Edit = Callable[[Path], None]
+Edit = Callable[[Path], object]
 
 
 def text(path: str, old: str, new: str) -> Edit:
@@ -70,12 +70,9 @@ def renamed_recipe(values: dict[str, Any]) -> None:
     values["runs"][FINER]["recipe"] = "finer-again"
 
 
-def new_list(folder: Path) -> None:
-    (folder / "data/tiny/lists/voc2012/new.txt").write_text("2008_000001\n", encoding="utf-8")
-
-
-def new_backbone(folder: Path) -> None:
-    shutil.copy(folder / "fcn/nets/backbones/vgg16.py", folder / "fcn/nets/backbones/vgg16_again.py")
+def copied(path: str, name: str) -> Edit:
+    """A file once more, under another name."""
+    return lambda folder: shutil.copy(folder / path, (folder / path).with_name(name))
 
 
 VAL = {"dataset": "voc2012", "list": "voc2012-val"}
@@ -86,7 +83,7 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
     "a comment": (text("fcn/nets/fcn.py", "class FCN(", "# A comment.\nclass FCN("), set()),
     "a docstring": (text("fcn/training/loop.py", '"""The training loop', '"""A training loop'), set()),
     "a module that no run uses": (text("fcn/nets/pretrained/keras.py", '"block1_conv1"', '"block_1"'), set()),
-    "a new backbone": (new_backbone, set()),
+    "a new backbone": (copied("fcn/nets/backbones/vgg16.py", "vgg16_again.py"), set()),
     "a loss that no run has": (text("fcn/training/losses/sum.py", "len(labels)", "2 * len(labels)"), set()),
     "the loss": (text("fcn/training/losses/mean.py", 'reduction="sum"', 'reduction="mean"'), TRAIN),
     "what is frozen": (text("fcn/training/optimizer.py", 'trained == "score"', 'trained != "score"'), TRAIN),
@@ -147,13 +144,11 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
         params(lambda values: values["recipes"]["finer"].update(score_every=20)),
         {"splits", f"train@{FINER}", "tables", "report", "publish"},
     ),
-    "a list that no run uses": (new_list, {"datasets@voc2012", "splits"}),
+    "a list that no run uses": (copied("data/tiny/lists/voc2012/val.txt", "new.txt"), {"datasets@voc2012", "splits"}),
     "how many images a list has": (
         params(lambda values: values["lists"]["voc2012-val"].update(expect=None)), {"splits", "tables", "report"},
     ),
-    "why a run departs": (
-        params(lambda values: values["departures"].update(pad="because")), {"tables"},
-    ),
+    "why a run departs": (params(lambda values: values["departures"].update(pad="because")), {"tables"}),
 }  # fmt: skip
 
 

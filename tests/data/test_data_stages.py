@@ -111,10 +111,7 @@ def test_a_dataset_has_one_layout(project: Path, stages: Callable[..., str]) -> 
 
 
 def test_a_dataset_says_what_it_is(project: Path, stages: Callable[..., str]) -> None:
-    """dataset.json has inputs, targets with their classes and colours, and a digest that every other file decides.
-
-    A list that comes later changes no file of the dataset, so that no training of it is stale.
-    """
+    """dataset.json has inputs, targets, their classes and colours, and a digest of all beside it; lists are apart."""
     stages(*STAGES)
     folder = project / "data" / "tiny" / "datasets" / "voc-tiny"
     facts = json.loads((folder / "dataset.json").read_text())
