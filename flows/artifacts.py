@@ -11,24 +11,28 @@ from PIL import Image
 from prefect import get_run_logger, task
 from prefect.artifacts import Artifact, ImageArtifact, MarkdownArtifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.utilities.slugify import slugify
+
+from flows.plan import RunOptions
 
 _WIDTH_PX = 1200  # of a preview; the server keeps a picture as text in its database
 
 
 @task(name="artifacts", task_run_name="artifacts", cache_policy=NO_CACHE)
 def show_results(profile: str) -> None:
-    """Make an artifact of each result that is there, and one that leads to them, with a link to it in the log.
+    """Make an artifact of each result that is there, and this run's page, which has the tables and leads to all.
 
-    Each says which numbers it shows, by the digest that the tables stage gave them.
+    Each says which numbers it shows, by the digest that the tables stage gave them. The log ends with the page's link.
     """
     data = Path("data") / profile
     digest = data / "tables" / "numbers.txt"
     numbers = f"numbers {digest.read_text(encoding='utf-8').strip()}" if digest.exists() else "numbers unknown"
     links = []
-    for path in _filled_tables(data / "tables"):
-        text = path.read_text(encoding="utf-8")
+    tables = {path: path.read_text(encoding="utf-8") for path in _filled_tables(data / "tables")}
+    for path, text in tables.items():
         about = f"{numbers}; `{path}`"
         made = MarkdownArtifact(markdown=text, key=slugify(f"{profile}-{path.stem}"), description=about)
         links.append(f"- [{text.partition('# ')[2].partition(chr(10))[0]}]({_shown(made)})")
@@ -37,29 +41,42 @@ def show_results(profile: str) -> None:
         about = f"{captions.get(path.name, '')}{numbers}; `{path}`"
         key = slugify(f"{profile}-figure-{path.stem}")
         links.append(f"- [{path.stem}]({_shown(ImageArtifact(image_url=_preview(path), key=key, description=about))})")
-    if (report := report_of(profile)).exists():
+    if (report := _report_of(profile)).exists():
         links.append(f"- the report, one page, on the machine that ran this flow: `{report.resolve()}`")
     if links:
-        text = "\n".join(["The results as this flow left them:", "", *links])
+        text = "\n".join(["The results as this flow left them:", "", *links, "", *tables.values()])
         page = MarkdownArtifact(markdown=text, key=slugify(f"{profile}-report"), description=f"{numbers}; `{report}`")
-        get_run_logger().info("tables, pictures and report of %s: %s", profile, _shown(page))
+        get_run_logger().info("tables, pictures and report of %s: %s", profile, _address(page.create()))
 
 
-def report_of(profile: str) -> Path:
+def _report_of(profile: str) -> Path:
     """Where the report of a profile lies, once it is made."""
     return Path("data") / profile / "report" / "report.html"
+
+
+def last_word(options: RunOptions) -> str | None:
+    """What a run that went well ends with: where the report lies, if it was asked for and is there."""
+    report = _report_of(options.profile)
+    return f"the report: {report}" if options.wants_report and report.exists() else None
 
 
 def _shown(artifact: Artifact) -> str:
     """The address of its page; made where the newest of its key has other content, so that what stays is said once.
 
-    Prefect knows its UI's own address only where the environment names the server.
+    It is no flow run's: whoever watches a run would hear of a hundred of them, and a later run's list lack them.
     """
     found: Any = Artifact.get(artifact.key)  # to its types also a coroutine, which it is in an asynchronous flow
-    if found is None or (found.data, found.description) != (artifact.format(), artifact.description):
-        found = artifact.create()
+    content: dict[str, Any] = {"data": artifact.format(), "description": artifact.description}
+    if found is None or (found.data, found.description) != (content["data"], content["description"]):
+        with get_client(sync_client=True) as client:
+            found = client.create_artifact(ArtifactCreate(type=artifact.type, key=artifact.key, **content))
+    return _address(found)
+
+
+def _address(artifact: Any) -> str:
+    """Where a browser finds it. Prefect knows its UI's own address only where the environment names the server."""
     pages = PREFECT_UI_URL.value() or str(PREFECT_API_URL.value()).removesuffix("/api")
-    return f"{pages}/artifacts/artifact/{found.id}"
+    return f"{pages}/artifacts/artifact/{artifact.id}"
 
 
 def _filled_tables(folder: Path) -> Iterator[Path]:

@@ -13,23 +13,35 @@ import httpx
 from prefect.client.schemas.objects import State
 from prefect.flows import Flow
 from prefect.settings import get_current_settings
+from prefect.states import Completed
 
+from fcn.commands.mend import mend
 from fcn.errors import InputError, StageFailure, without_secrets
 from flows import dag, server
-from flows.plan import SLICES, RunOptions, check
-from flows.walking import lasted
+from flows.artifacts import last_word
+from flows.plan import SLICES, RunOptions, plan
+from flows.walking import counted, lasted
 
 
 def start(flow: Flow[..., State[Any]]) -> None:
-    """Run the flow as the command line says, at the server that is named or at a temporary one."""
+    """Run the flow as the command line says, at the server that is named or at a temporary one.
+
+    Where nothing is stale and nobody would look at a run, none is made.
+    """
     options, began = vars(_parser().parse_args()), time.monotonic()
-    named = get_current_settings().api.url
+    named, asked = get_current_settings().api.url, RunOptions(**options)
     try:
-        check(RunOptions(**options))  # what a person mistyped is said before a server is started
+        for sentence in mend():
+            print(sentence, file=sys.stderr)  # noqa: T201
+        todo = plan(asked)  # what a person mistyped is said before a server is started
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwinds, so that the server ends, too
         console = _quiet()
-        with nullcontext() if named else server.temporary():
-            state: State[Any] = flow(**options, return_state=True)
+        if todo.stale or named or asked.exchange or asked.train_on:
+            with nullcontext() if named else server.temporary():
+                state: State[Any] = flow(**options, return_state=True)
+        else:
+            console.info("%s", counted(todo, asked))
+            state = Completed(message=last_word(asked))
     except (InputError, StageFailure) as error:
         _leave(error)
     except (httpx.HTTPError, RuntimeError) as error:  # Prefect's own, for a server that is away or doesn't start

@@ -1,5 +1,6 @@
 """The DVC graph: stages, what each needs, and which of them are stale."""
 
+import difflib
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -12,6 +13,7 @@ from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]  # D
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 from dvc.lock import LockError  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
+from dvc.repo.index import Index  # type: ignore[import-untyped]
 
 from fcn.commands.mend import WITHOUT_GIT
 from fcn.errors import InputError, StageFailure
@@ -46,9 +48,17 @@ def profiles() -> list[str]:
 
 def pipeline(profile: str) -> str:
     """The pipeline file of a profile, relative to the project's root."""
-    if profile not in profiles():
-        raise InputError(f"profile {profile!r} is unknown; there are {', '.join(profiles())}")
+    check_known([profile], profiles(), what="profile")
     return "dvc.yaml" if profile == SAMPLE else f"profiles/{profile}/dvc.yaml"
+
+
+def check_known(names: Collection[str], possible: Sequence[str], *, what: str, where: str = "") -> None:
+    """Raise InputError for a name that isn't possible, with those that are, and the nearest first."""
+    if unknown := sorted(set(names) - set(possible)):
+        near = difflib.get_close_matches(unknown[0], possible, n=1)
+        there = f"did you mean {near[0]!r}? There are" if near else "there are"
+        listed = ", ".join(possible) or "none"
+        raise InputError(f"{what} {', '.join(map(repr, unknown))} is unknown{where}; {there} {listed}")
 
 
 def params(profile: str) -> Path:
@@ -82,22 +92,26 @@ def opened(*, remote: str | None = None) -> Iterator[Repo]:
 def stages(profile: str) -> list[Stage]:
     """Every stage of a profile, needed ones first, otherwise by name."""
     with opened() as repo:
-        graph = repo.index.graph  # edges point from a stage to what it depends on
-        ours = [stage for stage in graph if stage.dvcfile.relpath == pipeline(profile)]
+        graph = _index(repo, profile).graph  # edges point from a stage to what it depends on
         needs = {
-            stage.addressing: sorted(needed.addressing for needed in graph.successors(stage) if needed in ours)
-            for stage in sorted(ours, key=lambda stage: str(stage.addressing))
+            stage.addressing: sorted(needed.addressing for needed in graph.successors(stage))
+            for stage in sorted(graph, key=lambda stage: str(stage.addressing))
         }
-        names = {stage.addressing: stage.name for stage in ours}
+        names = {stage.addressing: stage.name for stage in graph}
     ordered = TopologicalSorter(needs).static_order()
     return [Stage(address=one, name=names[one], needs=frozenset(needs[one])) for one in ordered]
 
 
-def stale(profile: str) -> set[str]:
-    """Addresses of the stages that DVC would run: those that changed, and all that need one of them."""
-    with opened() as repo:
-        changed = set(repo.status(targets=[pipeline(profile)]))
-    return with_what_needs(stages(profile), changed)
+def changed(profile: str, addresses: Collection[str]) -> set[str]:
+    """Those of these stages of which DVC finds something changed; what needs one of them would be run, too."""
+    with opened() as repo, repo.lock:
+        asked = [stage for stage in _index(repo, profile).stages if stage.addressing in addresses]
+        return {stage.addressing for stage in asked if stage.status()}
+
+
+def _index(repo: Repo, profile: str) -> Index:
+    """What DVC reads of a profile's own files; all profiles' take seconds."""
+    return Index.from_file(repo, pipeline(profile))
 
 
 def with_what_needs(graph: Sequence[Stage], addresses: Collection[str]) -> set[str]:
@@ -126,7 +140,7 @@ def made_of(profile: str, kinds: Collection[str]) -> dict[str, str]:
     """
     found = {}
     with opened() as repo:
-        every = [stage for stage in repo.index.stages if stage.dvcfile.relpath == pipeline(profile)]
+        every = _index(repo, profile).stages
         results = [Path(out.fs_path) for stage in every if stage.name != CODE for out in stage.outs]
         for stage in every:
             if stage.name.partition("@")[0] not in kinds:

@@ -38,6 +38,11 @@ class RunOptions:
     remote: str | None = None
     made_of: dict[str, str] | None = None
 
+    @property
+    def wants_report(self) -> bool:
+        """Whether it ends with the report; where it doesn't, an older run's may lie there."""
+        return not self.only or "report" in self.only
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -52,6 +57,11 @@ class Plan:
     forced: frozenset[str]
     left_out: Sequence[str]
 
+    @property
+    def stale(self) -> list[Stage]:
+        """The stages that are not up to date."""
+        return [stage for stage in self.stages if stage.address not in self.fresh]
+
 
 def slice_of(stage: Stage) -> str:
     """The slice that a stage belongs to."""
@@ -63,15 +73,16 @@ def check(options: RunOptions) -> Sequence[Stage]:
 
     Raises InputError for a profile, slice, run, stage or GPU that there can't be.
     """
-    graph, profile = dag.stages(options.profile), options.profile
-    _check_known(options.only or (), SLICES, what="slice", profile=profile)
-    _check_known(options.without or (), [stage.name for stage in graph], what="stage", profile=profile)
+    graph = dag.stages(options.profile)
+    there = f" in profile {options.profile!r}"
+    dag.check_known(options.only or (), SLICES, what="slice", where=there)
+    dag.check_known(options.without or (), [stage.name for stage in graph], what="stage", where=there)
     if wrong := [gpu for gpu in options.gpus or () if gpu < 0]:
         raise InputError(f"gpus has {wrong[0]}; a GPU's id is 0 or more, as `nvidia-smi` lists them")
     if not options.runs:
         return graph
-    _check_known(options.runs, [stage.item for stage in graph if stage.kind == "train"], what="run", profile=profile)
-    config = load(dag.params(profile))
+    dag.check_known(options.runs, [stage.item for stage in graph if stage.kind == "train"], what="run", where=there)
+    config = load(dag.params(options.profile))
     nets = {config.run(run).net for run in options.runs if run in config.runs}
     items = {"train": options.runs, "evaluate": options.runs, "timing": nets}
     needed = dag.with_needed(graph, {stage.address for stage in graph if stage.item in items.get(stage.kind, ())})
@@ -90,7 +101,8 @@ def plan(options: RunOptions) -> Plan:
     own = {stage.address for stage in wanted} - out
     theirs = {stage.address for stage in wanted if stage.item in (options.runs or ())} & own  # train@RUN, evaluate@RUN
     forced = frozenset((theirs or own) if options.force else ())
-    stale = (dag.stale(options.profile) | dag.with_what_needs(graph, forced)) & known
+    changed = dag.changed(options.profile, dag.with_needed(graph, own))
+    stale = dag.with_what_needs(graph, changed | forced) & known
     taken = own | dag.with_needed(graph, own) & stale  # what a fresh stage needs is fresh, too
     return Plan(
         stages=[stage for stage in graph if stage.address in taken],
@@ -98,9 +110,3 @@ def plan(options: RunOptions) -> Plan:
         forced=forced,
         left_out=[stage.name for stage in wanted if stage.address in out and stage.name not in without],
     )
-
-
-def _check_known(names: Collection[str], possible: Sequence[str], *, what: str, profile: str) -> None:
-    if unknown := sorted(set(names) - set(possible)):
-        listed = ", ".join(possible) or "none"
-        raise InputError(f"{what} {', '.join(map(repr, unknown))} is not in profile {profile!r}; there are {listed}")

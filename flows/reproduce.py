@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed
 from fcn.commands.mend import mend
 from fcn.errors import InputError, StageFailure
 from flows import command_line, elsewhere
-from flows.artifacts import report_of, show_results
+from flows.artifacts import last_word, show_results
 from flows.dag import SAMPLE
 from flows.plan import RunOptions
 from flows.walking import NotAllDone, walk, write_digests
@@ -75,10 +75,9 @@ def reproduce(
         ended: State[Any] = Completed()
     except _SAID as error:
         ended = Failed(message=str(error), data=error)
-    if ended.is_completed() and (not options.only or "report" in options.only):  # else an older run's may lie there
+    if ended.is_completed() and options.wants_report:
         show_results(options.profile, return_state=True)  # a view fails nothing
-        if (report := report_of(options.profile)).exists():
-            ended.message = f"the report: {report}"
+        ended.message = last_word(options)
     return ended
 
 

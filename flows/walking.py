@@ -66,19 +66,21 @@ def write_digests(options: RunOptions) -> None:
 
 def walk(options: RunOptions) -> None:
     """Do what the options ask for as tasks of the running flow, and raise NotAllDone if not all of it could be done."""
-    todo, gpus = plan(options), options.gpus or ()
-    where = f", and one on each GPU of {', '.join(map(str, gpus))}" if gpus else ""
-    stale = len(todo.stages) - len(todo.fresh)
-    text = (
-        f"{options.profile}: {len(todo.stages)} stages, {stale} stale, {cores_allow(options.profile)} at a time{where}"
-    )
-    tell(text)
+    todo = plan(options)
+    tell(counted(todo, options))
     _walk(todo, options)
+
+
+def counted(todo: Plan, options: RunOptions) -> str:
+    """How much there is to do, and how much at a time."""
+    where = f", and one on each GPU of {', '.join(map(str, options.gpus))}" if options.gpus else ""
+    counts = f"{len(todo.stages)} stages, {len(todo.stale)} stale"
+    return f"{options.profile}: {counts}, {cores_allow(options.profile)} at a time{where}"
 
 
 def _walk(todo: Plan, options: RunOptions) -> None:
     """A task begins when its stage can, so that its time in Prefect is the stage's own."""
-    stages = [stage for stage in todo.stages if stage.address not in todo.fresh]
+    stages = todo.stale
     waiting = DeviceQueue(stages, cores=cores_allow(options.profile), gpus=options.gpus or ())
     futures: dict[str, PrefectFuture[Any]] = {}
     began: dict[str, float] = {}

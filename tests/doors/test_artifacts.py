@@ -60,7 +60,8 @@ def _versions(site: Site, name: str) -> int:
 def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_site: Site, repository: Path) -> None:
     """The scores and every table that a run fills are the files' own text, and say the digest of the numbers.
 
-    The pictures show in themselves. Once more: nothing new; with other scores a new version of what changed alone.
+    The pictures show in themselves. Every run has a page of its own, which has the tables and leads to all; once more:
+    nothing else is new, and with other scores a new version of what changed alone.
     """
     data = _with_results(tmp_path, repository)
     _show(tmp_path, prefect_site)
@@ -73,6 +74,8 @@ def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_si
         assert artifact["type"] == "markdown"
         assert artifact["data"].strip() == path.read_text(encoding="utf-8").strip()
         assert f"numbers {_NUMBERS}" in artifact["description"]
+        assert artifact["task_run_id"] is None  # a later run has it, too
+        assert artifact["data"] in shown["sample-report"]["data"]
     for path in data.glob("figures/charts/*.png"):
         artifact = shown.pop(f"sample-figure-{path.stem}")
         address = artifact["data"].removeprefix("data:image/webp;base64,")
@@ -91,14 +94,18 @@ def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_si
 
     before = _latest(prefect_site)
     _show(tmp_path, prefect_site)
-    assert _latest(prefect_site) == before
+    again = _latest(prefect_site)
+    assert _changed(before, again) == {"sample-report"}
+    assert again["sample-report"]["task_run_id"] not in (None, report["task_run_id"])
     with (data / "tables" / "scores.md").open("a", encoding="utf-8") as scores:
         scores.write("\nmore\n")
     _show(tmp_path, prefect_site)
-    after = _latest(prefect_site)
-    changed = {key for key in after if after[key]["latest_id"] != before[key]["latest_id"]}
-    assert changed == {"sample-scores", "sample-report"}  # this one leads to it
+    assert _changed(again, _latest(prefect_site)) == {"sample-scores", "sample-report"}
     assert _versions(prefect_site, "sample-scores") == 2
+
+
+def _changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> set[str]:
+    return {key for key in after if after[key]["latest_id"] != before[key]["latest_id"]}
 
 
 def _json(path: Path) -> str:

@@ -136,13 +136,18 @@ def test_what_needs_a_stage_that_is_left_out_is_left_out(project: Project, monke
 def test_an_unknown_run_stage_or_slice_is_said_with_those_there_are(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message has the wrong name and all right ones."""
+    """The message has the wrong name, the nearest one and all right ones."""
     monkeypatch.chdir(project(sliced()))
-    with pytest.raises(InputError, match=r"run 'tow' is not in profile 'sample'; there are .*one.*two"):
+    with pytest.raises(
+        InputError, match=r"run 'tow' is unknown in profile 'sample'; did you mean 'two'\? There are .*one.*two"
+    ):
         _plan("train", runs=["two", "tow"])
-    with pytest.raises(InputError, match=r"stage 'trian@one' is not in profile 'sample'"):
+    with pytest.raises(InputError, match=r"stage 'trian@one' is unknown in profile 'sample'; did you mean 'train@one'"):
         _plan("train", without=["trian@one"])
-    with pytest.raises(InputError, match=r"slice 'trian' is not in profile 'sample'; there are code, prepare"):
+    with pytest.raises(
+        InputError,
+        match=r"slice 'trian' is unknown in profile 'sample'; did you mean 'train'\? There are code, prepare",
+    ):
         _plan("trian")
 
 
@@ -320,9 +325,9 @@ def test_nothing_is_begun_after_a_failure_where_that_is_wanted(project: Project,
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--runs", "tow"], "run 'tow' is not in profile 'sample'"),
+        (["--runs", "tow"], "run 'tow' is unknown in profile 'sample'; did you mean 'two'?"),
         (["--gpus", "0", "-1"], "gpus has -1; a GPU's id is 0 or more, as `nvidia-smi` lists them"),
-        (["trian"], "slice 'trian' is not in profile 'sample'"),
+        (["trian"], "slice 'trian' is unknown in profile 'sample'; did you mean 'train'?"),
         (["--profile", "papre"], "profile 'papre' is unknown; there are sample"),
     ],
 )

@@ -29,9 +29,10 @@ def _lock(folder: Path) -> object:
 def test_both_doors_leave_the_same_lock(
     project: Project, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """`python -m flows.reproduce` and `dvc repro`, each from nothing, leave one dvc.lock as data; again: nothing.
+    """`python -m flows.reproduce` and `dvc repro`, each from nothing, leave one dvc.lock as data; again: no run at all.
 
     The flow has no server but the one that it starts and ends itself, in a home of its own. It says a line a stage.
+    A dvc.lock that was cut short is mended before anything reads it.
     """
     folder = project(dict(STAGES))
     environment["TMPDIR"] = str(tmp_path_factory.mktemp("temporary"))
@@ -47,10 +48,15 @@ def test_both_doors_leave_the_same_lock(
         (folder / name).unlink()
     subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=folder, env=environment, check=True)
     assert _lock(folder) == by_flow
-    again = _flow(folder, environment)
+    again = _flow(folder, environment | {"PREFECT_LOGGING_LEVEL": "INFO"})  # which says of any run that it begins
     assert (again.returncode, again.stderr) == (0, "")
     assert len(again.stdout.splitlines()) == 2
     assert "4 stages, 0 stale" in again.stdout
+    (folder / "dvc.lock").write_text("stages: {", encoding="utf-8")
+    mended = _flow(folder, environment)
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert mended.stderr.startswith("dvc.lock was cut short")
+    assert _lock(folder) == by_flow
 
 
 def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, at_work: Site) -> None:
