@@ -12,7 +12,6 @@ from prefect import get_run_logger, task
 from prefect.artifacts import Artifact, ImageArtifact, MarkdownArtifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactCreate
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.utilities.slugify import slugify
 
@@ -34,8 +33,8 @@ def show_results(profile: str) -> None:
     tables = {path: path.read_text(encoding="utf-8") for path in _filled_tables(data / "tables")}
     for path, text in tables.items():
         about = f"{numbers}; `{path}`"
-        made = MarkdownArtifact(markdown=text, key=slugify(f"{profile}-{path.stem}"), description=about)
-        links.append(f"- [{text.partition('# ')[2].partition(chr(10))[0]}]({_shown(made)})")
+        shown = _shown(MarkdownArtifact(markdown=text, key=slugify(f"{profile}-{path.stem}"), description=about))
+        links.append(f"- [{text.partition('# ')[2].partition(chr(10))[0]}]({shown})")
     captions = _captions(data / "figures")
     for path in sorted(data.glob("figures/charts/*.png")):
         about = f"{captions.get(path.name, '')}{numbers}; `{path}`"
@@ -46,7 +45,8 @@ def show_results(profile: str) -> None:
     if links:
         text = "\n".join(["The results as this flow left them:", "", *links, "", *tables.values()])
         page = MarkdownArtifact(markdown=text, key=slugify(f"{profile}-report"), description=f"{numbers}; `{report}`")
-        get_run_logger().info("tables, pictures and report of %s: %s", profile, _address(page.create()))
+        made: Any = page.create()  # to its types also a coroutine, which it is in an asynchronous flow
+        get_run_logger().info("tables, pictures and report of %s: %s", profile, _address(made.id))
 
 
 def _report_of(profile: str) -> Path:
@@ -63,20 +63,21 @@ def last_word(options: RunOptions) -> str | None:
 def _shown(artifact: Artifact) -> str:
     """The address of its page; made where the newest of its key has other content, so that what stays is said once.
 
-    It is no flow run's: whoever watches a run would hear of a hundred of them, and a later run's list lack them.
+    It is no flow run's, and no event: who watches a run would hear of a hundred, and a later run's list lack them.
     """
-    found: Any = Artifact.get(artifact.key)  # to its types also a coroutine, which it is in an asynchronous flow
-    content: dict[str, Any] = {"data": artifact.format(), "description": artifact.description}
-    if found is None or (found.data, found.description) != (content["data"], content["description"]):
-        with get_client(sync_client=True) as client:
-            found = client.create_artifact(ArtifactCreate(type=artifact.type, key=artifact.key, **content))
-    return _address(found)
+    found: Any = Artifact.get(artifact.key)  # as above
+    data, description = artifact.format(), artifact.description
+    if found is not None and (found.data, found.description) == (data, description):
+        return _address(found.id)
+    content = {"key": artifact.key, "type": artifact.type, "data": data, "description": description}
+    with get_client(sync_client=True) as client:
+        return _address(client.request("POST", "/artifacts/", json=content).json()["id"])
 
 
-def _address(artifact: Any) -> str:
+def _address(artifact: object) -> str:
     """Where a browser finds it. Prefect knows its UI's own address only where the environment names the server."""
     pages = PREFECT_UI_URL.value() or str(PREFECT_API_URL.value()).removesuffix("/api")
-    return f"{pages}/artifacts/artifact/{artifact.id}"
+    return f"{pages}/artifacts/artifact/{artifact}"
 
 
 def _filled_tables(folder: Path) -> Iterator[Path]:

@@ -169,6 +169,6 @@ def test_a_person_gets_from_the_dashboard_to_a_table(prefect_site: Site, project
         _press(page, "Runs", leads_to="/runs")
         _press(page, "reproduce-sample-report", leads_to="/runs/flow-run/")
         _press(page, "http", leads_to="The results as this flow left them")
-        _press(page, "CVPR 2015, Table 2", leads_to="FCN-32s-fixed")
+        _press(page, "CVPR 2015, Table 2", leads_to="sample-cvpr-table2")
         rows = page.value("[...document.querySelectorAll('tr')].map(row => row.innerText.split(/\\s+/)[0])")
     assert {"FCN-32s-fixed", "FCN-32s", "FCN-16s", "FCN-8s"} <= set(rows)
