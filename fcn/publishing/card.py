@@ -15,10 +15,8 @@ _ORIGINS = {
     "sbd": "SBD annotates images of PASCAL VOC, which are from flickr, under flickr's terms of use.",
 }
 _CARD = """\
-# {run}
-
-FCN-{stride}s on {backbone}, {parameters:,} parameters: the class of every pixel, one of {classes}, after Long,
-Shelhamer and Darrell (CVPR 2015). {about}
+{run} is an FCN-{stride}s on {backbone}, {parameters:,} parameters: the class of every pixel, one of {classes}, after
+Long, Shelhamer and Darrell (CVPR 2015). {about}
 
 ## Data
 Trained on {train} from `{init}`, scored on {val}.

@@ -105,13 +105,13 @@ def _machine(about: Json) -> tuple[str, ...]:
     return str(about["device"]), str(about["threads"]), str(about["torch"])
 
 
-_COST = ("took", "seconds", "peak memory", "files", "on disk")
+_COST = ("took", "peak memory", "files", "on disk")
 
 
 def _cost(cost: Json) -> list[str]:
-    seconds, files = cost["seconds"], cost.get("files")
+    files = cost.get("files")
     disk = ["-", "-"] if files is None else [f"{files:,}", size(cost["bytes"])]
-    return [duration(seconds), f"{seconds:.1f}", size(cost["peak_memory_bytes"]), *disk]
+    return [duration(cost["seconds"]), size(cost["peak_memory_bytes"]), *disk]
 
 
 def _runs(material: Material) -> Grid:

@@ -7,12 +7,12 @@ def percent(value: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as far as they count."""
+    """Hours, minutes and seconds, as far as they count; below a minute, tenths do."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     if hours:
         return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
+    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{seconds:.1f} s"
 
 
 def size(count: int) -> str:

@@ -181,6 +181,7 @@ def test_a_version_a_content(published: Path, run_fcn: RunFcn) -> None:
     reader = ledgers.client(ledgers.sqlite(published))
     (version,) = reader.search_model_versions("name = 'sample-fcn8s'")
     card = version.description or ""
+    assert card.startswith(f"{BEST} is an FCN-8s on ")  # MLflow's lists show its first words as they are
     assert version.tags["run"] == BEST
     training = next(run for run in ledgers.held(reader)["sample / trainings"] if run.info.run_name == BEST)
     assert version.run_id == training.info.run_id
