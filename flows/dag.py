@@ -1,6 +1,5 @@
 """The DVC graph: stages, what each needs, and which of them are stale."""
 
-import difflib
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -16,7 +15,7 @@ from dvc.repo import Repo  # type: ignore[import-untyped]
 from dvc.repo.index import Index  # type: ignore[import-untyped]
 
 from fcn.commands.mend import WITHOUT_GIT
-from fcn.errors import InputError, StageFailure
+from fcn.errors import InputError, StageFailure, near
 
 SAMPLE = "sample"
 CODE = "code"  # the stage that writes down what code all others can run
@@ -55,10 +54,8 @@ def pipeline(profile: str) -> str:
 def check_known(names: Collection[str], possible: Sequence[str], *, what: str, where: str = "") -> None:
     """Raise InputError for a name that isn't possible, with those that are, and the nearest first."""
     if unknown := sorted(set(names) - set(possible)):
-        near = difflib.get_close_matches(unknown[0], possible, n=1)
-        there = f"did you mean {near[0]!r}? There are" if near else "there are"
-        listed = ", ".join(possible) or "none"
-        raise InputError(f"{what} {', '.join(map(repr, unknown))} is unknown{where}; {there} {listed}")
+        there = f"{near(unknown[0], possible)}there are {', '.join(possible) or 'none'}"
+        raise InputError(f"{what} {', '.join(map(repr, unknown))} is unknown{where}; {there}")
 
 
 def params(profile: str) -> Path:

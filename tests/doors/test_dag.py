@@ -27,7 +27,7 @@ def test_the_profiles_are_the_root_and_the_folders_below_profiles(
     folders = {path.parent.name for path in repository.glob("profiles/*/dvc.yaml")}
     assert set(dag.profiles()) == {"sample", *folders}
     assert dag.pipeline("paper") == "profiles/paper/dvc.yaml"
-    with pytest.raises(InputError, match=r"profile 'papre' is unknown; did you mean 'paper'\? There are sample, paper"):
+    with pytest.raises(InputError, match=r"profile 'papre' is unknown; did you mean 'paper'\? there are sample, paper"):
         dag.pipeline("papre")
 
 

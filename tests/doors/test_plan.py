@@ -139,14 +139,14 @@ def test_an_unknown_run_stage_or_slice_is_said_with_those_there_are(
     """The message has the wrong name, the nearest one and all right ones."""
     monkeypatch.chdir(project(sliced()))
     with pytest.raises(
-        InputError, match=r"run 'tow' is unknown in profile 'sample'; did you mean 'two'\? There are .*one.*two"
+        InputError, match=r"run 'tow' is unknown in profile 'sample'; did you mean 'two'\? there are .*one.*two"
     ):
         _plan("train", runs=["two", "tow"])
     with pytest.raises(InputError, match=r"stage 'trian@one' is unknown in profile 'sample'; did you mean 'train@one'"):
         _plan("train", without=["trian@one"])
     with pytest.raises(
         InputError,
-        match=r"slice 'trian' is unknown in profile 'sample'; did you mean 'train'\? There are code, prepare",
+        match=r"slice 'trian' is unknown in profile 'sample'; did you mean 'train'\? there are code, prepare",
     ):
         _plan("trian")
 
