@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import difflib
 import errno
 import importlib
 import os
@@ -19,7 +18,7 @@ from types import FrameType, ModuleType
 
 from fcn import commands, stages
 from fcn.config import Config, load
-from fcn.errors import InputError, StageFailure
+from fcn.errors import InputError, StageFailure, near
 from fcn.files import write_json, written
 from fcn.machine import out_of_memory, peak_memory_bytes
 from fcn.stages import code
@@ -95,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser, command_parsers = _parser(arguments[0] if arguments else None)
     first = arguments[0] if arguments else ""
-    if first not in command_parsers and (near := difflib.get_close_matches(first, command_parsers, n=1)):
-        parser.error(f"invalid choice: {first!r}; did you mean {near[0]!r}? There are {', '.join(command_parsers)}")
+    if first not in command_parsers and (hint := near(first, command_parsers)):
+        parser.error(f"invalid choice: {first!r}; {hint}there are {', '.join(command_parsers)}")
     options = parser.parse_args(arguments)
     try:
         _go_to_the_root(options, command_parsers[options.command])

@@ -62,7 +62,7 @@ def test_a_stage_that_succeeds_ends_with_0(project: Path, run_fcn: tiny.RunFcn) 
 def test_unknown_words_are_answered(empty: Path, run_fcn: tiny.RunFcn) -> None:
     """An unknown stage or flag exits with 2 and lists or shows what there is; so does no stage at all."""
     said = sentence(run_fcn(["trian"], empty), 2)
-    assert "invalid choice: 'trian'; did you mean 'train'? There are" in said
+    assert "invalid choice: 'trian'; did you mean 'train'? there are" in said
     assert all(name in said for name in stage_names())
     assert "unrecognized arguments: --parms" in sentence(run_fcn(["splits", "--parms=x"], empty), 2)
     assert "arguments are required: " in sentence(run_fcn([], empty), 2)
