@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from fcn.files import exclusive
+from tests import forked
 from tests.training import processes, tiny, tracing, workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,9 +84,7 @@ def run_fcn() -> RunFcn:
     """Call `python -m fcn ARGUMENTS` in a folder, as DVC does, and return what came of it."""
 
     def run(arguments: Sequence[str | Path], cwd: Path) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "PYTHONPATH": processes.MODULES}
-        command = [sys.executable, "-m", "fcn", *map(str, arguments)]
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+        return forked.run([*map(str, arguments)], cwd, {**os.environ, "PYTHONPATH": processes.MODULES})
 
     return run
 

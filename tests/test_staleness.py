@@ -4,7 +4,6 @@ import importlib
 import json
 import shutil
 import subprocess
-import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 from fcn.code_digest import closure
 from fcn.config import load, parse
 from fcn.stages import code
+from tests import forked
 from tests.training import processes, tiny, tracing, workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,10 +160,7 @@ def test_an_edit_makes_stale_what_it_can_change(workspace_done: Path, tmp_path: 
     folder = tmp_path / "project"
     shutil.copytree(workspace_done, folder, symlinks=True)
     edit(folder)
-    ended = subprocess.run(
-        [sys.executable, "-m", "fcn", "code"],
-        cwd=folder, env=processes.environment(PYTHONPATH=""), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    ended = forked.run(["code"], folder, processes.environment(PYTHONPATH=""))
     assert ended.returncode == 0, ended.stderr
     with importlib.import_module("dvc.repo").Repo(str(folder)) as repo:  # without types
         found = {address.rpartition(":")[2] for address in repo.status()}
@@ -214,10 +211,7 @@ def test_what_was_edited_since_is_refused(tiny_project: Path, tmp_path: Path) ->
     shutil.copytree(ROOT / "fcn", folder / "fcn", ignore=shutil.ignore_patterns("__pycache__"))
 
     def stage(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "fcn", *arguments],
-            cwd=folder, env=processes.environment(PYTHONPATH=""), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return forked.run(arguments, folder, processes.environment(PYTHONPATH=""))
 
     assert stage("code").returncode == 0
     assert stage("splits").returncode == 0

@@ -18,6 +18,7 @@ import pytest
 
 from fcn.paper import downloads
 from fcn.paper.downloads import DOWNLOADS, Download
+from tests import forked
 from tests.data import tiny
 from tests.data.mirror import Mirror, drop, flip, mirror, serve, stall, status
 
@@ -59,9 +60,7 @@ def pin(
 
 def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     """Run a stage of the copied code."""
-    words = [sys.executable, "-m", "fcn", *command] if command else COMMAND
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    return forked.run(command or COMMAND[3:], project, os.environ)
 
 
 def test_a_dataset_may_come_in_several_files(project: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The registry of datasets: a format is a file in its folder, and a new one needs nothing else."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from fcn.datasets.formats import Original, voc
 from fcn.datasets.labels import palette
 from fcn.entries import Dataset
 from fcn.errors import InputError
+from tests import forked
 from tests.data import tiny
 
 Form = Literal["NFC", "NFD"]
@@ -190,9 +192,7 @@ def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path, origin: str
     lists = {"two": {"dataset": "mine", "list": "all", "expect": 3}}
     tiny.params(tmp_path, datasets={"mine": {"format": "rooms", "from": origin}}, lists=lists)
     for command in (["datasets", "mine"], ["splits"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "fcn", *command], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = forked.run(command, tmp_path, os.environ)
         assert done.returncode == 0, done.stderr
     read = (
         "import numpy as np\n"
@@ -218,8 +218,7 @@ def test_a_new_dataset_is_one_file(tmp_path: Path, repository: Path, origin: str
     assert list(audit["class_share"]) == ["wall", "floor", "chair"]
     assert list(audit["geometric"]["class_share"]) == ["flat", "upright"]
     tiny.params(tmp_path, datasets={"mine": {"format": "rooms", "from": origin, "classes": ["a", "b"]}}, lists=lists)
-    command = [sys.executable, "-m", "fcn", "datasets", "mine"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = forked.run(["datasets", "mine"], tmp_path, os.environ)
     assert "format 'rooms' has semantic and geometric, each with classes of its own; leave out `classes`" in done.stderr
 
 

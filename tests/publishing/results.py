@@ -1,8 +1,6 @@
 """Small made-up results of the sample profile, written as the stages write them; the tables are the stage's own."""
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from fcn.datasets.formats.voc import TARGETS
 from fcn.files import write_json
 from fcn.scoring.metrics import class_metrics, constant_answer, metrics
 from fcn.stages.places import Places
+from tests import forked
 
 PARAMS = "params.yaml"
 SEMANTIC = TARGETS["semantic"]
@@ -81,9 +80,8 @@ def score(root: Path, config: Config, name: str, *, right: int) -> None:
 
 def tables(root: Path, repository: Path) -> None:
     """Run the stage that makes the tables."""
-    command = [sys.executable, "-m", "fcn", "tables", "--params", PARAMS]
-    environment = {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True)
+    ended = forked.run(["tables", "--params", PARAMS], root, {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"})
+    assert ended.returncode == 0, ended.stderr
 
 
 def only(root: Path, config: Config, *keys: str) -> None:
