@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from fcn.cli import main
+from fcn.files import write_json
 from tests.weights import test_released as released
 from tests.weights.test_caffe_file import caffemodel
 
@@ -73,7 +74,10 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     stages[6:6] = [["splits"]]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for stage in [*stages, *(["timing", net] for net in values["nets"]), ["tables"]]:
+        for net in values["nets"]:  # times, which take minutes here and are asked by nobody, are given
+            timed = {"device": "a test", "side_px": 500, "seconds_per_image": 0.1, "trials": 20, "parameters": 1}
+            write_json(folder / f"data/tiny/timing/{net}.json", timed)
+        for stage in [*stages, ["tables"]]:
             assert main(stage) == 0, stage
     return {path.stem: json.loads(path.read_text()) for path in (folder / "data/tiny/tables").glob("*.json")}
 

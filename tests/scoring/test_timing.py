@@ -5,6 +5,7 @@ import math
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,18 @@ RunFcn = Callable[[Sequence[str], Path], "subprocess.CompletedProcess[str]"]
 CPU = torch.device("cpu")
 
 
-def fcn(stride: Stride) -> FCN:
+def fcn(stride: Stride, *inputs: str) -> FCN:
     backbone = Backbone(architecture="vgg16", width=1 / 64, fc=4, input_px=224, dropout=0.0)
-    net = FCN(shape(backbone, stride, classes=3))
+    net = FCN(replace(shape(backbone, stride, classes=3), inputs=inputs or ("rgb",)))
     torch.nn.init.normal_(net.head("semantic").score_fr.weight)
     return net
 
 
-@pytest.mark.parametrize("trials", [1, 4])
-def test_every_trial_has_its_time(trials: int) -> None:
+@pytest.mark.parametrize(("trials", "inputs"), [(1, ()), (4, ("rgb", "hha"))])
+def test_every_trial_has_its_time(trials: int, inputs: tuple[str, ...]) -> None:
     """There are as many times as trials, each of them positive, and together no longer than the whole took."""
     began = time.perf_counter()
-    seconds = seconds_per_image(fcn(32), device=CPU, side_px=40, trials=trials)
+    seconds = seconds_per_image(fcn(32, *inputs), device=CPU, side_px=40, trials=trials)
     assert len(seconds) == trials
     assert min(seconds) > 0
     assert sum(seconds) < time.perf_counter() - began
