@@ -19,12 +19,12 @@ SEMANTIC = TARGETS["semantic"]
 PICTURE = b"\x89PNG\r\n\x1a\n"
 
 
-def make(root: Path, repository: Path) -> Config:
-    """Fill `root` with the results of every run of the sample profile, and return the profile."""
+def make(root: Path, repository: Path, *runs: str) -> Config:
+    """Fill `root` with the results of these runs of the sample profile, or of every one, and return the profile."""
     (root / PARAMS).write_text((repository / PARAMS).read_text(encoding="utf-8"), encoding="utf-8")
     config = load(root / PARAMS)
     places = Places(config)
-    for index, name in enumerate(config.runs):
+    for index, name in enumerate(runs or config.runs):
         score(root, config, name, right=400 + 37 * index)
         history = [
             {"iteration": step, "images": 2 * step, "loss": 3.0 / step, "rate": 0.01} for step in range(1, 1205, 100)

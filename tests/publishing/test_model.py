@@ -45,7 +45,7 @@ COLOURS = tuple((index, 2 * index, 255 - index) for index in range(21))
 def published(tmp_path_factory: pytest.TempPathFactory, repository: Path, run_fcn: RunFcn) -> Path:
     """A published project whose best 8s is a net of random weights."""
     root = tmp_path_factory.mktemp("model")
-    config = results.make(root, repository)
+    config = results.make(root, repository, "voc-fcn8s-vgg16", BEST)
     results.only(root, config)
     torch.manual_seed(0)
     net = FCN(config.net(BEST))

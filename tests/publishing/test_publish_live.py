@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # The deprecations are MLflow's own doing, in the client that these tests read with.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-RUN = "voc-fcn8s-vgg16"
+RUN = "voc-fcn16s-vgg16"
 SETTINGS = "0123456789ab"
 FOLDER = f".resume/sample/{RUN}-{SETTINGS}"
 FOLLOW = ["follow", RUN, "--folder", FOLDER]
@@ -36,9 +36,12 @@ PATIENCE_SECONDS = 300.0
 
 @pytest.fixture(scope="module")
 def results_once(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
-    """A project with results, of which one training knows the hash of its settings, as trainings do."""
+    """A project with results, of which one training knows the hash of its settings, as trainings do.
+
+    Its mlflow.db has tables and nothing in them: making them takes seconds each time.
+    """
     root = tmp_path_factory.mktemp("results")
-    config = results.make(root, repository)
+    config = results.make(root, repository, "voc-fcn32s-vgg16", RUN)  # none of stride 8: no model is registered
     results.only(root, config, "cvpr_table2")
     path = root / Places(config).cost(RUN)
     write_json(path, {**read_json(path), "settings": SETTINGS})
@@ -47,6 +50,7 @@ def results_once(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> 
             file.write(
                 json.dumps({"iteration": iteration, "images": 2 * iteration, "mean_iu": iteration / 2400}) + "\n"
             )
+    ledgers.client(ledgers.sqlite(root))
     return root
 
 
@@ -60,6 +64,7 @@ def world(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
         yield root, ledgers.client(ledgers.sqlite(root))
     elif request.param == "a server":
+        shutil.copy(root / "mlflow.db", tmp_path / "server.db")
         with ledgers.server(tmp_path, port=ledgers.free_port()) as address:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", ledgers.with_password(address))
             yield root, ledgers.client(address)
