@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,13 +106,13 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Two]:
+def two(prefect_homes: Callable[[str], Path], s3: str) -> Iterator[Two]:
     """Two clones of a project, the S3 remote, one Prefect server, and in each clone a worker with a pool of its own."""
-    home = tmp_path_factory.mktemp("two")
+    home = prefect_homes("two")
     witness = home / "witness"
     witness.mkdir()
     variables = {
-        **quiet(home / "prefect"),
+        **quiet(home),
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -120,7 +120,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Two]:
         "WITNESS": str(witness),
     }
     origin = _project(home / "origin", s3)
-    with site(home / "prefect", variables) as prefect:
+    with site(home, variables) as prefect:
         for name, pool in (("here", "cpu"), ("there", "gpu")):
             clone = home / name
             subprocess.run(["git", "clone", "-q", str(origin), str(clone)], check=True)

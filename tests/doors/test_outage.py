@@ -1,7 +1,8 @@
 """The server fails while trainings run: what is done stays done, and no run is Running for ever."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,9 @@ pytestmark = pytest.mark.slow  # a server that is stopped for a minute
 
 
 @pytest.fixture
-def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def own_site(prefect_homes: Callable[[str], Path]) -> Iterator[Site]:
     """A server that the test may stop."""
-    home = tmp_path_factory.mktemp("outage")
+    home = prefect_homes("outage")
     with site(home, quiet(home)) as made:
         yield made
 
