@@ -39,6 +39,7 @@ def wait_for(folder: Path, run: str, iteration: int, dvc: "subprocess.Popen[str]
     return next(process for process in trainers(folder) if run in process.cmdline())
 
 
+@pytest.mark.slow
 def test_kill_9_whoever_and_repro_goes_on(half_way: Path, workspace_done: Path) -> None:
     """DVC, the trainer or both are killed outright at five random places, and a plain `dvc repro` goes on each time.
 

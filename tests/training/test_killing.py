@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,23 @@ from tests.training.processes import fcn, none_left, saved_iteration, start, tra
 TRAIN = fcn("train", tiny.COARSE)
 ALWAYS = {"FCN_SAVE_SECONDS": "0"}
 ITERATIONS = 80
+
+
+@pytest.fixture(scope="module")
+def begun_once(tmp_path_factory: pytest.TempPathFactory, tiny_project: Path) -> Path:
+    """A project whose training was stopped after some iterations; to be copied."""
+    folder = shutil.copytree(tiny_project, tmp_path_factory.mktemp("begun") / "project")
+    process = start(TRAIN, folder, **ALWAYS)
+    wait_for(folder, 3, process)
+    process.terminate()
+    process.wait()
+    return folder
+
+
+@pytest.fixture
+def begun(begun_once: Path, project: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(begun_once, project, dirs_exist_ok=True)
 
 
 def wait_for(folder: Path, iteration: int, process: "subprocess.Popen[str]") -> None:
@@ -53,7 +71,9 @@ def test_signals_save_and_the_rerun_goes_on(project: Path, undisturbed: dict[str
     assert not list(project.glob(".resume/*/*-*"))
 
 
-def test_a_signal_to_the_whole_group_is_survived(project: Path, undisturbed: dict[str, bytes]) -> None:
+def test_a_signal_to_the_whole_group_is_survived(
+    project: Path, undisturbed: dict[str, bytes], run_fcn: tiny.RunFcn
+) -> None:
     """SIGTERM to the trainer and its loader processes at once, as from a scheduler, ends with a saved state, too."""
     process = start(TRAIN, project, **ALWAYS, FCN_WORKERS="2")
     wait_for(project, 8, process)
@@ -62,12 +82,13 @@ def test_a_signal_to_the_whole_group_is_survived(project: Path, undisturbed: dic
     assert process.wait() == 143, (project / "err").read_text()
     assert "Traceback" not in (project / "err").read_text()
     until(lambda: none_left(project), doing="loader processes leaving")
-    process = start(TRAIN, project)
-    assert process.wait() == 0, (project / "err").read_text()
+    ended = run_fcn(["train", tiny.COARSE], project)
+    assert ended.returncode == 0, ended.stderr
     assert outcome(project) == undisturbed
 
 
-def test_kill_9_at_random_moments(project: Path, undisturbed: dict[str, bytes]) -> None:
+@pytest.mark.slow
+def test_kill_9_at_random_moments(project: Path, undisturbed: dict[str, bytes], run_fcn: tiny.RunFcn) -> None:
     """A trainer that is killed outright three times, at random moments, in the end leaves bit-equal weights."""
     draw = random.Random(0)
     reached = []
@@ -79,9 +100,9 @@ def test_kill_9_at_random_moments(project: Path, undisturbed: dict[str, bytes]) 
         process.wait()
         reached.append(saved_iteration(project, tiny.COARSE))
         assert not (project / f"data/tiny/nets/{tiny.COARSE}.pt").exists(), "the training was over before it was killed"
-    process = start(TRAIN, project)
-    assert process.wait() == 0, (project / "err").read_text()
-    said = (project / "err").read_text()
+    ended = run_fcn(["train", tiny.COARSE], project)
+    assert ended.returncode == 0, ended.stderr
+    said = (project / "err").read_text() + ended.stderr
     assert all(f"going on after iteration {iteration}\n" in said for iteration in reached)
     assert outcome(project) == undisturbed
 
@@ -159,13 +180,9 @@ def test_a_second_trainer_waits_for_the_first(project: Path, undisturbed: dict[s
 
 
 @pytest.mark.parametrize("change", ["labels", "seed", "net", "recipe", "list", "init"])
-def test_what_a_state_depends_on_names_its_folder(project: Path, run_fcn: tiny.RunFcn, change: str) -> None:
+def test_what_a_state_depends_on_names_its_folder(begun: Path, run_fcn: tiny.RunFcn, change: str) -> None:
     """With another seed, other labels, net, recipe, list or init, a training doesn't go on from the old one's state."""
-    process = start(TRAIN, project, **ALWAYS)
-    wait_for(project, 3, process)
-    process.terminate()
-    process.wait()
-    values, data = tiny.params(), project / "data/tiny"
+    values, data = tiny.params(), begun / "data/tiny"
     run = values["runs"][tiny.COARSE]
     if change == "seed":
         run["seed"] = 1
@@ -186,23 +203,19 @@ def test_what_a_state_depends_on_names_its_folder(project: Path, run_fcn: tiny.R
         (data / "datasets/sbd/dataset.json").unlink()
         facts["sha256"] = digest(data / "datasets/sbd")  # as the stage that writes labels does
         (data / "datasets/sbd/dataset.json").write_text(json.dumps(facts))
-    tiny.write(project, values)
+    tiny.write(begun, values)
     if change == "init":
-        assert run_fcn(["classifiers", "vgg16-sample"], project).returncode == 0
-    process = start(TRAIN, project, **ALWAYS)
-    until(lambda: len(list(project.glob(f".resume/tiny/{tiny.COARSE}-*"))) == 2, doing="a folder of its own")
+        assert run_fcn(["classifiers", "vgg16-sample"], begun).returncode == 0
+    process = start(TRAIN, begun, **ALWAYS)
+    until(lambda: len(list(begun.glob(f".resume/tiny/{tiny.COARSE}-*"))) == 2, doing="a folder of its own")
     process.kill()
     process.wait()
-    assert "going on after" not in (project / "err").read_text()
+    assert "going on after" not in (begun / "err").read_text()
 
 
 @pytest.mark.parametrize("change", ["val", "regime", "another run", "a departure"])
-def test_what_a_training_does_not_depend_on_leaves_its_state(project: Path, change: str) -> None:
+def test_what_a_training_does_not_depend_on_leaves_its_state(begun: Path, change: str) -> None:
     """Where a run is scored, whom it is compared with, and what others do is nothing to it: it goes on."""
-    process = start(TRAIN, project, **ALWAYS)
-    wait_for(project, 3, process)
-    process.terminate()
-    process.wait()
     values = tiny.params()
     run = values["runs"][tiny.COARSE]
     if change == "val":
@@ -213,11 +226,11 @@ def test_what_a_training_does_not_depend_on_leaves_its_state(project: Path, chan
         values["runs"]["voc-fcn32s-vgg16-again"] = {**run, "seed": 7}
     else:
         values["departures"] = {}
-    tiny.write(project, values)
-    (project / "err").write_text("")
-    process = start(TRAIN, project, **ALWAYS)
-    until(lambda: "iterations of" in (project / "err").read_text(), doing="its announcement")
-    until(lambda: "going on after iteration" in (project / "err").read_text(), doing="its going on")
+    tiny.write(begun, values)
+    (begun / "err").write_text("")
+    process = start(TRAIN, begun, **ALWAYS)
+    until(lambda: "iterations of" in (begun / "err").read_text(), doing="its announcement")
+    until(lambda: "going on after iteration" in (begun / "err").read_text(), doing="its going on")
     process.kill()
     process.wait()
-    assert len(list(project.glob(f".resume/tiny/{tiny.COARSE}-*"))) == 1
+    assert len(list(begun.glob(f".resume/tiny/{tiny.COARSE}-*"))) == 1

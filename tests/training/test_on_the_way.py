@@ -26,6 +26,7 @@ from fcn.stages.train import resume_folder
 from fcn.training import resume
 from fcn.training.loop import train
 from fcn.training.resume import Progress
+from tests.conftest import RunFcn
 from tests.training import pictures, processes, test_two_heads, tiny
 from tests.training.observing import Notes
 from tests.training.processes import fcn, saved_iteration, start, until
@@ -209,14 +210,14 @@ def test_a_net_that_is_never_scored_is_the_same(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_a_pass(project: Path) -> None:
+def test_killed_in_the_middle_of_a_pass(project: Path, run_fcn: RunFcn) -> None:
     """SIGTERM and SIGKILL while it is scored, and the same command: net and history of a training left alone."""
     write(project, keep="best")
     split = DATA / "splits/many.txt"
     split.write_text(3 * split.read_text())  # so that a pass takes its time
     whole = shutil.copytree(project, project.parent / "whole")
     command = fcn("train", RUN)
-    assert start(command, whole).wait() == 0, (whole / "err").read_text()
+    assert run_fcn(["train", RUN], whole).returncode == 0
     for number, ends, at in ((signal.SIGTERM, 143, 12), (signal.SIGKILL, -9, 12), (signal.SIGTERM, 143, 24)):
         (project / "err").write_text("")
         process = start(command, project, FCN_SAVE_SECONDS="1000")  # so that it saves where it is scored, alone
@@ -227,7 +228,7 @@ def test_killed_in_the_middle_of_a_pass(project: Path) -> None:
         if number == signal.SIGTERM:
             assert "stopped (SIGTERM); scoring starts anew with the same command" in (project / "err").read_text()
         assert saved_iteration(project, RUN) == at
-    assert start(command, project).wait() == 0, (project / "err").read_text()
+    assert run_fcn(["train", RUN], project).returncode == 0
     for file in (f"nets/{RUN}.pt", f"history/{RUN}.jsonl"):
         assert (project / DATA / file).read_bytes() == (whole / DATA / file).read_bytes()
 

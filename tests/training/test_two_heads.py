@@ -154,7 +154,7 @@ def test_both_heads_learn(done: Path, before: Path) -> None:
             assert bool(state[f"heads.{target}.{layer}.weight"].any()), (target, layer)
 
 
-def test_stopped_and_resumed_it_ends_with_the_same_bits(project: Path) -> None:
+def test_stopped_and_resumed_it_ends_with_the_same_bits(project: Path, run_fcn: tiny.RunFcn) -> None:
     """A training of two heads that is stopped by a signal and started again leaves the net of an undisturbed one."""
     path = project / DATA / f"nets/{RUN}.pt"
     whole = path.read_bytes()
@@ -164,9 +164,9 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(project: Path) -> None:
     process.terminate()
     assert process.wait() == 143, (project / "err").read_text()
     assert not path.exists()
-    process = start(fcn("train", RUN), project)
-    assert process.wait() == 0, (project / "err").read_text()
-    assert "going on after iteration" in (project / "err").read_text()
+    ended = run_fcn(["train", RUN], project)
+    assert ended.returncode == 0, ended.stderr
+    assert "going on after iteration" in ended.stderr
     assert path.read_bytes() == whole
 
 
