@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 import yaml
 
+from flows import dag
 from tests.conftest import ROOT, once
 from tests.doors.servers import Site, site
 
@@ -105,6 +107,13 @@ def project(tmp_path: Path) -> Project:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def graphs() -> Mapping[str, Sequence[dag.Stage]]:
+    """The stages of every profile of ours, as the flows see them; DVC takes a second for each."""
+    with chdir(ROOT):
+        return {profile: dag.stages(profile) for profile in dag.profiles()}
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
 """What a flow has to do: slices of the graph, of all runs or some; in which order; and the flow that walks it."""
 
+import itertools
 import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,10 @@ _TRIE = "ignore:_NoneStep.value:DeprecationWarning"  # DVC reads a value of its 
 
 
 @pytest.mark.filterwarnings(_TRIE)
-def test_every_kind_of_stage_has_its_slice(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_kind_of_stage_has_its_slice(graphs: Mapping[str, Sequence[Stage]]) -> None:
     """Slices are made of the kinds of stages that the graph has, all of them once."""
-    monkeypatch.chdir(repository)
     found: dict[str, set[str]] = {name: set() for name in SLICES}
-    for stage in (stage for profile in dag.profiles() for stage in dag.stages(profile)):
+    for stage in itertools.chain(*graphs.values()):
         found[slice_of(stage)].add(stage.kind)
     assert found == {
         "code": {"code"},
@@ -40,12 +41,11 @@ def test_every_kind_of_stage_has_its_slice(repository: Path, monkeypatch: pytest
 
 
 @pytest.mark.filterwarnings(_TRIE)
-def test_no_stage_needs_one_of_a_later_slice(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_stage_needs_one_of_a_later_slice(graphs: Mapping[str, Sequence[Stage]]) -> None:
     """What a slice needs is made by it or by those before it, in every profile."""
-    monkeypatch.chdir(repository)
-    for profile in dag.profiles():
-        place = {stage.address: SLICES.index(slice_of(stage)) for stage in dag.stages(profile)}
-        for stage in dag.stages(profile):
+    for stages in graphs.values():
+        place = {stage.address: SLICES.index(slice_of(stage)) for stage in stages}
+        for stage in stages:
             assert all(place[need] <= place[stage.address] for need in stage.needs), stage
 
 
