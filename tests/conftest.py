@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import types
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -34,12 +35,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow files come first, so that no process is left with one at the end; gpu is skipped without a CUDA device.
+    """Files of many slow tests come first, so that no process is left with one at the end; gpu needs a CUDA device.
 
-    FCN_DEVICE=cpu has the CPU do.
+    Without one it is skipped; FCN_DEVICE=cpu has the CPU do.
     """
-    slow = {item.path for item in items if "slow" in item.keywords}
-    items.sort(key=lambda item: item.path not in slow)  # stable: a file's tests stay together
+    slow = Counter(item.path for item in items if "slow" in item.keywords)
+    items.sort(key=lambda item: -slow[item.path])  # stable: a file's tests stay together
     marked = [item for item in items if "gpu" in item.keywords]
     if not marked or os.environ.get("FCN_DEVICE") == "cpu":
         return
