@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
+from unittest.mock import patch
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["torch", "torchvision", "scipy.ndimage", "pydantic", "mlflow.pyfunc"])
@@ -16,6 +18,10 @@ _SERVER.set_forkserver_preload(["torch", "torchvision", "scipy.ndimage", "pydant
 
 def run(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     """Call it in a folder, wait for its end, and return what came of it."""
+    from fcn.publishing.tracking import QUIET  # not in the child, which may have code of its own
+
+    with patch.dict(os.environ, QUIET):  # MLflow reads them as it is imported
+        forkserver.ensure_running()
     with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
         child = _SERVER.Process(target=_fcn, args=(arguments, cwd, dict(environment), out.name, err.name))
         child.start()
