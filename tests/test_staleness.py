@@ -216,7 +216,7 @@ def test_what_was_edited_since_is_refused(tiny_project: Path, tmp_path: Path) ->
     assert stage("code").returncode == 0
     assert stage("splits").returncode == 0
     for edit in (
-        text("fcn/stages/splits.py", "splits.prove_disjoint(lists, pairs=config.disjoint)", "pass"),
+        text("fcn/stages/splits.py", "splits.prove_disjoint(lists, pairs=pairs)", "pass"),
         params(lambda values: values["lists"]["voc2012-val"].update(expect=None)),
     ):
         edit(folder)
