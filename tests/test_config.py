@@ -303,6 +303,8 @@ def test_late_fusion_starts_from_two_runs() -> None:
         with pytest.raises(InputError) as caught:
             parse(joined(**nets))
         assert f"runs.both.init: {said}" in str(caught.value)
+    with pytest.raises(InputError, match=r"nets\.both: fusion: late has one last upsampling .*; write intermediate$"):
+        parse(joined(both={"upsampling": "all"}))
     values = joined()
     values["runs"]["rgb"] = values["runs"]["rgb"] | {"init": "weights/joined"}
     with pytest.raises(InputError, match=r"runs\.rgb\.init goes in a circle: rgb -> rgb"):

@@ -81,6 +81,14 @@ def test_a_classifier_hands_over_its_trunk(architecture: str) -> None:
         assert not scores(net, photo()).any()
 
 
+def test_depth_starts_with_the_mean_of_a_classifiers_filters() -> None:
+    """Beside RGB, whose filters are the classifier's, depth has their mean over the channels."""
+    weight = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+    net = FCN(replace(small_net(), inputs=("rgb", "depth")))
+    start(net, of_classifier(small(), {"features.0.weight": weight}), where="it")
+    assert torch.equal(net.trunk.first.weight, torch.cat([weight, weight.mean(1, keepdim=True)], 1))
+
+
 @pytest.mark.parametrize("architecture", ["alexnet", "vgg16"])
 def test_convolutions_alone_leave_fc6_and_fc7_at_their_start(architecture: str) -> None:
     """From weights without fully connected layers, fc6 and fc7 keep their start, and are named."""

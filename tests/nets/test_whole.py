@@ -100,7 +100,22 @@ def test_an_input_without_preprocessing_is_refused(net: object) -> None:
     """A net starts neither from a net nor from a classifier that doesn't say how its inputs are prepared."""
     checkpoint = made()
     if net is None:
-        checkpoint = replace(checkpoint, net=None, state={})
+        checkpoint = replace(checkpoint, net=None, state={}, provenance={})
     child = FCN(replace(CHILD, inputs=("rgb", "depth")))
     with pytest.raises(InputError, match=r"^it has no preprocessing for rgb, depth, which the run's net takes$"):
         start(child, replace(checkpoint, preprocessing={}), where="it")
+
+
+def test_what_a_foreign_net_sees_is_the_runs_to_say() -> None:
+    """A released net on three channels starts one that takes HHA, if all else is alike."""
+    foreign, hha = replace(made(), provenance={"weights": "it"}), replace(PARENT, inputs=("hha",))
+    assert start(FCN(hha), foreign, where="it").new == []
+    with pytest.raises(InputError, match="has 3 classes for 'semantic', the run's net 9 classes"):
+        start(FCN(replace(hha, heads={"semantic": 9})), foreign, where="it")
+
+
+def test_late_fusion_starts_from_nets_alone() -> None:
+    """A classifier has no trunk for each of several inputs: it is refused, with what to start from."""
+    net = FCN(replace(PARENT, inputs=("rgb", "hha"), fusion="late"))
+    with pytest.raises(InputError, match=r"^it holds a classifier, and late .*; start from an entry of fusions$"):
+        start(net, replace(made(), net=None, state={}, provenance={}), where="it")

@@ -98,6 +98,7 @@ def test_what_is_joined_answers_as_both(done: Path) -> None:
     with torch.inference_mode():
         found, rgb, hha = (trained(saved)(inputs)["semantic"] for saved in (joined, nets["rgb"], nets["hha"]))
     torch.testing.assert_close(found, (rgb + hha) / 2)
+    assert joined.provenance == {"run": "joined", "profile": "toy"}
     moved = {name for name, tensor in nets["both"].state.items() if not torch.equal(tensor, joined.state[name])}
     assert moved == {name for name in joined.state if ".upscore" not in name}
 
@@ -106,9 +107,10 @@ def test_what_is_joined_answers_as_both(done: Path) -> None:
     ("shape", "others", "said"),
     [
         (None, False, "one of the two files holds a classifier, no net; train both of its runs"),
-        ({"taps": (16,)}, False, "the nets differ in taps; nets that are joined are alike but for their inputs"),
+        ({"taps": (16,), "pad": 100}, False, "the nets differ in taps, pad; nets that are joined are alike but for"),
         ({"heads": {"semantic": 2}}, False, "the nets differ in heads; nets that are joined are alike"),
         ({"inputs": ("rgb",)}, False, "the nets take rgb and rgb; late fusion is of two nets of one input each"),
+        ({"inputs": ("hha", "depth")}, False, r"the nets take rgb and hha\+depth; late fusion is of two nets of one"),
         ({}, True, "the nets learned other classes; train both on the same dataset"),
     ],
 )
