@@ -9,7 +9,7 @@ import torch
 from torchvision.transforms.functional import normalize, to_tensor
 
 from fcn.errors import InputError
-from fcn.nets.preprocessing import preset
+from fcn.nets.preprocessing import LogDepth, Preprocessing, derived, preset
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
@@ -74,6 +74,34 @@ def test_every_step_is_rounded_to_float32(name: str) -> None:
 def test_a_description_is_the_formula(name: str, described: str) -> None:
     """A preset's description has its name, its channel order, its scale where there is one, mean and deviation."""
     assert preset(name).describe() == described
+
+
+def test_depth_is_its_logarithm_about_the_mean() -> None:
+    """Millimetres H W 1, whole numbers or not, become ln(mm) - 7.844 in float32, 1 H W."""
+    made, depth = derived("depth", preset("caffe")), np.linspace(300, 65535, 35).reshape(5, 7, 1)
+    assert isinstance(made, LogDepth)
+    assert made.describe() == "log-depth (ln mm - 7.844)"
+    for millimetres in (depth, depth.astype(np.uint16)):
+        planes = made(millimetres)
+        assert (planes.dtype, planes.shape) == (torch.float32, (1, 5, 7))
+        np.testing.assert_allclose(planes.numpy()[0], np.log(millimetres[:, :, 0].astype(float)) - 7.844, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "scale", "std"),
+    [
+        (preset("caffe"), 1, (1, 1, 1)),
+        (preset("imagenet"), 1 / 255, (0.229, 0.224, 0.225)),
+        (replace(preset("imagenet"), channels="BGR"), 1 / 255, (0.225, 0.224, 0.229)),
+    ],
+    ids=["caffe", "imagenet", "imagenet, BGR"],
+)
+def test_hha_has_the_units_of_rgb(rgb: Preprocessing, scale: float, std: tuple[float, float, float]) -> None:
+    """HHA is never turned: its own mean in the units of RGB is subtracted, and R, G and B tell the deviations."""
+    found = derived("hha", rgb)
+    assert isinstance(found, Preprocessing)
+    assert (found.name, found.channels, found.scale, found.std) == ("hha", "RGB", scale, std)
+    assert found.mean == pytest.approx((132.431 * scale, 94.076 * scale, 118.477 * scale))
 
 
 @pytest.mark.parametrize("change", [{"scale": 0.0}, {"std": (60.0, 0.0, 60.0)}, {"mean": (115.0, 115.0, float("nan"))}])
