@@ -129,7 +129,7 @@ def two_trunks() -> tuple[dict[str, list[NDArray[np.float32]]], dict[str, FCN]]:
 
 
 def test_two_trunks_are_read(tmp_path: Path) -> None:
-    """The net of colour and HHA gives the mean of both trunks' scores."""
+    """The net of colour and HHA gives the mean of both trunks' scores, also where its file lacks the upsampling."""
     layers, nets = two_trunks()
     state = loaded(tmp_path, VGG16, caffe.caffemodel(layers))
     found = caffemodel.net(state, backbone=VGG16)
@@ -144,6 +144,8 @@ def test_two_trunks_are_read(tmp_path: Path) -> None:
             made_bilinear(nets["hha"])({"rgb": image.flip(3)})["semantic"],
         ]
     torch.testing.assert_close(scores, (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-3)
+    del layers["upscore"]
+    assert loaded(tmp_path, VGG16, caffe.caffemodel(layers)).keys() == state.keys()
 
 
 def made_bilinear(net: FCN) -> FCN:
@@ -156,17 +158,19 @@ def made_bilinear(net: FCN) -> FCN:
 @pytest.mark.parametrize(
     ("spoiled", "sentence"),
     [
+        ("hha", r"in its layers of hha, lacks score_fr\.weight or fc6\.weight"),
         ("conv3_2hha", r"in its layers of hha, lacks trunk\.features\.12\.weight"),
         ("score_frcolor", r"in its layers of color, lacks score_fr\.weight or fc6\.weight"),
         ("upscore", r"in its layers of color, has an upscore that isn't bilinear"),
     ],
 )
 def test_a_spoiled_trunk_is_named(tmp_path: Path, spoiled: str, sentence: str) -> None:
-    """What one of two trunks lacks is told with its name; an upsampling that was learned is not the authors'."""
+    """What one of two trunks lacks, be it all, is told with its name; an upsampling that was learned is not theirs."""
     layers, _ = two_trunks()
-    blobs = layers.pop(spoiled)
-    if spoiled == "upscore":
-        layers[spoiled] = [blob + 0.1 for blob in blobs]
+    for layer in [name for name in layers if name.endswith(spoiled)]:
+        blobs = layers.pop(layer)
+        if spoiled == "upscore":
+            layers[spoiled] = [blob + 0.1 for blob in blobs]
     with pytest.raises(InputError, match=sentence):
         loaded(tmp_path, VGG16, caffe.caffemodel(layers))
 
@@ -176,7 +180,8 @@ def test_other_scales_are_refused(tmp_path: Path) -> None:
     layers = their_layers("fcn8s-atonce-pascal", made("fcn8s-atonce-pascal"))
     layers["scale_pool3"][0][3] = 0.01
     with pytest.raises(
-        InputError, match=r"scales by other numbers than 0\.0001 in scale_pool3, as none of the authors'"
+        InputError,
+        match=r"net\.caffemodel scales by other numbers than 0\.0001 in scale_pool3, as none of the authors'",
     ):
         loaded(tmp_path, VGG16, caffe.caffemodel(layers))
 
