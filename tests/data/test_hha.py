@@ -58,6 +58,16 @@ def test_disparity_is_of_depth_alone(metres: float, level: int) -> None:
     assert (hha(depth, missing=SEEN, camera=CAMERA)[:, :, 0] == level).all()
 
 
+def test_a_camera_that_is_hardly_turned_counts_as_upright() -> None:
+    """Below a tenth of a degree heights are along the picture's own columns, to the level; above, along gravity."""
+    rows, _ = np.ogrid[1 : CAMERA.height + 1, 1 : CAMERA.width + 1]
+    for pitch, upright in ((0.0, True), (0.05, True), (0.5, False)):
+        depth, _ = rooms.room(CAMERA, pitch=pitch)
+        height = -(rows - CAMERA.cy) * (depth * 100) / CAMERA.fy
+        wanted = np.floor(height - height.min() + 0.5).clip(0, 255)
+        assert np.array_equal(hha(depth, missing=SEEN, camera=CAMERA)[:, :, 1], wanted) == upright
+
+
 def test_what_was_not_measured_decides_no_surface() -> None:
     """A missing pixel's filled-in depth moves no angle beside it, and is shown; amid such its angle is 180."""
     depth, surface = rooms.room(CAMERA)
