@@ -117,6 +117,7 @@ def test_a_cropped_and_a_smaller_picture_have_cameras_of_their_own() -> None:
     small = whole.shrunk(4)
     assert (small.height, small.width) == (120, 160)
     assert (1 - small.cx) / small.fx == pytest.approx(((1 + 2 + 3 + 4) / 4 - whole.cx) / whole.fx)
+    assert (1 - small.cy) / small.fy == pytest.approx(((1 + 2 + 3 + 4) / 4 - whole.cy) / whole.fy)
 
 
 def test_the_authors_own_program_gives_the_same(shared: Path) -> None:
