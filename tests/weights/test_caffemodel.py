@@ -194,6 +194,13 @@ def test_what_does_not_fit_is_named(
         loaded(tmp_path, VGG16, caffe.caffemodel(layers))
 
 
+def test_a_classifier_may_tell_other_classes_apart(tmp_path: Path) -> None:
+    """One of 205 places, say, is taken as one of ImageNet's 1000 classes is."""
+    layers = classifier(CAFFENET)
+    layers["fc8"] = [blob[:205] for blob in layers["fc8"]]
+    assert len(loaded(tmp_path, CAFFENET, caffe.caffemodel(layers))["classifier.6.bias"]) == 205
+
+
 def test_numbers_of_no_use_are_refused(tmp_path: Path) -> None:
     """NaN and infinity are no weights."""
     layers = classifier(CAFFENET)
