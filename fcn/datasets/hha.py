@@ -110,7 +110,6 @@ def _normals(points: Floats, missing: NDArray[np.bool_], *, radius: int) -> Floa
     normals[n == 0] = np.nan  # a count is exact; the other sums have rounding's rest of what lies before the window
     with np.errstate(invalid="ignore"):  # 0 / 0, where one pixel is all there is
         normals /= np.linalg.norm(normals, axis=2, keepdims=True)
-    normals *= np.where(normals[:, :, 2:] < 0, -1, 1)
     away: Floats = normals * np.where((normals * points).sum(axis=2, keepdims=True) < 0, -1, 1)
     return away
 
