@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import unquote
@@ -16,9 +17,8 @@ from fcn.commands.predictions.results import MADE_BY
 from fcn.datasets import labels
 from fcn.nets import checkpoint
 from tests.commands.segmenting import NET, SEMANTIC, Predict, contents, made, photo
-from tests.conftest import RunFcn
 from tests.report.browser import browser, chromium
-from tests.training import tiny
+from tests.training import processes, tiny
 from tests.training.tiny import FINER
 
 PARAMS = "profiles/real/params.yaml"
@@ -226,12 +226,11 @@ def test_large_pictures_can_be_shrunk_for_the_network(predict: Predict) -> None:
         assert label.size == (500, 300)
 
 
-def test_a_terminal_that_can_t_write_a_name_ends_nothing(
-    project: Path, run_fcn: RunFcn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_that_can_t_write_a_name_ends_nothing(project: Path) -> None:
     """From the command line, where only ASCII can be shown, a picture of another name is segmented and told."""
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    ended = run_fcn(["predict", FINER, photo(project / "Straße.png")], project)
+    command = processes.fcn("predict", FINER, str(photo(project / "Straße.png")))
+    environment = processes.environment(PYTHONIOENCODING="ascii")  # read where Python begins, which no fork does
+    ended = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "Stra\\xdfe.png.fcn-label.png" in ended.stdout
     assert (project / "predictions/Straße.png.fcn-label.png").exists()
