@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 
 from fcn.datasets.formats import nyud
-from fcn.datasets.hha import Camera, hha
+from fcn.datasets.hha import Camera, Floats, _gravity, hha
 from fcn.errors import InputError
 from tests.data import rooms
 
@@ -23,6 +23,14 @@ SEEN = np.zeros((CAMERA.height, CAMERA.width), bool)
 def inside(surface: NDArray[np.intp]) -> NDArray[np.bool_]:
     """The pixels whose whole 7 x 7 window is one surface."""
     return np.equal(maximum_filter(surface, 7), minimum_filter(surface, 7))
+
+
+def plane(*normal: float) -> Floats:
+    """The depth of a plane 1.5 m away, whose normal, away from the camera, this is."""
+    rows, columns = np.ogrid[1 : CAMERA.height + 1, 1 : CAMERA.width + 1]
+    x, y = (columns - CAMERA.cx) / CAMERA.fx, (rows - CAMERA.cy) / CAMERA.fy
+    depth: Floats = 1.5 / (normal[0] * x + normal[1] * y + normal[2])
+    return depth
 
 
 @settings(max_examples=25)
@@ -66,6 +74,29 @@ def test_a_camera_that_is_hardly_turned_counts_as_upright() -> None:
         height = -(rows - CAMERA.cy) * (depth * 100) / CAMERA.fy
         wanted = np.floor(height - height.min() + 0.5).clip(0, 255)
         assert np.array_equal(hha(depth, missing=SEEN, camera=CAMERA)[:, :, 1], wanted) == upright
+
+
+@pytest.mark.parametrize(("down", "level"), [(np.sqrt(0.75), 38), (-np.sqrt(0.75), 218)])
+def test_a_floor_or_a_ceiling_may_be_all_there_is(down: float, level: int) -> None:
+    """A plane that fills the picture has its angle in every pixel, though rounding takes cosines beyond 1."""
+    assert (hha(plane(0, down, 0.5), missing=SEEN, camera=CAMERA)[:, :, 2] == level).all()
+
+
+def test_as_much_floor_as_wall_tells_where_down_is() -> None:
+    """A camera's turn is found where floors and walls have the same number of pixels, too."""
+    floor = [0, np.sqrt(0.75), 0.5]
+    assert _gravity(np.array([[floor, [1, 0, 0]]])) == pytest.approx(floor)
+
+
+def test_normals_point_away_from_the_camera() -> None:
+    """Beyond a floor's horizon its plane is above the camera: a pixel that wasn't measured there is of a ceiling."""
+    horizon = int(CAMERA.cy)  # rows count from 1: the first below it
+    missing = SEEN.copy()
+    missing[: horizon + 1] = True
+    depth = np.where(missing, 0.5, plane(0, 1, 0))
+    angle = hha(depth, missing=missing, camera=CAMERA)[:, :, 2]
+    assert (angle[horizon:] == 38).all()
+    assert (angle[horizon - 1] == 218).all()
 
 
 def test_what_was_not_measured_decides_no_surface() -> None:
@@ -112,8 +143,10 @@ def test_another_size_than_the_cameras_is_refused() -> None:
 def test_a_cropped_and_a_smaller_picture_have_cameras_of_their_own() -> None:
     """What a pixel sees stays the same: less the border, and by the middle of the pixels that are one."""
     whole = nyud.CAMERA
-    cropped = whole.cropped(slice(45, 470), slice(40, 600))
-    assert (cropped.height, cropped.width, cropped.cx, cropped.cy) == (425, 560, whole.cx - 40, whole.cy - 45)
+    cropped = whole.cropped(slice(45, 470), slice(40, 601))
+    assert (cropped.height, cropped.width, cropped.cx, cropped.cy) == (425, 561, whole.cx - 40, whole.cy - 45)
+    odd = cropped.shrunk(4)
+    assert (odd.height, odd.width) == (106, 140)
     small = whole.shrunk(4)
     assert (small.height, small.width) == (120, 160)
     assert (1 - small.cx) / small.fx == pytest.approx(((1 + 2 + 3 + 4) / 4 - whole.cx) / whole.fx)
