@@ -178,7 +178,7 @@ def test_a_spoiled_trunk_is_named(tmp_path: Path, spoiled: str, sentence: str) -
 def test_other_scales_are_refused(tmp_path: Path) -> None:
     """A skip that is scaled by another number than the authors' net at once would be scored wrongly, and is refused."""
     layers = their_layers("fcn8s-atonce-pascal", made("fcn8s-atonce-pascal"))
-    layers["scale_pool3"][0][3] = 0.01
+    layers["scale_pool3"][0][3] = 1.01e-4
     with pytest.raises(
         InputError,
         match=r"net\.caffemodel scales by other numbers than 0\.0001 in scale_pool3, as none of the authors'",
