@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_named(
     layers = classifier(VGG16)
     for name, shapes in change.items():
         layers[name] = [np.ones(size, np.float32) for size in shapes or ()]
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=rf"net\.caffemodel.*{sentence}"):
         loaded(tmp_path, VGG16, caffe.caffemodel(layers))
 
 

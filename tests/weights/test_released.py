@@ -204,6 +204,7 @@ def test_other_scales_are_refused(tmp_path: Path) -> None:
             {"score59": [(59, 8, 1, 1), (59,)]},
             r"holds score59\.weight, which .* have not; theirs are conv1_1, .* score_fr",
         ),
+        ({"scale_pool4.x": [(1,)]}, r"holds scale_pool4\.x\.weight, which .* have not"),
     ],
 )
 def test_what_does_not_fit_in_an_fcn_is_named(
@@ -213,5 +214,5 @@ def test_what_does_not_fit_in_an_fcn_is_named(
     layers = their_layers("fcn8s-heavy-pascal", made("fcn8s-heavy-pascal"))
     for name, shapes in change.items():
         layers[name] = [np.ones(size, np.float32) for size in shapes or ()]
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=rf"net\.caffemodel.*{sentence}"):
         loaded(tmp_path, VGG16, caffe.caffemodel(layers))
