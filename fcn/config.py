@@ -112,10 +112,14 @@ class Config:
 
     def _check_start(self, name: str) -> None:
         """Raise InputError for a trained start that doesn't fit the net."""
-        starts = [self.net(start) for start in self.starts(name)]
+        starts, source = [self.net(start) for start in self.starts(name)], self.runs[name].init.partition("/")[2]
+        where, net = f"runs.{name}.init: {source!r}", self.net(name)
         if not starts:
+            if net.streams and source in self.classifiers:
+                raise InputError(
+                    f"{where} is a classifier; late fusion joins nets that are trained: an entry of fusions"
+                )
             return
-        where, net = f"runs.{name}.init: {self.runs[name].init.partition('/')[2]!r}", self.net(name)
         try:
             start = starts[0] if len(starts) == 1 else fused(*starts)
         except InputError as error:

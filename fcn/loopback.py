@@ -15,4 +15,5 @@ def keep_direct() -> None:
         return
     before = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")).split(",")
     kept = [entry for entry in (item.strip() for item in before) if entry]
-    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*kept, *_LOCAL]))
+    every = kept if kept == ["*"] else [*kept, *_LOCAL]  # which stands for all hosts only where it stands alone
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys(every))

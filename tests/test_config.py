@@ -287,6 +287,10 @@ def joined(**nets: Any) -> "dict[str, Any]":
 def test_late_fusion_starts_from_two_runs() -> None:
     """A fusion is of two runs, whose nets are alike but for their one input; a circle leads through fusions, too."""
     assert parse(joined()).starts("both") == ("rgb", "hha")
+    profile = joined()
+    profile["runs"]["both"]["init"] = "weights/vgg16-sample"
+    with pytest.raises(InputError, match="'vgg16-sample' is a classifier; late fusion joins nets that are trained"):
+        parse(profile)
     for nets, said in (
         ({"hha": {"inputs": ["rgb"]}}, "'joined' joins nets that take rgb and rgb; late fusion is of two nets of one"),
         (

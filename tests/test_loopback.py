@@ -44,6 +44,10 @@ def test_what_went_past_the_proxy_still_does(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     keep_direct()
     assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "example.org,localhost,127.0.0.1,::1"
+    monkeypatch.setenv(name, "*")
+    monkeypatch.setenv("no_proxy", "*")
+    keep_direct()
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "*"  # all hosts, as long as it stands alone
 
 
 @pytest.mark.parametrize("proxy", ["socks5://me:marked@127.0.0.1:9", "socks://127.0.0.1:9/", "http://[::1"])

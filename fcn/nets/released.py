@@ -114,9 +114,9 @@ def _of_one_trunk(found: Mapping[str, Tensor], *, backbone: Backbone, where: str
             name: x.shape for name, x in FCN(_net(state, backbone=backbone, upsampling="all")).state_dict().items()
         }
     upsampling = {name for name in shapes if _is_upsampling(name)}
-    whole = fitted(state, shapes=shapes, may_lack=upsampling, where=where)
-    last = {name for name in upsampling if name.endswith(_LAST)}
-    kept = {"fixed": set[str](), "intermediate": upsampling - last, "all": upsampling}[_upsampling(state)]
+    kind, last = _upsampling(state), {name for name in upsampling if name.endswith(_LAST)}
+    whole = fitted(state, shapes=shapes, may_lack=upsampling if kind == "fixed" else (), where=where)
+    kept = {"fixed": set[str](), "intermediate": upsampling - last, "all": upsampling}[kind]
     return {name: tensor for name, tensor in whole.items() if name not in upsampling or name in kept}
 
 

@@ -73,12 +73,10 @@ def _check(config: Config) -> None:
             try:
                 facts.of_heads(heads, known[ref.dataset], dataset=ref.dataset, where=f"runs.{name}.net")
             except InputError as error:
-                own = (
-                    ""
-                    if config.dataset(ref.dataset).classes
-                    else f", or name its own as datasets.{ref.dataset}.classes"
-                )
-                raise InputError(f"{error}{own}") from None
+                named = config.dataset(ref.dataset).classes or heads.keys() - known[ref.dataset].keys()
+                raise InputError(
+                    f"{error}{'' if named else f', or name its own as datasets.{ref.dataset}.classes'}"
+                ) from None
         started_on = [config.run(start).train.dataset for start in config.starts(name)]
         for other in (run.val.dataset, *started_on):
             for target in heads.keys() & known[other].keys():

@@ -191,6 +191,11 @@ def test_other_scales_are_refused(tmp_path: Path) -> None:
     [
         ({"conv3_2": None}, r"lacks trunk\.features\.12\.weight, of shape 16 x 16 x 3 x 3 and 1 more$"),
         ({"fc6": None}, r"lacks score_fr\.weight or fc6\.weight; it is a part of an FCN"),
+        ({"score_fr": None}, r"lacks score_fr\.weight or fc6\.weight; it is a part of an FCN"),
+        (
+            {"upscore2": [(21, 21, 4, 4)], "upscore8": None},
+            r"lacks heads\.semantic\.upscore\.weight, of shape 21 x 21 x 16",
+        ),
         ({"score_fr": [(300, 8, 1, 1), (300,)]}, r"has score_fr\.weight of shape .* of 2 to 255 classes is wanted"),
         (
             {"score_pool4": [(7, 32, 1, 1), (7,)]},

@@ -63,7 +63,7 @@ def load(path: Path, *, backbone: Backbone) -> dict[str, Tensor]:
             f"weights of kind caffemodel are those of {', '.join(_CLASSIFIERS)}, not of a {backbone.architecture}"
         )
     found = _tensors(path)
-    if backbone.architecture in released.CONVOLUTIONS and any(name.startswith("score_fr") for name in found):
+    if backbone.architecture in released.CONVOLUTIONS and any(name.startswith(("score_", "upscore")) for name in found):
         return released.converted(_without_scales(found, where=str(path)), backbone=backbone, where=str(path))
     names = _CLASSIFIERS[backbone.architecture]
     state = {}
