@@ -142,7 +142,10 @@ def paper_table(
         remarks.append(f"Departures: {', '.join(names) or 'none'}.")
         remarks.append(f"Our forward times: {device}." if "forward_ms" in table.columns else "")
     if any(row.architecture for row in table.rows):
-        remarks.append("Layers, parameters, receptive field and stride of ours are the full-size networks' everywhere.")
+        remarks.append(
+            "Layers, parameters, receptive field and stride of ours are those of the published networks as built here, "
+            "at full size; a run's net may be narrower, or torchvision's."
+        )
     if any(not cell["confirmed"] for row in made for cell in row["cells"].values()):
         remarks.append(f"{UNCONFIRMED} as reported; found in no text.")
     return {
