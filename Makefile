@@ -81,8 +81,8 @@ check: environment
 	$(BIN)/lint-imports
 
 # .venv/.installed is the requirements.lock that make has installed there, and empty until it has. Another one is installed
-# over it, for something may be at work in the environment; into one that make didn't make, never. A moved one is broken: its
-# commands name the Python of the old place.
+# over it, for something may be at work in the environment; into one that make didn't make, never. One that was cut off
+# before it had pip is made anew. A moved one is broken: its commands name the Python of the old place.
 moved := [ -f $(VENV)/pyvenv.cfg ] && ! grep -qF "$(CURDIR)/$(VENV)" $(VENV)/pyvenv.cfg
 environment:
 	@cmp -s requirements.lock $(VENV)/.installed && [ -e $(BIN)/python ] && { [ -L $(VENV) ] || ! { $(moved); }; } || { $(install); }
@@ -94,7 +94,11 @@ if [ -L $(VENV) ] || { [ -e $(VENV) ] && { [ ! -f $(VENV)/.installed ] || { $(mo
   echo "or, in yours, pip install -r requirements.lock && cp requirements.lock $(VENV)/.installed" >&2; \
   exit 1; \
 fi; \
-if [ ! -e $(BIN)/python ]; then \
+if maker=$$(cat .venv-maker 2>/dev/null) && kill -0 "$$maker" 2>/dev/null; then \
+  echo "error: another make (process $$maker) is at work on $(VENV): start this again when it is done" >&2; exit 1; \
+fi; \
+echo $$$$ > .venv-maker; trap 'rm -f .venv-maker' EXIT; \
+if [ ! -e $(BIN)/python ] || { [ ! -s $(VENV)/.installed ] && ! $(BIN)/python -m pip --version >/dev/null 2>&1; }; then \
   $(find_python); rm -rf $(VENV); mkdir $(VENV); : > $(VENV)/.installed; "$$python" -m venv $(VENV); \
 fi; \
 $(launcher) > $(BIN)/fcn; chmod +x $(BIN)/fcn; \

@@ -275,7 +275,10 @@ class _Loader(yaml.SafeLoader):
 
 # What PyYAML says, or we above, and what people who see it have mostly done.
 _MISTAKES = (
-    (r"'[\d_]+[eE.\d+-]*' has no value", "a number has a point and no comma: 0.005, 1400"),
+    (
+        r"'[\d_]+[eE.\d+-]*' has no value",
+        "a number has a point and no comma: 0.005, 1400; a text with a comma is put into quotes",
+    ),
     (r"'.+:.*' has no value", "a space belongs behind the colon"),
     (r"has no value", "`key: value` is wanted, between commas"),
     (r"'\\t' that cannot", "a tab, where YAML wants spaces"),

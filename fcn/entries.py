@@ -26,8 +26,8 @@ def _classes(given: object) -> tuple[str, ...] | dict[str, Value]:
     for name in names:
         if not isinstance(name, str) or not _CLASS.fullmatch(name) or len(name) > 40:
             raise ValueError(
-                f"{name!r} is no name of a class: at most 40 letters, digits and blanks, in quotation marks where YAML "
-                "has another meaning for it, as for 7 and yes"
+                f"{name!r} is no name of a class: at most 40 letters, digits, single blanks and ( ) ' & + . / - _, in "
+                "quotation marks where YAML has another meaning for it, as for 7 and yes"
             )
         if names.count(name) > 1:
             raise ValueError(f"{name!r} stands {names.count(name)} times; each class has a name of its own")

@@ -130,7 +130,10 @@ def misfit(net: Net, parent: Net, *, scaled: bool = True) -> str | None:
     for target, classes in parent.heads.items():
         if net.heads.get(target) != classes:
             ours = f"{net.heads[target]} classes" if target in net.heads else f"no head {target!r}"
-            return f"has {classes} classes for {target!r}, the run's net {ours}; start from weights/NAME instead"
+            return (
+                f"has {classes} classes for {target!r}, the run's net {ours}; start from what was trained on the "
+                "same classes, or, with one trunk, from a classifier"
+            )
     if parent.inputs != net.inputs:
         return f"takes {', '.join(parent.inputs)}, the run's net {', '.join(net.inputs)}; both must take the same"
     if parent.fusion != net.fusion:

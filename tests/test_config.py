@@ -88,7 +88,7 @@ def test_unknown_names_are_answered_with_known_ones(place: str, value: object, s
     ("classes", "said"),
     [
         (4, "write the names in the order of the labels' values, such as [background, cat, dog], found 4"),
-        (["sky", 7], "7 is no name of a class: at most 40 letters, digits and blanks, in quotation marks where YAML"),
+        (["sky", 7], "7 is no name of a class: at most 40 letters, digits, single blanks and "),
         (["sky", True], "True is no name of a class"),
         (["sky", "a|b"], "'a|b' is no name of a class"),
         (["sky", ""], "'' is no name of a class"),

@@ -87,6 +87,25 @@ def test_an_environment_whose_python_went_is_made_anew(checkout: Path) -> None:
     subprocess.run([checkout / ".venv/bin/python", "-m", "pip", "--version"], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_an_environment_that_was_cut_off_is_made_anew(checkout: Path) -> None:
+    """Where `python -m venv` was stopped before it had put pip there, the next make begins again."""
+    shutil.rmtree(checkout / ".venv")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
+    (checkout / ".venv/.installed").touch()
+    assert environment(checkout).returncode != 0  # of the lock that can't be installed
+    subprocess.run([checkout / ".venv/bin/python", "-m", "pip", "--version"], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_two_makes_do_not_meet(checkout: Path) -> None:
+    """While another make is at work on the environment, a second one says so and ends; a dead one's mark is none."""
+    (checkout / ".venv/.installed").touch()
+    (checkout / ".venv-maker").write_text(f"{os.getpid()}\n")
+    assert f"error: another make (process {os.getpid()}) is at work on .venv: start" in environment(checkout).stderr
+    (checkout / ".venv-maker").write_text("999999999\n")
+    assert "no-such-package-anywhere" in environment(checkout).stderr
+    assert not (checkout / ".venv-maker").exists()
+
+
 def test_an_environment_that_fails_once_is_kept(checkout: Path) -> None:
     """A Python that is there, and doesn't start just now, is no reason to remove anything."""
     (checkout / ".venv/.installed").write_text("another==1\n")

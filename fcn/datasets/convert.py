@@ -105,8 +105,9 @@ def _one(
 
 
 def _audited(original: Original, image_id: str, *, inputs: Mapping[str, int], targets: Targets) -> Audited:
-    assert list(original.inputs) == list(inputs)
-    assert list(original.labels) == list(targets)
+    given = list(original.inputs), list(original.labels)
+    assert given == (list(inputs), list(targets)), f"the format reads {given}, but INPUTS, TARGETS name others"
+    assert "/" not in image_id, f"{image_id!r}: an id is the name of a file, without its folder"
     sizes = {name: audit.size(picture) for name, picture in original.inputs.items()}
     pixels = {}
     for target, label in original.labels.items():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fcn.datasets import modes
 from fcn.errors import InputError
@@ -31,8 +31,8 @@ def palette(first: Sequence[Sequence[int]] = ()) -> NDArray[np.uint8]:
 
 def write(label: NDArray[np.uint8], *, path: Path, colours: Sequence[Sequence[int]] = ()) -> None:
     """Write a label, H W, as a PNG whose palette shows the classes' `colours`, or VOC's."""
-    assert label.dtype == np.uint8
-    assert label.ndim == 2
+    assert label.dtype == np.uint8, f"a label is of uint8, not {label.dtype}"
+    assert label.ndim == 2, f"a label is H W, not {label.shape}"
     image = Image.fromarray(label)
     image.putpalette(palette(colours).tobytes())
     image.save(path, "PNG", compress_level=_COMPRESS_LEVEL)
@@ -61,7 +61,7 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
                     f"a grey PNG of {str(bits)[-1]} bits: whether 1 in it is class 1, or the grey that viewers show, "
                     "can't be told; save it with 8 bits, or with VOC's palette"
                 )
-            values = np.asarray(image)
+            values = np.asarray(ImageOps.exif_transpose(image))  # as viewers show it
             if values.max() > VOID:
                 raise InputError(f"the label has the value {values.max()}; a class is 0..254, and {VOID} is void")
             indices = values.astype(np.uint8)

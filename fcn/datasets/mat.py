@@ -62,9 +62,11 @@ def label(path: Path, address: str, *, dataset: str) -> NDArray[Any]:
         raise InputError(f"{path}: no such label; every listed image needs one") from None
     except InputError as error:
         raise InputError(
-            f"{path}: no label of {dataset} can be read from it: {error}; it should be a whole .mat file with "
-            f"{address}: fetch it again, or leave its image out"
+            f"{path}: no label of {dataset} can be read from it: {error}; it should be a whole .mat file of version 5 "
+            f"with {address}: fetch it again, name what is meant, or leave its image out"
         ) from None
+    if values.dtype.kind == "f" and bool((np.isfinite(values) & (values == np.rint(values))).all()):
+        values = values.astype(np.int64)  # MATLAB's numbers are doubles, if nobody says otherwise
     if values.ndim != 2 or values.dtype.kind not in "ui" or values.size == 0:
         raise InputError(f"{path}: {address} is {values.dtype} of shape {values.shape}; expected whole numbers, H x W")
     return values

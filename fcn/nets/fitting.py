@@ -67,7 +67,10 @@ def fitted(
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{where} holds NaN or infinity in {name}; these weights are of no use")
     if missing := [name for name in shapes if name not in state and name not in may_lack and not _is_counter(name)]:
-        raise InputError(f"{where} lacks {missing[0]}, of shape {_shape(shapes[missing[0]])}{_more(len(missing) - 1)}")
+        raise InputError(
+            f"{where} lacks {missing[0]}, of shape {_shape(shapes[missing[0]])}{_more(len(missing) - 1)}; "
+            "a file that is cut off is copied or fetched again, another network's needs its own backbone"
+        )
     ordered = {name: state[name] for name in shapes if name in state}
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in ordered.items()}
 

@@ -73,9 +73,13 @@ def _check(config: Config) -> None:
             try:
                 facts.of_heads(heads, known[ref.dataset], dataset=ref.dataset, where=f"runs.{name}.net")
             except InputError as error:
-                named = config.dataset(ref.dataset).classes or heads.keys() - known[ref.dataset].keys()
+                free = (
+                    not config.dataset(ref.dataset).classes
+                    and heads.keys() == known[ref.dataset].keys()
+                    and len(heads) == 1
+                )
                 raise InputError(
-                    f"{error}{'' if named else f', or name its own as datasets.{ref.dataset}.classes'}"
+                    f"{error}{f', or name its own as datasets.{ref.dataset}.classes' if free else ''}"
                 ) from None
         started_on = [config.run(start).train.dataset for start in config.starts(name)]
         for other in (run.val.dataset, *started_on):

@@ -54,11 +54,12 @@ def run(config: Config, name: str | None) -> None:
         if (seen := np.flatnonzero(hist.sum(1))).size == 1:
             only = facts.classes[seen[0]]
             print(f"{name}: warning: all labels of {target} are {only} alone: a score says nothing", file=sys.stderr)
+        if (answered := np.flatnonzero(hist.sum(0))).size == 1:
+            answer = facts.classes[answered[0]]
+            print(f"{name}: warning: the net answers {answer} everywhere", file=sys.stderr)
         if facts.background is not None:
             constant = constant_answer(hist, answer=facts.background)
             found["background_mean_iu"] = metrics(constant, over=facts.average).mean_iu
-            if not np.delete(hist, facts.background, axis=1).any():
-                print(f"{name}: warning: the net answers background everywhere", file=sys.stderr)
         # The first head's metrics have the papers' plain names, another's its own before them: geometric_pixel_acc.
         scores |= {key if number == 0 else f"{target}_{key}": value for key, value in found.items()}
     write_json(places.scores(name), {**scores, "images": len(samples)})

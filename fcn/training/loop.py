@@ -124,13 +124,11 @@ def train(
             loss = float(loss_sum) / max(int(pixels), 1)
             watchdog.check_finite(loss, iteration=progress.iteration, rate=rate)
             done = progress.iteration / recipe.iterations
-            foreground = float((scores.argmax(1) > 0).float().mean()) if progress.iteration % (every * 20) == 0 else 1.0
-            for warning in (
-                watchdog.stuck(loss, heads=net.net.heads, done=done),
-                watchdog.all_background(foreground, done=done),
-            ):
-                if warning is not None:
-                    observer.warn(warning)
+            warnings = [watchdog.stuck(loss, heads=net.net.heads, done=done)]
+            if progress.iteration % (every * 20) == 0:
+                warnings.append(watchdog.one_answer(scores, done=done))
+            for warning in filter(None, warnings):
+                observer.warn(warning)
             row = {**_reached(progress, recipe), "loss": loss, "rate": rate}
             progress.history.append(row)
             observer.report(row)

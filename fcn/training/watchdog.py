@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Diverged(RuntimeError):
@@ -43,8 +43,9 @@ def stuck(pixel_loss: float, *, heads: Mapping[str, int], done: float) -> str | 
     )
 
 
-def all_background(foreground_share: float, *, done: float) -> str | None:
-    """A warning where, a quarter of the way in, a batch is answered with background alone; else None."""
-    if done < 0.25 or foreground_share > 0:
+def one_answer(scores: Tensor, *, done: float) -> str | None:
+    """A warning where, a quarter of the way in, N K h w scores answer every pixel with the same class; else None."""
+    answers = scores.argmax(1)
+    if done < 0.25 or bool((answers != answers.flatten()[0]).any()):
         return None
-    return "the net answers background everywhere in this batch; if that goes on, raise the rate or train longer"
+    return "the net answers one class everywhere in this batch; if that goes on, raise the rate or train longer"

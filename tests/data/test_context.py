@@ -181,7 +181,7 @@ def test_names_that_say_nothing_are_refused(tmp_path: Path, names: bytes, words:
     ("name", "content", "words"),
     [
         ("trainval/a.mat", tiny.mat_of({"LabelMap": np.full((2, 2), 61, np.uint16)}), "61..61, and allowed are 0..60"),
-        ("trainval/a.mat", tiny.mat_of({"LabelMap": np.ones((2, 2))}), "float64 of shape (2, 2); expected whole"),
+        ("trainval/a.mat", tiny.mat_of({"LabelMap": np.full((2, 2), 0.5)}), "float64 of shape (2, 2); expected whole"),
         ("trainval/a.mat", tiny.mat_of({"Map": np.ones((2, 2))}), "no variable LabelMap, found Map"),
         ("trainval/a.mat", b"", "its 0 bytes don't begin as a version 5 file"),
         ("59_context_labels/a.png", tiny.grey(np.full((2, 2), 60, np.uint8)), "60..60, and allowed are 0..59"),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 from pydantic import TypeAdapter
 
 from fcn.cli import main
@@ -36,6 +36,14 @@ def png(values: NDArray[Any], mode: str | None = None) -> bytes:
     """Numbers or colours as a PNG."""
     out, image = io.BytesIO(), Image.fromarray(values)
     (image.convert(mode) if mode else image).save(out, "PNG")
+    return out.getvalue()
+
+
+def upside_down(values: NDArray[Any]) -> bytes:
+    """A PNG that viewers turn by its EXIF."""
+    out, exif = io.BytesIO(), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    Image.fromarray(values[::-1, ::-1].copy()).save(out, "PNG", exif=exif)
     return out.getvalue()
 
 
@@ -83,7 +91,13 @@ KINDS: Mapping[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "colours": ({"classes": COLOURED, "void": WHITE}, files("labels/*.png", lambda label: png(shown(label)))),
     "opaque": ({"classes": COLOURED, "void": WHITE}, files("labels/*.png", lambda label: png(shown(label), "RGBA"))),
     "own palette": ({"classes": COLOURED, "void": WHITE}, files("labels/*.png", palette)),
+    "turned": ({}, files("labels/*.png", upside_down)),
+    "colours, turned": (
+        {"classes": COLOURED, "void": WHITE},
+        files("labels/*.png", lambda label: upside_down(shown(label))),
+    ),
     "mat": ({"variable": "S"}, files("labels/*.mat", lambda label: tiny.mat_of({"S": label}))),
+    "mat of doubles": ({"variable": "S"}, files("labels/*.mat", lambda label: tiny.mat_of({"S": label.astype(float)}))),
     "mat in a struct": ({"variable": "GTcls.Segmentation"}, files("labels/*.mat", tiny.mat)),
     "negative": (
         {"variable": "S", "classes": {"background": 1, "cat": 2, "dog": 3}, "void": -1},

@@ -104,7 +104,10 @@ def test_a_tree_that_is_not_whole_is_refused(without: str, words: str) -> None:
         ({"semantic": tiny.scene(np.full((2, 2), -1, np.int16), 33)}, "values are -1..-1, and allowed are 0..33"),
         ({"geometric": tiny.scene(np.full((2, 2), 4, np.int16), 3)}, "values are 4..4, and allowed are -1..3"),
         ({"geometric": tiny.mat_of({"names": "sky"})}, "no variable S, found names"),
-        ({"geometric": tiny.mat_of({"S": np.ones((2, 2))})}, "S is float64 of shape (2, 2); expected whole numbers"),
+        (
+            {"geometric": tiny.mat_of({"S": np.full((2, 2), 0.5)})},
+            "S is float64 of shape (2, 2); expected whole numbers",
+        ),
         ({"semantic": tiny.mat_of({"S": np.ones((2, 2, 2), np.int16)})}, "S is int16 of shape (2, 2, 2); expected"),
         ({"semantic": b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM"}, "of version 7.3, where one of version 5"),
         ({"semantic": tiny.siftflow()[LABELS["semantic"]][:-9]}, "damaged or cut off"),

@@ -162,12 +162,12 @@ REFUSED: dict[str, tuple[tuple[Stride, Change], tuple[Stride, Change], str]] = {
     "another class count": (
         (16, {}),
         (32, {"heads": {"semantic": 21}}),
-        "has 21 classes for 'semantic', the run's net 5 classes; start from weights/NAME instead",
+        "has 21 classes for 'semantic', the run's net 5 classes; start from what was trained on the same classes, ",
     ),
     "a head less": (
         (16, {}),
         (32, {"heads": {"semantic": 5, "geometric": 3}}),
-        "has 3 classes for 'geometric', the run's net no head 'geometric'; start from weights/NAME instead",
+        "has 3 classes for 'geometric', the run's net no head 'geometric'; start from what was trained on the same ",
     ),
     "other inputs": ((16, {}), (32, {"inputs": ("rgb", "depth")}), "takes rgb, depth, the run's net rgb; both"),
     "a finer parent": (

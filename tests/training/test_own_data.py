@@ -182,6 +182,11 @@ def test_a_run_learns_and_is_scored_in_the_same_names(
             "has 21 classes for 'semantic', but mine has 2; write heads: {semantic: 2}",
         ),
         ("semantic: 21", "semantic: 3", "runs.first.net has 3 classes for 'semantic', but mine has 21; write heads: {"),
+        (
+            "format: voc",
+            "format: siftflow",
+            "has 21 classes for 'semantic', but mine has 33; write heads: {semantic: 33}\n",
+        ),
         ("semantic: 21", "depth: 21", "runs.first.net has a head 'depth', but the labels of mine are: semantic\n"),
         ("[rgb]", "[rgb, depth]", "runs.first.net takes depth, but mine has: rgb"),
         (

@@ -81,26 +81,29 @@ def test_a_loss_at_ln_k_is_said(tmp_path: Path) -> None:
     assert [at + 1 for at, warning in told if f"ln {pictures.CLASSES}" in warning] == list(range(3, 31))
 
 
-@pytest.mark.parametrize(("answer", "told_at"), [(0, [20, 40]), (1, [])])
-def test_background_everywhere_is_said(tmp_path: Path, answer: int, told_at: list[int]) -> None:
-    """A net that answers background for every pixel is told of, a quarter of the way in and later; no other class is.
+@pytest.mark.parametrize(("answer", "told_at"), [(0, [20, 40]), (1, [20, 40]), (None, [])])
+def test_one_answer_everywhere_is_said(tmp_path: Path, answer: int | None, told_at: list[int]) -> None:
+    """A net that answers every pixel alike, background or not, is told of, a quarter of the way in and later.
 
     Every twentieth row looks at a batch's answers.
     """
-    assert watchdog.all_background(0.0, done=0.2) is None
-    assert watchdog.all_background(0.001, done=0.9) is None
-    assert "background everywhere" in (watchdog.all_background(0.0, done=0.25) or "")
-    made = pictures.batches(pictures.write(tmp_path, [(32, 32)] * 3))
+    assert watchdog.one_answer(torch.zeros(1, 3, 2, 2), done=0.2) is None
+    assert "one class everywhere" in (watchdog.one_answer(torch.zeros(1, 3, 2, 2), done=0.25) or "")
+    assert watchdog.one_answer(torch.eye(3).view(1, 3, 3, 1), done=0.9) is None
+    made = pictures.batches(pictures.write(tmp_path, [(96, 128)] * 3))
     net = pictures.net()
     bias = net.head("semantic").score_fr.bias
     assert bias is not None
     with torch.no_grad():
-        bias[answer] = 100.0
+        if answer is None:
+            net.head("semantic").score_fr.weight.normal_(std=10.0)
+        else:
+            bias[answer] = 100.0
     notes = Notes()
     recipe = pictures.recipe(rate=1e-9, iterations=40)
     train(net, made, recipe=recipe, seed=0, device=CPU, workers=0, observer=notes)
     told = zip(notes.warned_at, notes.warnings, strict=True)
-    assert [before + 1 for before, warning in told if "background everywhere" in warning] == told_at
+    assert [before + 1 for before, warning in told if "one class everywhere" in warning] == told_at
 
 
 def test_a_training_that_learns_is_left_alone(tmp_path: Path) -> None:

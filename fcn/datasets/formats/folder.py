@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageOps
 
 from fcn.datasets import labels, mat, modes, tree
 from fcn.datasets.facts import Target
@@ -135,7 +136,7 @@ class Folder:
         return (
             f"{foreign.size:,} pixels have a {'colour' if self.coloured else 'number'} that is no class and not void: "
             f"{most} in {counts.max():,}{others}; allowed are {', '.join(allowed[:_NAMED])}{more}: write it into "
-            "`classes`, or as `void`, or mend the label"
+            "`classes`, or as `void`, or mend the label (resizing or saving with smoothing makes such values)"
         )
 
 
@@ -188,7 +189,7 @@ def _colours(path: Path) -> NDArray[np.uint8]:
                 raise InputError(f"its pixels have more than 8 bits (mode {image.mode}); save its colours with 8")
             if image.mode in ("RGBA", "LA") and image.getextrema()[-1] != (255, 255):
                 raise InputError("it has pixels that are transparent, whose colour nobody sees; save it without")
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))  # as viewers show it
     except FileNotFoundError:
         raise InputError(f"{path}: no such label; every listed image needs one") from None
 
