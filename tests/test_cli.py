@@ -168,7 +168,9 @@ def test_a_net_of_another_class_count_is_refused(
     values["nets"]["fcn16s-vgg16"]["heads"] = {"semantic": 20}
     tiny.write(project, values)
     said = sentence(here(capsys, "train", tiny.FINER), 2)
-    assert f"'{tiny.COARSE}' has 21 classes for 'semantic', the run's net 20 classes; start from weights/NAME" in said
+    assert (
+        f"'{tiny.COARSE}' has 21 classes for 'semantic', the run's net 20 classes; start from what was trained" in said
+    )
     values["nets"]["fcn32s-vgg16"]["heads"] = {"semantic": 20}
     tiny.write(project, values)
     said = sentence(here(capsys, "train", tiny.COARSE), 2)
