@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from fcn.nets.geometry import IMAGE, Geometry, geometry
+from fcn.nets.reach import cropped
 from fcn.nets.surgery import convolution, seeing
 
 
@@ -13,7 +14,10 @@ class Trunk(nn.Module):
 
     `order` names the layers, `taps` says after which one the map with a stride of 16 or 8 px is read, `fc6` names
     the first layer that was fully connected, if the classifier had one, `channels` counts the channels at taps and end.
+    `plain`, each layer is applied to the whole map: the definition that the exact crop is held to.
     """
+
+    plain = False
 
     def __init__(
         self,
@@ -70,13 +74,17 @@ class Trunk(nn.Module):
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         """N C H W -> the maps by stride: {16: ..., 8: ..., 32: ...}."""
-        maps, stride_of = {}, {name: stride for stride, name in self.taps.items()}
-        for name in self.order:
-            images = self.get_submodule(name)(images)
-            if name in stride_of:
-                maps[stride_of[name]] = images
-        maps[32] = images
-        return maps
+        layers = {name: self.get_submodule(name) for name in self.order}
+        maps = {} if self.plain else cropped(layers, images, read=self.taps.values())
+        done = 0
+        if maps:
+            last, images = list(maps.items())[-1]
+            done = self.order.index(last) + 1
+        for name in self.order[done:]:
+            images = layers[name](images)
+            if name in self.taps.values():
+                maps[name] = images
+        return {**{stride: maps[name] for stride, name in self.taps.items()}, 32: images}
 
 
 def convolutional_trunk(
