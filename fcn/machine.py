@@ -51,6 +51,11 @@ def seconds(name: str, *, default: float, meaning: str) -> float:
     return found
 
 
+def wants_it_plain() -> bool:
+    """Whether the environment asks for the plain computations that the fast ones are held to: FCN_PLAIN=1."""
+    return os.environ.get("FCN_PLAIN", "") not in ("", "0")
+
+
 def load_average() -> float:
     """How many processes of the machine wanted a core in the last minute, on average."""
     return round(os.getloadavg()[0], 1)

@@ -78,8 +78,8 @@ class Predictor:
         self._net, self._preprocessing, self._device = net.on(device), preprocessing, device
 
     @classmethod
-    def load(cls, path: str | Path, *, device: torch.device | str | None = None) -> Self:
-        """The net of a checkpoint, on `device`, or the GPU where there is one.
+    def load(cls, path: str | Path, *, device: torch.device | str | None = None, plain: bool = False) -> Self:
+        """The net of a checkpoint, on `device`, or the GPU where there is one; `plain`, without any faster way.
 
         Raises InputError for a file that is damaged, or none of a trained net on RGB pictures.
         """
@@ -89,7 +89,7 @@ class Predictor:
         if saved.net.inputs != ("rgb",):
             raise InputError(f"{path} takes {', '.join(saved.net.inputs)}; predict has pictures alone, for nets on rgb")
         return cls(
-            trained(saved),
+            trained(saved, plain=plain),
             saved.preprocessing["rgb"],
             targets={name: saved.targets.get(name) or _nameless(count) for name, count in saved.net.heads.items()},
             provenance=saved.provenance,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn.machine import cores, out_of_memory, peak_memory_bytes
+from fcn.machine import cores, out_of_memory, peak_memory_bytes, wants_it_plain
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -38,6 +38,15 @@ def test_a_container_has_its_own_cores(tmp_path: Path, files: dict[str, str], ow
 def test_the_peak_is_in_bytes() -> None:
     """A process with numpy loaded holds more than 20 MB, and less than 100 GB."""
     assert 20e6 < peak_memory_bytes() < 1e11
+
+
+@pytest.mark.parametrize(("word", "plain"), [(None, False), ("", False), ("0", False), ("1", True)])
+def test_plain_is_one_word(monkeypatch: pytest.MonkeyPatch, word: str | None, *, plain: bool) -> None:
+    """FCN_PLAIN=1 asks for the plain computations; 0, nothing and no such variable don't."""
+    monkeypatch.delenv("FCN_PLAIN", raising=False)
+    if word is not None:
+        monkeypatch.setenv("FCN_PLAIN", word)
+    assert wants_it_plain() == plain
 
 
 def test_what_memory_ran_out_of_is_known_by_its_words() -> None:

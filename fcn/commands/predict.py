@@ -14,7 +14,7 @@ from fcn.commands.predictions import nets, page, pictures, results, video
 from fcn.commands.predictions.pictures import Picture
 from fcn.config import Config
 from fcn.errors import InputError, StageFailure, printable
-from fcn.machine import out_of_memory
+from fcn.machine import out_of_memory, wants_it_plain
 
 if TYPE_CHECKING:
     from fcn.predict import Predictor
@@ -65,7 +65,7 @@ def run(config: Config, options: argparse.Namespace) -> None:
     from fcn.predict import Predictor  # only now, for it takes seconds: the arguments were right
     from fcn.stages.device import chosen_device
 
-    predictor = Predictor.load(net, device=chosen_device())
+    predictor = Predictor.load(net, device=chosen_device(), plain=wants_it_plain())
     learned = printable(f"{pictures.shown(net)}: {nets.learned(predictor.provenance, profiles)}")
     print(learned + nets.others(predictor.provenance, profiles), file=sys.stderr)
     work = _Work(predictor=predictor, net=learned, out=options.out, max_side=options.max_side, fps=options.fps)

@@ -93,8 +93,8 @@ def preprocessing(net: Net, start_from: Checkpoint) -> dict[str, AnyPreprocessin
     }
 
 
-def trained(checkpoint: Checkpoint) -> FCN:
-    """The network that a trained run's checkpoint holds, ready to predict.
+def trained(checkpoint: Checkpoint, *, plain: bool = False) -> FCN:
+    """The network that a trained run's checkpoint holds, ready to predict, `plain` or by the faster ways.
 
     Raises InputError where it holds none, or other tensors than its net has.
     """
@@ -103,7 +103,7 @@ def trained(checkpoint: Checkpoint) -> FCN:
         raise InputError(f"{where} holds a classifier, not a net; those that were trained are in data/<profile>/nets/")
     _check_whole(checkpoint.state, checkpoint.net, where=where)
     with torch.random.fork_rng(devices=[]):  # its random start is overwritten: leave the caller's generator alone
-        net = FCN(checkpoint.net)
+        net = FCN(checkpoint.net, plain=plain)
     transplant(net, checkpoint.state)
     return net.eval()
 

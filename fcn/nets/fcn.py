@@ -68,12 +68,15 @@ class Head(nn.Module):
 
 
 class FCN(nn.Module):
-    """Images by input, N C H W -> scores by target, N K H W, at any H and W."""
+    """Images by input, N C H W -> scores by target, N K H W, at any H and W.
 
-    def __init__(self, net: Net) -> None:
+    `plain`, it computes everything as it is defined, which the faster ways are held to.
+    """
+
+    def __init__(self, net: Net, *, plain: bool = False) -> None:
         super().__init__()
-        self.net = net
-        self.streams = nn.ModuleDict({name: FCN(stream) for name, stream in net.streams.items()})
+        self.net, self.plain = net, plain
+        self.streams = nn.ModuleDict({name: FCN(stream, plain=plain) for name, stream in net.streams.items()})
         if not self.streams:
             backbone = net.backbone
             architecture = backbones.load(backbone.architecture)
@@ -113,7 +116,7 @@ class FCN(nn.Module):
 
     def _of_one_trunk(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         chosen = [inputs[name] for name in self.net.inputs]
-        maps = self.trunk(chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1))
+        maps = self.trunk(chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1), plain=self.plain)
         return {target: self.head(target).coarse_scores(maps) for target in self.net.heads}
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -93,14 +93,13 @@ def geometry(module: nn.Module) -> Geometry:
 @geometry.register
 def _(module: nn.Conv2d) -> Geometry:
     assert module.dilation == (1, 1)
-    assert isinstance(module.padding[0], int)
-    return window(module.kernel_size[0], module.stride[0], module.padding[0], depth=1)
+    return window(side(module.kernel_size), side(module.stride), side(module.padding), depth=1)
 
 
 @geometry.register(nn.MaxPool2d)
 @geometry.register(nn.AvgPool2d)
 def _(module: nn.MaxPool2d | nn.AvgPool2d) -> Geometry:
-    return window(_side(module.kernel_size), _side(module.stride), _side(module.padding))
+    return window(side(module.kernel_size), side(module.stride), side(module.padding))
 
 
 @geometry.register
@@ -116,5 +115,8 @@ def _(_module: nn.Module) -> Geometry:
     return IMAGE
 
 
-def _side(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else value[0]
+def side(value: int | tuple[int, ...] | str) -> int:
+    """Of a square window's kernel, stride or padding, which torch has as one number or two, the one that counts."""
+    first = value if isinstance(value, int) else value[0]
+    assert isinstance(first, int)
+    return first

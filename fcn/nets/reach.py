@@ -16,6 +16,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from fcn.nets.geometry import side
+
 Span = tuple[int, int]
 """The first unit, and the one behind the last."""
 
@@ -82,14 +84,11 @@ def windows(layer: nn.Module) -> tuple[Window, ...] | None:
     if isinstance(layer, nn.Sequential):
         found = [windows(part) for part in layer]
         return tuple(chain.from_iterable(part for part in found if part is not None)) if None not in found else None
-    if isinstance(layer, nn.Conv2d) and layer.dilation == (1, 1) and layer.padding_mode == "zeros":
-        (kernel, _), (stride, _), padding = layer.kernel_size, layer.stride, layer.padding[0]
-        assert isinstance(padding, int)
-        return (Window(kernel=kernel, stride=stride, padding=padding, work=layer.weight.numel()),)
-    if isinstance(layer, nn.MaxPool2d) and layer.dilation == 1:
-        kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
-        assert isinstance(kernel, int) and isinstance(stride, int) and isinstance(padding, int)
-        return (Window(kernel=kernel, stride=stride, padding=padding, rounds_up=layer.ceil_mode),)
+    if isinstance(layer, nn.Conv2d | nn.MaxPool2d) and layer.dilation in (1, (1, 1)):
+        sides = {"kernel": side(layer.kernel_size), "stride": side(layer.stride), "padding": side(layer.padding)}
+        if isinstance(layer, nn.Conv2d):
+            return (Window(**sides, work=layer.weight.numel()),)
+        return (Window(**sides, rounds_up=layer.ceil_mode),)
     return () if isinstance(layer, nn.ReLU | nn.LocalResponseNorm | nn.Identity) else None
 
 
@@ -190,11 +189,10 @@ def cropped(layers: Mapping[str, nn.Module], images: Tensor, *, read: Collection
     groups, ends = _groups(layers)
     if not groups:
         return {}
-    first = groups[0][0]
-    assert isinstance(first, nn.Conv2d) and isinstance(first.padding[0], int)
     seen = [tuple(chain.from_iterable(windows(layer) or () for layer in group)) for group in groups]
-    seen[0] = (replace(seen[0][0], padding=0), *seen[0][1:])
-    found = plan(tuple(seen), pad_px=first.padding[0], size=(images.shape[2], images.shape[3]))
+    first = seen[0][0]
+    seen[0] = (replace(first, padding=0), *seen[0][1:])
+    found = plan(tuple(seen), pad_px=first.padding, size=(images.shape[2], images.shape[3]))
     return {} if found is None else _by_plan(found, groups, ends, images, read=read)
 
 

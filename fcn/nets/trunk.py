@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
+from fcn.nets.fully_connected import as_product, pays_as_product
 from fcn.nets.geometry import IMAGE, Geometry, geometry
 from fcn.nets.reach import cropped
 from fcn.nets.surgery import convolution, seeing
+
+_PRODUCTS = ("fc6", "fc7")
 
 
 class Trunk(nn.Module):
@@ -14,10 +17,7 @@ class Trunk(nn.Module):
 
     `order` names the layers, `taps` says after which one the map with a stride of 16 or 8 px is read, `fc6` names
     the first layer that was fully connected, if the classifier had one, `channels` counts the channels at taps and end.
-    `plain`, each layer is applied to the whole map: the definition that the exact crop is held to.
     """
-
-    plain = False
 
     def __init__(
         self,
@@ -72,16 +72,24 @@ class Trunk(nn.Module):
                 break
         return total
 
-    def forward(self, images: Tensor) -> dict[int, Tensor]:
-        """N C H W -> the maps by stride: {16: ..., 8: ..., 32: ...}."""
+    def forward(self, images: Tensor, *, plain: bool = False) -> dict[int, Tensor]:
+        """N C H W -> the maps by stride: {16: ..., 8: ..., 32: ...}.
+
+        `plain`, by every layer in order on the whole map, as the network is defined; else the first ones by the exact
+        crop, and fc6 and fc7 as matrix products, where that is less work.
+        """
         layers = {name: self.get_submodule(name) for name in self.order}
-        maps = {} if self.plain else cropped(layers, images, read=self.taps.values())
+        maps = {} if plain else cropped(layers, images, read=self.taps.values())
         done = 0
         if maps:
             last, images = list(maps.items())[-1]
             done = self.order.index(last) + 1
         for name in self.order[done:]:
-            images = layers[name](images)
+            layer = layers[name]
+            if not plain and name in _PRODUCTS and isinstance(layer, nn.Conv2d) and pays_as_product(layer, images):
+                images = as_product(layer, images)
+            else:
+                images = layer(images)
             if name in self.taps.values():
                 maps[name] = images
         return {**{stride: maps[name] for stride, name in self.taps.items()}, 32: images}

@@ -18,6 +18,7 @@ from fcn.entries import ListRef
 from fcn.errors import InputError, StageFailure
 from fcn.files import existing, whole_file, whole_folder, write_json
 from fcn.lifeline import Lifeline, lifeline
+from fcn.machine import wants_it_plain
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
 from fcn.nets.checkpoint import Checkpoint
@@ -101,7 +102,7 @@ def _histograms(saved: Checkpoint, samples: Samples, *, ref: ListRef, line: Life
     _check_classes(saved, samples, name=title, dataset=ref.dataset)
     assert saved.net is not None
     device = chosen_device()
-    net = trained(saved).on(device)
+    net = trained(saved, plain=wants_it_plain()).on(device)
     hists = {target: np.zeros((classes, classes), np.int64) for target, classes in saved.net.heads.items()}
     for image_id in tqdm(samples.ids, desc=f"{title}: images", unit="image", disable=not sys.stderr.isatty()):
         if line.cut.is_set():

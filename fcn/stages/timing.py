@@ -7,7 +7,7 @@ import torch
 from fcn.config import Config
 from fcn.errors import InputError
 from fcn.files import write_json
-from fcn.machine import cores, load_average
+from fcn.machine import cores, load_average, wants_it_plain
 from fcn.nets.fcn import FCN
 from fcn.scoring.timing import SIDE_PX, precision, seconds_per_image, steadiest, steady, summary
 from fcn.stages.device import chosen_device
@@ -22,7 +22,7 @@ def run(config: Config, name: str | None) -> None:
     if name not in config.nets:
         raise InputError(f"timing needs a net's name, found {name!r}; there are {', '.join(config.nets)}")
     device = chosen_device()
-    net = FCN(config.nets[name])
+    net = FCN(config.nets[name], plain=wants_it_plain())
     load = load_average()  # before this process adds to it
     trials, rounds = steadiest(lambda: seconds_per_image(net, device=device))
     about = {

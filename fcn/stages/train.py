@@ -24,7 +24,7 @@ from fcn.entries import Recipe
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive, existing, link_or_copy, sha256, whole_file, whole_folder, write_json, written
 from fcn.lifeline import Lifeline, lifeline
-from fcn.machine import cores, load_average, peak_memory_bytes
+from fcn.machine import cores, load_average, peak_memory_bytes, wants_it_plain
 from fcn.nets import checkpoint
 from fcn.nets.build import HandOver, preprocessing, start
 from fcn.nets.checkpoint import Checkpoint
@@ -63,7 +63,7 @@ def run(config: Config, name: str | None) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             return
         torch.manual_seed(settings.seed)
-        net = FCN(config.net(name))
+        net = FCN(config.net(name), plain=wants_it_plain())
         targets = facts.of_heads(
             net.net.heads, samples.facts.targets, dataset=settings.train.dataset, where=f"runs.{name}.net"
         )
