@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from fcn.nets import backbones
+from fcn.nets import backbones, strips
 from fcn.nets.geometry import IMAGE, Geometry, crop_offset
 from fcn.nets.trunk import Trunk
 from fcn.nets.upsampling import Upsampling, precise, without_autocast
@@ -65,6 +65,16 @@ class Head(nn.Module):
         """Coarse scores -> N K *size."""
         found: Tensor = self.upscore(scores, offset=self.offsets[1], size=size)
         return found
+
+    def inside(self, scores: Tensor, size: tuple[int, int]) -> Tensor:
+        """Those of coarse scores that have a part in an image of `size`; some lie wholly in its padding."""
+        return strips.inside(self.upscore, scores, offset=self.offsets[1], size=size)
+
+    def answers(self, scores: Tensor, size: tuple[int, int], *, plain: bool) -> Tensor:
+        """Coarse scores -> N *size uint8: the class of every pixel, `plain` by way of its upsampled scores."""
+        if plain or self.upscore.weight is not None:
+            return self.upsampled(scores, size).argmax(1).to(torch.uint8)
+        return strips.classes(self.upscore, precise(scores), offset=self.offsets[1], size=size)
 
 
 class FCN(nn.Module):
@@ -132,7 +142,12 @@ class FCN(nn.Module):
     @torch.inference_mode()
     def predict(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """N C H W by input -> N H W uint8 by target: the class of every pixel."""
-        return {target: scores.argmax(1).to(torch.uint8) for target, scores in self(inputs).items()}
+        height, width = inputs[self.net.inputs[0]].shape[2:]
+        coarse = self.coarse_scores(inputs)
+        return {
+            target: self.head(target).answers(scores, (height, width), plain=self.plain)
+            for target, scores in coarse.items()
+        }
 
 
 def is_score_layer(parameter: str) -> bool:

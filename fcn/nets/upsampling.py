@@ -73,6 +73,15 @@ class Upsampling(nn.Module):
         """Height and width of the uncropped output for an input of `size`."""
         return (size[0] - 1) * self.factor + self.kernel, (size[1] - 1) * self.factor + self.kernel
 
+    def axes(self, scores: Tensor, *, offset: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The matrices, (height, h) and (width, w), that interpolate N C h w scores along each axis."""
+        like = (scores.dtype, scores.device)
+        height, width = (
+            _matrix(units, self.factor, self.kernel, offset, reach, like)
+            for units, reach in zip(scores.shape[2:], size, strict=True)
+        )
+        return height, width
+
     def forward(self, scores: Tensor, *, offset: int, size: tuple[int, int]) -> Tensor:
         """N C h w -> N C size; rows and columns from `offset` on. In float32 or better, whatever autocast says."""
         with without_autocast(scores.device.type):
@@ -83,7 +92,5 @@ class Upsampling(nn.Module):
                 if reach < size or reach[1] < size[1]:
                     raise ValueError(f"the upsampled scores reach {reach} px, not {size}")
                 return full[:, :, offset : offset + size[0], offset : offset + size[1]]
-            like = (scores.dtype, scores.device)
-            rows = _matrix(scores.shape[2], self.factor, self.kernel, offset, size[0], like)
-            columns = _matrix(scores.shape[3], self.factor, self.kernel, offset, size[1], like)
-            return rows @ (scores.contiguous() @ columns.T)
+            along_y, along_x = self.axes(scores, offset=offset, size=size)
+            return along_y @ (scores.contiguous() @ along_x.T)

@@ -185,7 +185,7 @@ def _gradients(
     device: torch.device,
     split: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Leave one step's gradients in the net's parameters; summed loss, valid pixels and a last map of scores.
+    """Leave one step's gradients in the net's parameters; summed loss, valid pixels and a last map of coarse scores.
 
     A pass that is cut into `split` pieces gives the same gradients: the loss is summed over each piece and only then
     divided, by the whole pass's normaliser. Heads learn together: their losses add.
@@ -204,12 +204,16 @@ def _gradients(
         pieces = zip(_pieces(inputs, split), _pieces(labels, split), strict=True)
         for input_piece, label_piece in pieces:
             with autocast(device, recipe.precision):
-                found = net(input_piece)
-            parts = {target: loss.summed(found[target], truth) for target, truth in label_piece.items()}
+                coarse = net.coarse_scores(input_piece)
+            parts = {
+                target: losses.summed_over_pixels(loss, net.head(target), coarse[target], truth, plain=net.plain)
+                for target, truth in label_piece.items()
+            }
             torch.autograd.backward([part / divisors[target] for target, part in parts.items()])
             for part in parts.values():
                 loss_sum += part.detach()
-            scores = next(iter(found.values())).detach()
+            target, truth = next(iter(label_piece.items()))
+            scores = net.head(target).inside(coarse[target].detach(), (truth.shape[1], truth.shape[2]))
         for truth in labels.values():
             pixels += valid_pixels(truth)
     return loss_sum, pixels, scores

@@ -5,11 +5,14 @@ from torch.nn.functional import cross_entropy
 
 from fcn.datasets.labels import VOID
 from fcn.training.losses import valid_pixels
+from fcn.training.losses._in_strips import summed_in_strips
+
+__all__ = ["normaliser", "summed", "summed_in_strips"]
 
 
 def summed(scores: Tensor, labels: Tensor) -> Tensor:
-    """N K H W float scores, N H W int64 labels -> the sum over all pixels that aren't void."""
-    return cross_entropy(scores, labels, ignore_index=VOID, reduction="sum")
+    """N K H W float scores, N H W int64 or uint8 labels -> the sum over all pixels that aren't void."""
+    return cross_entropy(scores, labels.long(), ignore_index=VOID, reduction="sum")
 
 
 def normaliser(labels: Tensor) -> Tensor:
