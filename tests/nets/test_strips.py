@@ -39,7 +39,7 @@ def test_a_class_that_is_highest_nowhere_but_between_units_is_found() -> None:
     scores = torch.tensor([[9.0, -9.0], [-9.0, 9.0], [5.0, 5.0], [-20.0, 3.0]], dtype=torch.float64)[None, :, None]
     up = Upsampling(4, factor=8, kernel=16, learned=False)
     found = strips.classes(up, scores, offset=4, size=(8, 16))
-    assert found.unique().tolist() == [0, 1, 2]
+    assert set(found.flatten().tolist()) == {0, 1, 2}
 
 
 def test_what_lies_inside_has_all_that_the_image_is_made_of() -> None:
@@ -62,7 +62,7 @@ def test_a_net_answers_alike_plain_or_not(upsampling: Upsampled) -> None:
         coarse = torch.randn_like(net.coarse_scores({"rgb": images})["semantic"])
         quick, plainly = (net.head("semantic").answers(coarse, (41, 67), plain=plain) for plain in (False, True))
         assert torch.equal(quick, plainly)
-        assert len(quick.unique()) > 1
+        assert len(set(quick.flatten().tolist())) > 1
         answers = predict(net, images)
         net.plain = True
         assert torch.equal(predict(net, images), answers)

@@ -14,7 +14,7 @@ def summed_in_strips(up: Upsampling, scores: Tensor, labels: Tensor, *, offset: 
 
     In the scores' precision, float32 or better; each strip is summed, and then the strips.
     """
-    found: Tensor = _InStrips.apply(precise(scores), labels, up, offset)  # type: ignore[no-untyped-call]  # torch's own
+    found: Tensor = _InStrips.apply(precise(scores), labels, up, offset)
     return found
 
 
@@ -28,7 +28,7 @@ class _InStrips(torch.autograd.Function):
         pictures = max(1, numbers(scores) // (scores.shape[1] * height * width))  # at once
         total, gradients = scores.new_zeros(()), []
         with without_autocast(scores.device.type):
-            for some, truths in zip(scores.split(pictures), labels.split(pictures), strict=True):
+            for some, truths in zip(torch.split(scores, pictures), torch.split(labels, pictures), strict=True):
                 columns = some.permute(2, 0, 1, 3).contiguous() @ along_x.T  # h N K W
                 gradient = torch.zeros_like(columns)
                 for rows, units in strips(up, some, offset=offset, size=(height, width)):
@@ -41,7 +41,7 @@ class _InStrips(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch's own
+    @once_differentiable
     def backward(ctx: FunctionCtx, upstream: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]  # torch's stubs lack it
         return gradient * upstream, None, None, None
