@@ -87,7 +87,7 @@ def windows(layer: nn.Module) -> tuple[Window, ...] | None:
     if isinstance(layer, nn.Conv2d | nn.MaxPool2d) and layer.dilation in (1, (1, 1)):
         sides = {"kernel": side(layer.kernel_size), "stride": side(layer.stride), "padding": side(layer.padding)}
         if isinstance(layer, nn.Conv2d):
-            return (Window(**sides, work=layer.weight.numel()),)
+            return (Window(**sides, rounds_up=False, work=layer.weight.numel()),)
         return (Window(**sides, rounds_up=layer.ceil_mode),)
     return () if isinstance(layer, nn.ReLU | nn.LocalResponseNorm | nn.Identity) else None
 
@@ -270,7 +270,9 @@ def _unpadded(layer: nn.Module, images: Tensor) -> Tensor:
         return images
     if isinstance(layer, nn.Conv2d):
         return nn.functional.conv2d(images, layer.weight, layer.bias, layer.stride, groups=layer.groups)
+    found: Tensor
     if isinstance(layer, nn.MaxPool2d):
-        return nn.functional.max_pool2d(images, layer.kernel_size, layer.stride)
-    found: Tensor = layer(images)
+        found = nn.functional.max_pool2d(images, layer.kernel_size, layer.stride)
+    else:
+        found = layer(images)
     return found

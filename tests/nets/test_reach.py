@@ -1,6 +1,7 @@
 """The exact crop and fc6 as a matrix product give what the plain network gives: scores, answers and gradients."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,8 @@ def test_a_convolution_is_a_product(kernel: int, padding: int) -> None:
     images = torch.randn(2, 6, 9, 8, dtype=torch.float64, requires_grad=True)
     assert pays_as_product(layer, images) == (kernel == 7)
     results = []
-    for way in (layer, lambda x: as_product(layer, x)):
+    ways: list[Callable[[Tensor], Tensor]] = [layer, lambda given: as_product(layer, given)]
+    for way in ways:
         layer.zero_grad()
         images.grad = None
         found = way(images)
