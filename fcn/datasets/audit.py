@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fcn.datasets import modes, tree
 from fcn.datasets.facts import Target
 from fcn.datasets.labels import VOID
+from fcn.datasets.runs import counts, runs
 from fcn.errors import InputError
 
 _MUCH_VOID = 0.5
@@ -64,7 +65,8 @@ def check(
             f"{name}: the label has {label.shape[1]}x{label.shape[0]} pixels, its image {picture} {size[1]}x{size[0]}; "
             f"both must have the same size: labels are never resized{lies}"
         )
-    pixels = np.bincount(label.ravel(), minlength=256)
+    (values,), times = runs(label)
+    pixels = counts(values, times, most=256)
     wrong = [value for value in np.flatnonzero(pixels).tolist() if value >= classes and value != VOID]
     if wrong:
         raise InputError(

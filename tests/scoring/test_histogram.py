@@ -21,13 +21,17 @@ def counted(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int
 
 @st.composite
 def labelled(draw: st.DrawFn) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int]:
-    """A truth with void, a prediction of its size, and how many classes there are."""
+    """A truth with void, a prediction of its size, and how many classes there are: noise, or runs of one class."""
     classes = draw(st.sampled_from((1, 2, 3, 21, 60, 255)))
     height, width = draw(st.integers(0, 9)), draw(st.integers(0, 9))
     random = np.random.default_rng(draw(st.integers(0, 999)))
     truth = random.integers(0, classes, (height, width)).astype(np.uint8)
     truth[random.random((height, width)) < draw(st.sampled_from((0, 0.3, 1)))] = VOID
-    return truth, random.integers(0, classes, (height, width)).astype(np.uint8), classes
+    predicted = random.integers(0, classes, (height, width)).astype(np.uint8)
+    run, other = draw(st.sampled_from(((1, 1), (9, 9), (40, 40), (60, 20), (20, 60))))
+    truth, predicted = (values.repeat(times, 1) for values, times in ((truth, run), (predicted, other)))
+    start, end = draw(st.integers(0, 9)), min(truth.shape[1], predicted.shape[1])
+    return truth[:, start:end], predicted[:, start:end], classes
 
 
 @given(labelled())
