@@ -24,6 +24,7 @@ _CLASSES = {1: "cell", 2: "struct", 3: "object", 4: "text", 5: "sparse", 6: "dou
 _ARRAYS = range(6, 16)  # double, single, and whole numbers of 1 to 8 bytes
 _COMPLEX = 0x800
 _NOTHING = (0, memoryview(b""))
+_MOST_WHOLE = 2**31  # classes are smaller, and what isn't may be infinite, or no number
 _MOST_BYTES = 1 << 26  # of a variable; the largest of SBD has 0.7 MB
 
 
@@ -65,7 +66,7 @@ def label(path: Path, address: str, *, dataset: str) -> NDArray[Any]:
             f"{path}: no label of {dataset} can be read from it: {error}; it should be a whole .mat file of version 5 "
             f"with {address}: fetch it again, name what is meant, or leave its image out"
         ) from None
-    if values.dtype.kind == "f" and bool((np.isfinite(values) & (values == np.rint(values))).all()):
+    if values.dtype.kind == "f" and bool(((np.abs(values) < _MOST_WHOLE) & (values == np.rint(values))).all()):
         values = values.astype(np.int64)  # MATLAB's numbers are doubles, if nobody says otherwise
     if values.ndim != 2 or values.dtype.kind not in "ui" or values.size == 0:
         raise InputError(f"{path}: {address} is {values.dtype} of shape {values.shape}; expected whole numbers, H x W")

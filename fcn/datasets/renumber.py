@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn.datasets.labels import VOID
 from fcn.errors import InputError
 
 
@@ -15,6 +16,8 @@ def renumber(values: NDArray[Any], table: Sequence[int], *, first: int = 0, path
 
     Raises InputError for other numbers; its message begins with `path`, from where the values are.
     """
+    if values.dtype == np.uint8 and (first, table) == (0, range(VOID + 1)):
+        return values.copy(order="C")
     low, high, last = int(values.min()), int(values.max()), first + len(table) - 1
     if low < first or high > last:
         raise InputError(
