@@ -15,17 +15,23 @@ def cores(*, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self
     return max(1, math.ceil(min(allowed, _quota_v1(groups / "cpu"), *_quotas(groups, own))))
 
 
+def memory_bytes(*, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """The memory that this process may use: the machine's, or what its container leaves it."""
+    limits = [int(text) for text in _limits("memory.max", groups, own) if text != "max"]
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
+
+
 def _quotas(groups: Path, own: Path) -> list[float]:
+    pairs = [text.split() for text in _limits("cpu.max", groups, own)]
+    return [math.inf, *(int(quota) / int(period) for quota, period in pairs if quota != "max")]
+
+
+def _limits(name: str, groups: Path, own: Path) -> list[str]:
     """Of control groups, version 2: the process's own and those around it; `0::/docker/1f` is a line of `own`."""
     lines = own.read_text().splitlines() if own.exists() else []
     path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    found = [math.inf]
-    for folder in ((groups / path), *(groups / path).parents):
-        file = folder / "cpu.max"
-        if folder.is_relative_to(groups) and file.is_file():
-            quota, period = file.read_text().split()
-            found.append(math.inf if quota == "max" else int(quota) / int(period))
-    return found
+    folders = [folder for folder in (groups / path, *(groups / path).parents) if folder.is_relative_to(groups)]
+    return [(folder / name).read_text().strip() for folder in folders if (folder / name).is_file()]
 
 
 def _quota_v1(folder: Path) -> float:

@@ -137,6 +137,7 @@ def test_a_stage_before_its_time_says_what_to_run(
         ("FCN_WORKERS", "-1", "FCN_WORKERS is '-1'"),
         ("FCN_WORKERS", "²", "FCN_WORKERS is '²'"),
         ("FCN_WORKERS", "9" * 5000, "FCN_WORKERS is '999"),
+        ("FCN_CACHE_BYTES", "8GB", "FCN_CACHE_BYTES is '8GB'; it is the memory for decoded pictures in bytes"),
         ("FCN_SAVE_SECONDS", "often", "FCN_SAVE_SECONDS is 'often'; it is the time between two saved states"),
         ("FCN_SAVE_SECONDS", "nan", "FCN_SAVE_SECONDS is 'nan'"),
         ("FCN_SAVE_SECONDS", "-1", "FCN_SAVE_SECONDS is '-1'"),

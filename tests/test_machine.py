@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn.machine import cores, out_of_memory, peak_memory_bytes, wants_it_plain
+from fcn.machine import cores, memory_bytes, out_of_memory, peak_memory_bytes, wants_it_plain
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -33,6 +33,17 @@ def test_a_container_has_its_own_cores(tmp_path: Path, files: dict[str, str], ow
     if own is not None:
         (tmp_path / "own").write_text(own + "\n")
     assert cores(groups=tmp_path / "groups", own=tmp_path / "own") == expected
+
+
+def test_a_container_has_its_own_memory(tmp_path: Path) -> None:
+    """The least limit of the control groups around a process bounds its memory, and the machine's where none does."""
+    (tmp_path / "groups/a/b").mkdir(parents=True)
+    (tmp_path / "own").write_text("0::/a/b\n")
+    machine = memory_bytes(groups=tmp_path / "groups", own=tmp_path / "own")
+    assert machine > 1 << 27
+    for name, text in (("memory.max", "max"), ("a/memory.max", "50000"), ("a/b/memory.max", "70000")):
+        (tmp_path / "groups" / name).write_text(text + "\n")
+    assert memory_bytes(groups=tmp_path / "groups", own=tmp_path / "own") == 50000
 
 
 def test_the_peak_is_in_bytes() -> None:

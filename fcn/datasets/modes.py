@@ -58,14 +58,14 @@ def rgb(image: Image.Image) -> NDArray[np.uint8]:
 
     16 bits are 0..65535 and floats 0..1, whatever values a picture has. Raises InputError for numbers outside.
     """
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode in _WIDE:
         image = Image.fromarray(_bytes(np.asarray(image, np.float64), most=1 if image.mode == "F" else 65535))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(ground, image)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def size(image: Image.Image) -> tuple[int, int]:

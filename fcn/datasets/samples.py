@@ -1,6 +1,6 @@
 """Pictures and labels as arrays: the one reader of converted datasets."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,17 @@ class Sample:
 
 
 class Samples:
-    """The pictures of a list, read from a converted dataset's folder."""
+    """The pictures of a list, read from a converted dataset's folder.
 
-    def __init__(self, folder: Path, ids: Sequence[str]) -> None:
+    What is read is kept, decoded, as long as it fits into `cache_bytes`: whoever draws at random gains most where the
+    first stay. Kept arrays can't be written to. A loader process keeps its own.
+    """
+
+    def __init__(self, folder: Path, ids: Sequence[str], *, cache_bytes: int = 0) -> None:
         self.folder, self.ids = folder, tuple(ids)
         self.facts: Facts = facts.read(folder)
+        self._kept: dict[tuple[str, str], NDArray[Any]] = {}
+        self._free_bytes = cache_bytes
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,6 +46,23 @@ class Samples:
 
     def read_input(self, image_id: str, name: str) -> NDArray[Any]:
         """H W C: RGB as everybody sees it, or the values as they were written."""
+        return self._once((name, image_id), self._decoded_input)
+
+    def read_label(self, image_id: str, target: str) -> NDArray[np.uint8]:
+        """The class indices, H W, 255 = void."""
+        return self._once((target, image_id), self._decoded_label)
+
+    def _once(self, key: tuple[str, str], decoded: Callable[[str, str], NDArray[Any]]) -> NDArray[Any]:
+        if (kept := self._kept.get(key)) is not None:
+            return kept
+        values = decoded(*key)
+        if values.nbytes <= self._free_bytes:
+            self._free_bytes -= values.nbytes
+            values.flags.writeable = False
+            self._kept[key] = values
+        return values
+
+    def _decoded_input(self, name: str, image_id: str) -> NDArray[Any]:
         path = self._input_file(image_id, name)
         remedy = "run `dvc repro`, which makes it anew"
         if path.suffix == ".npy":
@@ -51,8 +74,7 @@ class Samples:
         with modes.opened(path, remedy=remedy) as image:
             return np.array(image)[:, :, None] if self.facts.inputs[name] == 1 else modes.rgb(image)
 
-    def read_label(self, image_id: str, target: str) -> NDArray[np.uint8]:
-        """The class indices, H W, 255 = void."""
+    def _decoded_label(self, target: str, image_id: str) -> NDArray[np.uint8]:
         return labels.read(self.folder / target / f"{image_id}.png")
 
     def _input_file(self, image_id: str, name: str) -> Path:

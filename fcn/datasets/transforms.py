@@ -45,7 +45,7 @@ def mirrored(sample: Prepared, random: np.random.Generator) -> Prepared:
     if random.random() >= 0.5:
         return sample
     return Prepared(
-        inputs={name: values[:, :, ::-1].copy() for name, values in sample.inputs.items()},
+        inputs={name: values[:, :, ::-1].copy(order="K") for name, values in sample.inputs.items()},
         labels={name: label[:, ::-1].copy() for name, label in sample.labels.items()},
     )
 
@@ -76,7 +76,7 @@ def window(sample: Prepared, *, top: int, left: int, height: int, width: int) ->
 def _window(values: NDArray[Any], box: tuple[int, int, int, int], *, outside: int) -> NDArray[Any]:
     """Of an array ... H W."""
     top, left, height, width = box
-    out = np.full((*values.shape[:-2], height, width), outside, values.dtype)
+    out = np.full_like(values, outside, shape=(*values.shape[:-2], height, width))  # in the same order of memory
     rows = _overlap(top, height, values.shape[-2])
     columns = _overlap(left, width, values.shape[-1])
     to_rows = slice(rows.start - top, rows.stop - top)

@@ -7,9 +7,10 @@ import re
 import torch
 
 from fcn.errors import InputError
-from fcn.machine import cores
+from fcn.machine import cores, memory_bytes
 
 _MOST_WORKERS = 8
+_MOST_CACHE_BYTES = 8 << 30  # all of SBD's train, decoded, has 6.4 GB
 
 
 def chosen_device() -> torch.device:
@@ -34,6 +35,15 @@ def loader_processes(device: torch.device) -> int:
     if not re.fullmatch("[0-9]{1,3}", text):
         raise InputError(f"FCN_WORKERS is {text!r}; it is the number of loader processes, 0 to 999")
     return int(text)
+
+
+def cache_bytes(workers: int) -> int:
+    """FCN_CACHE_BYTES, or an eighth of the memory, but 8 GiB at most: a loader process's part, or all without any."""
+    text = os.environ.get("FCN_CACHE_BYTES", "")
+    if text and not re.fullmatch("[0-9]{1,15}", text):
+        raise InputError(f"FCN_CACHE_BYTES is {text!r}; it is the memory for decoded pictures in bytes, 0 or more")
+    whole = int(text) if text else min(memory_bytes() // 8, _MOST_CACHE_BYTES)
+    return whole // max(workers, 1)
 
 
 def name(device: torch.device) -> str:

@@ -47,7 +47,8 @@ Saved = tuple[Progress, dict[str, Tensor], dict[str, object]]
 def run(config: Config, name: str | None) -> None:
     """Write nets/<name>.pt, history/<name>.jsonl and cost/<name>.json.
 
-    Environment: FCN_DEVICE (cuda or cpu), FCN_WORKERS (loader processes), FCN_SAVE_SECONDS (between saved states),
+    Environment: FCN_DEVICE (cuda or cpu), FCN_WORKERS (loader processes), FCN_CACHE_BYTES (of decoded pictures that
+    these keep), FCN_SAVE_SECONDS (between saved states),
     MLFLOW_TRACKING_URI (where another process logs the training while it goes on; without it nobody does).
     """
     if name is None:
@@ -55,7 +56,10 @@ def run(config: Config, name: str | None) -> None:
     settings, recipe, places = config.run(name), config.recipe(name), Places(config)
     origin = existing(places.init(settings.init))
     dataset = existing(places.dataset(settings.train.dataset))
-    samples = Samples(dataset, list_files.read_back(existing(places.list_file(settings.train.list))))
+    where = device.chosen_device()
+    workers = device.loader_processes(where)
+    ids = list_files.read_back(existing(places.list_file(settings.train.list)))
+    samples = Samples(dataset, ids, cache_bytes=device.cache_bytes(workers))
     folder = resume_folder(config, name)
     settings_hash = folder.name.rpartition("-")[2]
     with lifeline() as line, _only_one(folder, line):
@@ -76,7 +80,6 @@ def run(config: Config, name: str | None) -> None:
         prepared = preprocessing(net.net, start_from)
         freeze(net, recipe)
         saved = resume.load(folder)
-        where = device.chosen_device()
         _announce(name, recipe=recipe, images=len(samples), where=where, handed=handed, saved=saved)
         environment = _environment(where, settings_hash)
         observer = Observer(run=name, iterations=recipe.iterations, folder=folder, line=line)
@@ -104,7 +107,7 @@ def run(config: Config, name: str | None) -> None:
                 recipe=recipe,
                 seed=settings.seed,
                 device=where,
-                workers=device.loader_processes(where),
+                workers=workers,
                 observer=observer,
                 saved=saved,
                 score=_score(config, name, begun, line=line),

@@ -1,9 +1,11 @@
 """Training batches: every draw is a pure function of (seed, number of the draw)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,6 +21,7 @@ Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
 class Batches(Dataset[Batch]):
     """`batches[draw]` is one forward pass: inputs N C H W (float32) and labels N H W (int64, 255 = void), by name.
 
+    In memory inputs are N H W C, as convolutions take them fastest (torch.channels_last).
     Images are drawn with replacement, as in the reference release. Where a batch's images differ in size they are
     placed at the top left of a canvas of mean colour and void.
     """
@@ -37,17 +40,24 @@ class Batches(Dataset[Batch]):
             drawn.append(augmented(item, random, mirror=recipe.mirror, jitter=recipe.jitter, crop=recipe.crop))
         size = (max(item.size[0] for item in drawn), max(item.size[1] for item in drawn))
         first = drawn[0]
-        images = {name: torch.zeros(len(drawn), len(values), *size) for name, values in first.inputs.items()}
-        truths = {name: torch.full((len(drawn), *size), VOID, dtype=torch.int64) for name in first.labels}
+        images = {
+            name: np.zeros((len(drawn), *size, len(values)), np.float32).transpose(0, 3, 1, 2)
+            for name, values in first.inputs.items()
+        }
+        truths = {name: np.full((len(drawn), *size), VOID, np.int64) for name in first.labels}
         for row, item in enumerate(drawn):
             height, width = item.size
             for name, values in item.inputs.items():
-                images[name][row, :, :height, :width] = torch.from_numpy(values)
+                images[name][row, :, :height, :width] = values
             for name, label in item.labels.items():
-                truths[name][row, :height, :width] = torch.from_numpy(label)
-        return images, truths
+                truths[name][row, :height, :width] = label
+        return _tensors(images), _tensors(truths)
 
     def _prepared(self, image_id: str) -> Prepared:
         sample = self._samples.read(image_id, inputs=self._preprocessing)
         inputs = {name: process(sample.inputs[name]).numpy() for name, process in self._preprocessing.items()}
         return Prepared(inputs=inputs, labels=sample.labels)
+
+
+def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -82,6 +82,36 @@ def test_other_inputs_keep_their_values(tmp_path: Path) -> None:
     assert np.array_equal(samples.read_input("a", "depth"), depth)
 
 
+@pytest.mark.parametrize("room", [0, 1, 3, 4, 99])
+def test_what_is_kept_stays_within_its_bytes(tmp_path: Path, room: int) -> None:
+    """What fits into the cache is read once, even if its file goes, and can't be written to; the rest is read anew."""
+    folder = dataset(tmp_path / "data")
+    each = scene(0, 0).label.nbytes  # of a label, a third of its picture
+    for index, image_id in enumerate("abc"):
+        Image.fromarray(np.roll(scene(0, 0).image, index, 0)).save(folder / "rgb" / f"{image_id}.png")
+        labels.write(np.roll(scene(0, 0).label, index, 0), path=folder / "semantic" / f"{image_id}.png")
+    samples, plain = (Samples(folder, "abc", cache_bytes=bound) for bound in (room * each, 0))
+    first = {image_id: plain.read(image_id) for image_id in samples.ids}
+    for _ in range(2):
+        for image_id in samples.ids:
+            found = samples.read(image_id)
+            assert np.array_equal(found.inputs["rgb"], first[image_id].inputs["rgb"])
+            assert np.array_equal(found.labels["semantic"], first[image_id].labels["semantic"])
+    for path in folder.glob("*/*.png"):
+        path.unlink()
+    kept = 0
+    for read in (lambda one: samples.read_input(one, "rgb"), lambda one: samples.read_label(one, "semantic")):
+        for image_id in samples.ids:
+            try:
+                values = read(image_id)
+            except InputError:
+                continue
+            kept += values.nbytes
+            with pytest.raises(ValueError, match="read-only"):
+                values[:] = 0
+    assert kept == min(room, 12) * each
+
+
 def test_a_reader_travels_to_another_process(tmp_path: Path) -> None:
     """Loader processes get the reader with its list and its facts."""
     samples = Samples(dataset(tmp_path / "data"), ["b", "a"])

@@ -55,6 +55,15 @@ def test_a_batch_depends_on_seed_and_draw_alone(samples: Samples) -> None:
     assert not equal(pictures.batches(samples, seed=1, **ALL)[0], forward[0])
 
 
+@pytest.mark.parametrize("settings", [{}, ALL], ids=str)
+def test_what_is_kept_changes_no_batch(samples: Samples, settings: dict[str, Any]) -> None:
+    """With a cache that holds every picture, or some, or none, all batches are the same to the bit."""
+    for bound in (0, 5000, 1 << 20):
+        kept = pictures.batches(Samples(samples.folder, samples.ids, cache_bytes=bound), **settings)
+        made = pictures.batches(samples, **settings)
+        assert all(equal(kept[draw], made[draw]) for draw in range(12))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_other_processes_draw_the_same(samples: Samples, tmp_path: Path, workers: int) -> None:
     """In another Python process, in itself or in two loader processes of its own, batches are the same to the bit.
