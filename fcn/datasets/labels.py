@@ -41,7 +41,7 @@ def write(label: NDArray[np.uint8], *, path: Path, colours: Sequence[Sequence[in
     # Repeated bytes alone are sought: of flat regions that makes smaller files than what else zlib seeks, in less time.
     packing = zlib.compressobj(1, strategy=zlib.Z_RLE)
     head = struct.pack(">II", label.shape[1], label.shape[0]) + _INDICES
-    path.write_bytes(_file(head, _levels(tuple(map(tuple, colours))), packing.compress(rows) + packing.flush()))
+    path.write_bytes(_file(head, _levels(tuple(map(tuple, colours))), packing.compress(rows.data) + packing.flush()))
 
 
 @lru_cache(maxsize=8)
