@@ -5,12 +5,15 @@ so the figure of a row is the median of the ratios of neighbours, with the least
 """
 
 import math
+import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 LEAST_SECONDS = 0.05  # of one reading of the clock: a faster work is done as often as that takes
@@ -24,7 +27,8 @@ class Patience:
     seconds: float
 
 
-_patience: ContextVar[Patience] = ContextVar("patience", default=Patience(pairs=11, seconds=15))
+_USUAL = Patience(pairs=11, seconds=15)
+_patience: ContextVar[Patience] = ContextVar("patience", default=_USUAL)
 
 
 @contextmanager
@@ -82,35 +86,61 @@ def measure(
     benchmark: str, ours: Callable[[], object], peer: Callable[[], object], *, peer_name: str, target: float | None
 ) -> Row:
     """Ours and the peer's, in turn, in seconds a call; each is called before, unmeasured."""
-    often = [_often(work) for work in (ours, peer)]
-    found: list[tuple[float, float]] = []
-    began, limit = time.perf_counter(), _patience.get()
-    while len(found) < 2 or (len(found) < limit.pairs and time.perf_counter() - began < limit.seconds):
-        found.append((_seconds(ours, often[0]), _seconds(peer, often[1])))
-    mine, theirs = zip(*found, strict=True)
-    return Row(benchmark=benchmark, peer=peer_name, ours=mine, theirs=theirs, target=target)
+    found = in_turn({"ours": ours, "peer": peer})
+    return Row(benchmark=benchmark, peer=peer_name, ours=found["ours"], theirs=found["peer"], target=target)
 
 
 def rate(benchmark: str, work: Callable[[], object], *, count: int, unit: str, target: float | None) -> Row:
     """How many a second, where one call of `work` does `count` of them; it is called before, unmeasured."""
-    often = _often(work)
-    found: list[float] = []
-    began, limit = time.perf_counter(), _patience.get()
-    while len(found) < 2 or (len(found) < limit.pairs and time.perf_counter() - began < limit.seconds):
-        found.append(count / _seconds(work, often))
-    return Row(benchmark=benchmark, unit=f"{unit}/s", ours=tuple(found), target=target)
+    found = tuple(count / seconds for seconds in in_turn({"ours": work})["ours"])
+    return Row(benchmark=benchmark, unit=f"{unit}/s", ours=found, target=target)
+
+
+def in_turn(works: Mapping[str, Callable[[], object]]) -> dict[str, tuple[float, ...]]:
+    """Seconds a call of each of the works, A B C A B C, so that readings of the same number are neighbours."""
+    often = {name: _often(work) for name, work in works.items()}
+    found: dict[str, list[float]] = {name: [] for name in works}
+    wanted = Wanted()
+    while wanted.another():
+        for name, work in works.items():
+            found[name].append(seconds_of(work, often=often[name]))
+    return {name: tuple(readings) for name, readings in found.items()}
+
+
+class Wanted:
+    """Counts the rounds that were asked for, by the patience that there is."""
+
+    def __init__(self) -> None:
+        self._began, self._count = time.perf_counter(), 0
+
+    def another(self) -> bool:
+        """Whether one round more is to be measured."""
+        limit = _patience.get()
+        self._count += 1
+        late = time.perf_counter() - self._began >= limit.seconds
+        return self._count <= 2 or (self._count <= limit.pairs and not late)
 
 
 def _often(work: Callable[[], object]) -> int:
     """How often a work is done in one reading of the clock, by its second call: the first one warms up."""
-    seconds = _seconds(work, 1)
+    seconds = seconds_of(work)
     if seconds < 1:
-        seconds = _seconds(work, 1)
+        seconds = seconds_of(work)
     return max(1, math.ceil(LEAST_SECONDS / seconds))
 
 
-def _seconds(work: Callable[[], object], often: int) -> float:
+def seconds_of(work: Callable[[], object], *, often: int = 1) -> float:
+    """What one call takes, on average over as many."""
     began = time.perf_counter()
     for _ in range(often):
         work()
     return (time.perf_counter() - began) / often
+
+
+def processor() -> str:
+    """The processor's name where the system tells it, or its architecture."""
+    try:
+        found = re.search(r"(?m)^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()

@@ -1,14 +1,16 @@
 """What profiles/paper will take on one H200, stage by stage: estimates, printed as docs/paper-plan.md.
 
     python -m benchmarks.paper_plan > docs/paper-plan.md
+    FCN_SPEED=OUT/speed.json python -m benchmarks.paper_plan
 
 Arithmetic on params.yaml and the networks' own operation counts. The machine's ceilings, and how much slower than its
-floor a training is, net by net, were measured there: docs/results/gpu/speed.json.
+floor a training is, net by net, were measured there: docs/results/gpu/speed.json, or what FCN_SPEED names.
 """
 
 import functools
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +18,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu.speed import FORWARD_AND_BACKWARD, LARGEST_PX, USUAL_PX, Size, flop
+from benchmarks.gpu.speed import (
+    FORWARD_AND_BACKWARD,
+    LARGEST_PX,
+    OPTIMIZER_BYTES_PER_PARAMETER,
+    USUAL_PX,
+    Size,
+    flop,
+)
 from fcn.config import Config, load
 from fcn.nets.fcn import FCN, is_score_layer
 from fcn.paper.downloads import DOWNLOADS
@@ -24,13 +33,13 @@ from fcn.shape import CHANNELS, Net
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "profiles" / "paper" / "params.yaml"
-SPEED = json.loads((ROOT / "docs" / "results" / "gpu" / "speed.json").read_text(encoding="utf-8"))["rows"]
+MEASURED = Path(os.environ.get("FCN_SPEED") or ROOT / "docs" / "results" / "gpu" / "speed.json")
+SPEED = json.loads(MEASURED.read_text(encoding="utf-8"))["rows"]
 CEILING = next(row for row in SPEED if row["what"] == "ceiling")
 
 # One H200. bfloat16: dense matrix products as they were measured; float32: NVIDIA's data sheet, without tensor cores.
 FLOP_PER_SECOND = {"bfloat16": float(CEILING["flop_per_second"]), "float32": 67e12}
 MEMORY_BYTES_PER_SECOND = float(CEILING["bytes_per_second"])
-OPTIMIZER_BYTES_PER_PARAMETER = 22  # a step reads and writes weight, gradient and momentum in float32, and casts
 SLOWER_THAN_FLOOR = 5  # assumed, of scoring and timing in float32
 FIGURES_SECONDS_PER_RUN = 20  # assumed: a hundred predictions a run, and charts
 CUDA_CONTEXT_BYTES = 1e9  # assumed: context, libraries, allocator

@@ -27,6 +27,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
+from benchmarks.pairs import processor
 from fcn.config import Config, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,17 +135,8 @@ def _about(*, jobs: int, threads: int) -> list[str]:
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
     return [
         f"commit {commit}; Python {platform.python_version()}, {versions}",
-        f"{_processor()}, {os.cpu_count()} cores; {jobs} seeds at a time, {threads} threads each",
+        f"{processor()}, {os.cpu_count()} cores; {jobs} seeds at a time, {threads} threads each",
     ]
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it, or its architecture."""
-    try:
-        found = re.search(r"(?m)^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
 
 
 def main() -> int:

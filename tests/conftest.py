@@ -1,7 +1,5 @@
 """What tests share: where things are, one torch thread, the command line, the peer of the golden tests."""
 
-import importlib
-import importlib.util
 import os
 import shutil
 import signal
@@ -125,15 +123,10 @@ def workspace_done(tmp_path_factory: pytest.TempPathFactory, workspace_before: P
 
 @pytest.fixture(scope="session")
 def torchfcn_models() -> types.ModuleType:
-    """The module torchfcn.models of the peer, pytorch-fcn, with FCN32s, FCN16s, FCN8s and FCN8sAtOnce.
+    """The module torchfcn.models of the peer, pytorch-fcn, with FCN32s, FCN16s, FCN8s and FCN8sAtOnce."""
+    from benchmarks import peers
 
-    The package's own `__init__` wants scikit-image and pytz for its trainer, so its place is taken by an empty package
-    with the same search path. `import fcn` in its modules finds ours, of which it would only use `data`, in downloads.
-    """
-    spec = importlib.util.find_spec("torchfcn")
-    if spec is None or spec.submodule_search_locations is None:
+    try:
+        return peers.torchfcn("models")
+    except ModuleNotFoundError:
         pytest.skip("needs torchfcn, which `make test` installs from requirements-peer.lock")
-    package = types.ModuleType("torchfcn")
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules["torchfcn"] = package
-    return importlib.import_module("torchfcn.models")

@@ -62,7 +62,11 @@ for step; do
             "$python" -m zipfile -e "$part" ../shared
         done ;;
     tests) PYTHON=$python sh tests/gpu/run.sh >"$out/tests.log" 2>&1 || wrong=tests; tail -30 "$out/tests.log" ;;
-    speed) "$python" -m benchmarks.gpu.speed --out "$out/speed.json" --profile "$out/step.txt" ${QUICK:+--quick} ;;
+    speed)
+        "$python" -m benchmarks.gpu.speed --out "$out/speed.json" --profile "$out/step.txt" ${QUICK:+--quick}
+        "$python" -m benchmarks.gpu.speed --page "$out/speed.json" >"$out/speed.md"
+        # The hours of profiles/paper by these rates; a trial has none of its nets.
+        [ -n "${QUICK:-}" ] || FCN_SPEED=$out/speed.json "$python" -m benchmarks.paper_plan >"$out/paper-plan.md" ;;
     timing) for net in fcn32s-alexnet fcn32s-vgg16 fcn16s-vgg16 fcn8s-vgg16; do fcn timing $net; done ;;
     prepare)
         fcn code

@@ -35,10 +35,11 @@ from fcn.training.loop import train
 PAPER, QUICK = Path("profiles/paper/params.yaml"), Path("profiles/smoke/params.yaml")
 USUAL_PX, LARGEST_PX, SMALL_PX = (375, 500), (500, 500), (64, 64)  # of VOC's images; of a trial
 FORWARD_AND_BACKWARD = 3  # a training step has the operations of three forward passes
+OPTIMIZER_BYTES_PER_PARAMETER = 22  # a step reads and writes weight, gradient and momentum in float32, and casts
 Size = tuple[int, int]
 
 
-class _Clock:
+class Clock:
     """A training's observer that looks at the clock once the warm-up is over, and keeps nothing."""
 
     def __init__(self, device: torch.device, warm_up: int) -> None:
@@ -58,16 +59,19 @@ class _Clock:
         """Never."""
         self._left -= 1
         if self._left == 0:
-            _wait_for(self._device)
-            self.began = time.perf_counter()
+            self.began = self._now()
         return False
 
     def must_stop(self) -> bool:
         """Never."""
         return False
 
+    def _now(self) -> float:
+        _wait_for(self._device)
+        return time.perf_counter()
 
-class _InMemory:
+
+class InMemory:
     """Batches that are there already: the same random pictures and labels each time."""
 
     def __init__(self, batch: int, size: Size) -> None:
@@ -136,32 +140,46 @@ def _seconds(work: Callable[[], object], device: torch.device, *, count: int = 1
 
 def stepped(net: Net, chosen: Recipe, size: Size, *, device: torch.device) -> Mapping[str, Any]:
     """Seconds a step of the training loop when no picture has to be read, and the peak of the GPU's memory."""
-    on_gpu = device.type == "cuda"
-    if on_gpu:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
+    _forget_peak(device)
     warm_up = max(1, chosen.iterations // 3)
-    clock = _Clock(device, warm_up)
-    batches = cast(Batches, _InMemory(chosen.batch, size))
+    clock = Clock(device, warm_up)
+    batches = cast(Batches, InMemory(chosen.batch, size))
     train(FCN(net), batches, recipe=chosen, seed=0, device=device, workers=0, observer=clock)
     _wait_for(device)
     seconds = (time.perf_counter() - clock.began) / (chosen.iterations - warm_up)
-    peak = torch.cuda.max_memory_allocated(device) if on_gpu else None
-    return {"seconds_per_step": seconds, "images_per_second": chosen.batch / seconds, "peak_bytes": peak}
+    return {"seconds_per_step": seconds, "images_per_second": chosen.batch / seconds, "peak_bytes": _peak(device)}
+
+
+def _forget_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _peak(device: torch.device) -> int | None:
+    """The most memory of the GPU that was held since; of a CPU, benchmarks/memory.py measures it."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def _parameters(net: Net) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in FCN(net).parameters())
 
 
 def rows(config: Config, *, device: torch.device, quick: bool) -> Iterator[Mapping[str, Any]]:
-    """One row a measurement, as it is made."""
+    """One row a measurement, as it is made. A floor is operations and, of a step, the optimizer's traffic of memory."""
     ceiling = ceilings(device)
     yield {"what": "ceiling", **ceiling}
     usual, largest = (SMALL_PX, SMALL_PX) if quick else (USUAL_PX, LARGEST_PX)
     plain = {title: net for title, net in config.nets.items() if not net.scales and net.upsampling == "fixed"}
     nets = {title: net for title, net in plain.items() if net.heads == {"semantic": 21}}  # others take the same time
     for title, net in list(nets.items())[: 1 if quick else None]:
+        _forget_peak(device)
         timed = summary(seconds_per_image(FCN(net), device=device, side_px=largest[0]))
+        about = {"what": "forward", "net": title, "size": largest, "peak_bytes": _peak(device)}
         operations = flop(net, 1, largest)
         share = operations / ceiling["flop_per_second"] / timed["median"]
-        yield {"what": "forward", "net": title, "size": largest, "flop": operations, "share": share, **timed}
+        yield {**about, "flop": operations, "share": share, "share_of_floor": share, **timed}
         settings = [(1, usual, "bfloat16", 90), (20, largest, "bfloat16", 24)]
         if "vgg16" in title and not net.taps:
             settings.append((1, usual, "float32", 30))
@@ -176,16 +194,21 @@ def rows(config: Config, *, device: torch.device, quick: bool) -> Iterator[Mappi
                 yield {**about, "error": "out of memory"}
                 continue
             operations = FORWARD_AND_BACKWARD * flop(net, batch, size)
-            share = operations / ceiling["flop_per_second"] / measured["seconds_per_step"]
-            yield {**about, "flop": operations, "share": share, **measured}
+            in_passes = operations / ceiling["flop_per_second"]
+            in_step = OPTIMIZER_BYTES_PER_PARAMETER * _parameters(net) / ceiling["bytes_per_second"]
+            shares = {
+                "share": in_passes / measured["seconds_per_step"],
+                "share_of_floor": (in_passes + in_step) / measured["seconds_per_step"],
+            }
+            yield {**about, "flop": operations, **shares, **measured}
 
 
 def profiled(net: Net, batch: int, size: Size, *, device: torch.device) -> str:
     """Where the time of three training steps goes, by operation."""
-    batches = cast(Batches, _InMemory(batch, size))
+    batches = cast(Batches, InMemory(batch, size))
 
     def work() -> None:
-        built, clock = FCN(net).on(device), _Clock(device, 0)
+        built, clock = FCN(net).on(device), Clock(device, 0)
         chosen = recipe(batch, "bfloat16", 3)
         train(built, batches, recipe=chosen, seed=0, device=device, workers=0, observer=clock)
 
@@ -200,6 +223,9 @@ def profiled(net: Net, batch: int, size: Size, *, device: torch.device) -> str:
 def page(found: Mapping[str, Any]) -> str:
     """What was measured, as Markdown."""
     ceiling, *measured = found["rows"]
+    shares = {"share": "share of the ceiling"}
+    if all("share_of_floor" in row for row in measured if "error" not in row):  # the first measurements had none
+        shares["share_of_floor"] = "share of the floor"
     lines = []
     for row in measured:
         batch, precision = row.get("batch", 1), row.get("precision", "bfloat16")
@@ -207,12 +233,12 @@ def page(found: Mapping[str, Any]) -> str:
         what = f"{row['what']}, batch {batch}, {width} x {height} px, {precision}"
         seconds = row.get("seconds_per_step", row.get("median"))
         if seconds is None:
-            lines.append([row["net"], what, row["error"], "", "", ""])
+            lines.append([row["net"], what, row["error"], "", *[""] * len(shares), ""])
             continue
-        share = f"{row['share']:.1%}" if precision == "bfloat16" else ""
+        of = [f"{row[key]:.1%}" if precision == "bfloat16" else "" for key in shares]
         peak = f"{row['peak_bytes'] / 1e9:.1f}" if row.get("peak_bytes") else ""
-        lines.append([row["net"], what, f"{1e3 * seconds:.1f}", f"{batch / seconds:.0f}", share, peak])
-    head = ["net", "what", "ms", "images a second", "share of the ceiling", "GPU memory (GB)"]
+        lines.append([row["net"], what, f"{1e3 * seconds:.1f}", f"{batch / seconds:.0f}", *of, peak])
+    head = ["net", "what", "ms", "images a second", *shares.values(), "GPU memory (GB)"]
     grid = Grid(title="How fast", head=head, lines=lines, left=["what"])
     return "\n".join(
         (
