@@ -67,7 +67,9 @@ class Row:
     @property
     def figures(self) -> tuple[float, ...]:
         """What is held against the target: the ratios of neighbours or, without a peer, the readings."""
-        return tuple(theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)) or self.ours
+        if not self.peer:
+            return self.ours
+        return tuple(theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True))
 
     @property
     def reached(self) -> bool | None:
