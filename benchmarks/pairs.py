@@ -21,7 +21,7 @@ LEAST_SECONDS = 0.05  # of one reading of the clock: a faster work is done as of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How many pairs a row has at most, and after how many seconds it takes no further one; two there are always."""
+    """How many pairs a row has at most, and after how many seconds it takes no third."""
 
     pairs: int
     seconds: float
@@ -120,7 +120,7 @@ class Wanted:
         limit = _patience.get()
         self._count += 1
         late = time.perf_counter() - self._began >= limit.seconds
-        return self._count <= 2 or (self._count <= limit.pairs and not late)
+        return self._count <= min(2, limit.pairs) or (self._count <= limit.pairs and not late)
 
 
 def _often(work: Callable[[], object]) -> int:

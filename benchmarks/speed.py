@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from benchmarks import memory, peers, speed_head
-from benchmarks.gpu.speed import LARGEST_PX, SMALL_PX, USUAL_PX, Size
+from benchmarks.gpu.speed import LARGEST_PX, USUAL_PX, Size
 from benchmarks.pairs import Row, in_turn, patience, processor
 from fcn.datasets.facts import Target
 from fcn.datasets.labels import VOID
@@ -45,6 +45,7 @@ from fcn.training.loop import autocast
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "torchvision", "torchfcn", "numpy", "pillow")
 CLASSES = Target(classes=tuple(map(str, range(21))), background=0, average="seen")
+QUICK_PX = (24, 32)  # the peer has full width and a border of 100 px at any size
 IN_BFLOAT16 = "torchfcn, bfloat16, channels_last"
 
 
@@ -180,11 +181,11 @@ GROUPS = {"head": head, "data": data, "forward": forward, "step": step}
 def measured(names: Sequence[str], *, quick: bool, voc: Path | None, threads: int) -> dict[str, Any]:
     """Everything that was asked for, and of which machine it is."""
     torch.set_num_threads(threads)
-    size, largest = (SMALL_PX, SMALL_PX) if quick else (USUAL_PX, LARGEST_PX)
+    size, largest = (QUICK_PX, QUICK_PX) if quick else (USUAL_PX, LARGEST_PX)
     found: dict[str, Any] = {"about": about(threads=threads, quick=quick), "rows": [], "memory": []}
     for name, rows in GROUPS.items():
         if name in names:
-            pairs, seconds = (2, 1) if quick else (5, 50) if name in ("forward", "step") else (11, 10)
+            pairs, seconds = (1, 1) if quick else (5, 50) if name in ("forward", "step") else (11, 10)
             with patience(pairs, seconds=seconds):
                 for row in _possible(name, rows(size, voc)):
                     print(row.benchmark, "beside", row.peer or "nothing", figure(row), flush=True)
