@@ -3,6 +3,7 @@
 import math
 import os
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +41,20 @@ def _quota_v1(folder: Path) -> float:
         return math.inf
     quota, period = (int(file.read_text()) for file in files)
     return quota / period if quota > 0 else math.inf
+
+
+def side_by_side(threads: int) -> int:
+    """How many processes of so many threads the cores hold; one at least."""
+    return max(1, cores() // threads)
+
+
+def gpu_is_visible() -> bool:
+    """Whether there is a CUDA device, found out without torch, which takes seconds to import."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return listed.returncode == 0 and "GPU " in listed.stdout
 
 
 def seconds(name: str, *, default: float, meaning: str) -> float:

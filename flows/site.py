@@ -30,6 +30,7 @@ from prefect.workers.process import ProcessWorker
 
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive
+from fcn.machine import gpu_is_visible
 from flows import address, automations, guardian, server
 from flows.children import environment
 
@@ -67,7 +68,7 @@ def _serve(started: ExitStack, *, port: int) -> None:
             _make_pool(client, pool)
     _deploy(variables)
     _say(automations.install())
-    pools = ["cpu", "gpu"] if _gpu_is_visible() else ["cpu"]
+    pools = ["cpu", "gpu"] if gpu_is_visible() else ["cpu"]
     workers = [started.enter_context(_worker(pool, variables)) for pool in pools]
     found = started.enter_context(address.told(api)) if own else False
     _explain(api, pools=pools, found=found)
@@ -174,15 +175,6 @@ def _deploy(variables: dict[str, str]) -> None:
     ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, start_new_session=True)
     if ended.returncode != 0:
         raise StageFailure(f"`prefect deploy --all` failed:\n{ended.stdout}{ended.stderr}")
-
-
-def _gpu_is_visible() -> bool:
-    """Whether there is a CUDA device, found out without torch, which takes seconds to import."""
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    except OSError:
-        return False
-    return listed.returncode == 0 and "GPU " in listed.stdout
 
 
 def _explain(api: str, *, pools: Sequence[str], found: bool) -> None:

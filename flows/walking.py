@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from fcn.config import load
-from fcn.machine import cores
+from fcn.machine import side_by_side
 from flows import dag, exchange
 from flows.children import ChildFailed, Children, dvc, environment
 from flows.dag import Stage
@@ -166,4 +166,4 @@ def _note(ended: "queue.SimpleQueue[str]", address: str, _: PrefectFuture[Any]) 
 
 def cores_allow(profile: str) -> int:
     """How many stages the CPU's cores hold side by side at the profile's threads."""
-    return max(1, cores() // load(dag.params(profile)).threads)
+    return side_by_side(load(dag.params(profile)).threads)

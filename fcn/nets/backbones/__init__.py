@@ -11,7 +11,10 @@ from typing import Protocol, cast
 from torch import nn
 
 from fcn.errors import InputError
+from fcn.nets import lazy_torchvision
 from fcn.nets.trunk import Trunk
+
+lazy_torchvision.defer()
 
 
 class BackboneModule(Protocol):

@@ -1,0 +1,89 @@
+"""flows/lanes.py: DVC alone, stages side by side, on a graph of stages that take no time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from tests.training import processes
+
+LANES = [sys.executable, "-m", "flows.lanes"]
+WAIT = "for n in $(seq 3000); do [ -e {0} ] && break; sleep 0.1; done; [ -e {0} ]"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Two chains that need each other's beginnings to have begun, a time that is taken alone, and a table of all."""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    write(tmp_path, a=f"touch a-began; {WAIT.format('b-began')}", b=f"touch b-began; {WAIT.format('a-began')}")
+    return tmp_path
+
+
+def write(project: Path, *, a: str, b: str, timing: str = "! ls *-works 2>/dev/null") -> None:
+    """The graph, with what three of its stages do."""
+
+    def stage(name: str, do: str, *needs: str) -> dict[str, object]:
+        out = name.replace("@", "-")
+        command = f"touch {out}-works; ({do}) && rm {out}-works && echo {name} > {out}"
+        return {"cmd": command, "deps": [need.replace("@", "-") for need in needs], "outs": [out]}
+
+    graph = {
+        "code": stage("code", "true"),
+        "train": {"foreach": ["a", "b"], "do": stage("train@${item}", "sh train-${item}.sh", "code")},
+        "evaluate": {"foreach": ["a", "b"], "do": stage("evaluate@${item}", "true", "train@${item}")},
+        "timing": {"foreach": ["net"], "do": stage("timing@${item}", timing, "code")},
+        "tables": stage("tables", "true", "evaluate@a", "evaluate@b", "timing@net"),
+    }
+    (project / "train-a.sh").write_text(a)
+    (project / "train-b.sh").write_text(b)
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": graph}))
+
+
+def lanes(project: Path) -> "subprocess.CompletedProcess[str]":
+    """Two of them, to their end."""
+    asked = json.dumps({"profile": "sample", "cores": 2, "gpus": 0, "seconds": {"train@b": 9.0}})
+    return subprocess.run(
+        [*LANES, asked], cwd=project, env=processes.environment(), capture_output=True, text=True, check=False
+    )
+
+
+def test_stages_run_side_by_side_and_dvc_keeps_them_all(project: Path) -> None:
+    """Two that wait for each other both end, the timing has no other beside it, and DVC finds everything up to date."""
+    ended = lanes(project)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    names = {"code", "train@a", "train@b", "evaluate@a", "evaluate@b", "timing@net", "tables"}
+    order = [line.split("'")[1] for line in ended.stdout.splitlines() if line.startswith("Running stage")]
+    assert set(order) == names
+    assert order[:2] == ["code", "train@b"]  # which is known to take longest
+    assert yaml.safe_load((project / "dvc.lock").read_text())["stages"].keys() == names
+    status = subprocess.run(
+        [sys.executable, "-m", "dvc", "status"], cwd=project, env=processes.environment(), capture_output=True, text=True
+    )
+    assert "up to date" in status.stdout
+    again = lanes(project)
+    assert again.returncode == 0
+    assert "Running" not in again.stdout
+    assert again.stdout.count("didn't change, skipping") == len(names) + 1  # `code` is asked first, too
+
+
+def test_after_a_failure_none_is_begun(project: Path) -> None:
+    """What is at work beside a stage that fails ends well and is kept; DVC's words and exit code come through."""
+    write(project, a=WAIT.format("b-failed"), b="touch b-failed; exit 7")
+    ended = lanes(project)
+    assert ended.returncode == 255
+    assert "ERROR: failed to reproduce 'train@b'" in ended.stderr
+    assert "exited with 7" in ended.stderr
+    assert yaml.safe_load((project / "dvc.lock").read_text())["stages"].keys() == {"code", "train@a"}
+
+
+@pytest.mark.parametrize("how", ["starter killed", "Ctrl-C"])
+def test_none_is_left(project: Path, how: str) -> None:
+    """When `python -m fcn reproduce` is killed, DVC and both stages end; at Ctrl-C it says that one can go on."""
+    del how, project, psutil
+
+
