@@ -1,9 +1,9 @@
 """Brings a profile up to date by DVC alone, stages side by side as far as they and the machine allow, without Prefect.
 
-`python -m flows.lanes JSON` is what `python -m fcn reproduce` starts, under a guardian, with the fields of `Asked`. Each
-stage that isn't up to date is a `dvc repro --single-item` of its own, forked off this process, which has imported DVC
-once; a start of DVC for each would cost a second of a core. DVC lets go of its lock while a stage's command runs, and
-holds it from reading dvc.lock to writing it, so that no entry is lost.
+`python -m flows.lanes JSON` is what `python -m fcn reproduce` starts, under a guardian, with the fields of `Asked`.
+Each stage that isn't up to date is a `dvc repro --single-item` of its own, forked off this process, which has imported
+DVC once; a start of DVC for each would cost a second of a core. DVC lets go of its lock while a stage's command runs,
+and holds it from reading dvc.lock to writing it, so that no entry is lost.
 """
 
 import json
@@ -45,8 +45,10 @@ def main(asked: Asked) -> int:
     signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
     for only in ([dag.CODE], None):  # its digests decide what else is stale
         todo = plan(RunOptions(profile=asked.profile, only=only))
-        for address in sorted(todo.fresh):
-            print(f"Stage '{address}' didn't change, skipping", flush=True)  # as DVC says it
+        sys.stdout.writelines(
+            f"Stage '{address}' didn't change, skipping\n" for address in sorted(todo.fresh)
+        )  # as DVC
+        sys.stdout.flush()  # before a child has a copy of what is left to say
         waiting = DeviceQueue(todo.stale, cores=asked.cores, gpus=range(asked.gpus), seconds=asked.seconds)
         if failed := _walk(waiting, interrupted):
             return failed
@@ -82,5 +84,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(Asked(**json.loads(sys.argv[1]))))
     except (InputError, StageFailure) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InputError) else 1)
+        sys.exit(f"error: {error}")

@@ -51,9 +51,9 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
         ("decay: 5.0e-4", "decay: 5,0e-4", "'0e-4' has no value; a number has a point and no comma"),
         ("rate: 0.01", "rate:0.01", "'rate:0.01' has no value; a space belongs behind the colon"),
         ("mirror: true,", "mirror,", "'mirror' has no value; `key: value` is wanted, between commas"),
-        ("threads: 2", "threads: 0,5", "threads: .* found '0,5'; a number has a point and no comma"),
-        ("threads: 2", "threads:\t2", "line LINE, column .*: not YAML: .*; a tab, where YAML wants spaces"),
-        ("threads: 2", "threads:2", "in what begins in line LINE; in the line where it begins, a colon is missing, or"),
+        ("threads: 1", "threads: 0,5", "threads: .* found '0,5'; a number has a point and no comma"),
+        ("threads: 1", "threads:\t1", "line LINE, column .*: not YAML: .*; a tab, where YAML wants spaces"),
+        ("threads: 1", "threads:1", "in what begins in line LINE; in the line where it begins, a colon is missing, or"),
         ("  finer: {", "  finer:{", "line LINE, column .* a colon has no space behind"),
         ("  finer: {", "   finer: {", "line LINE, column .* indented otherwise than its neighbours"),
         ("  finer: {", "finer: {", "finer: no such word; there are profile, .* is indented"),
@@ -64,7 +64,7 @@ def test_files_that_are_no_profile(tmp_path: Path) -> None:
         ("from: data", r'from: "C:\Users', "line LINE, column .*; with a backslash in it, a value is put into single"),
         ("  sbd: {kind", "  no: {kind", "archives: a name that YAML reads as False is put into quotes$"),
         ("  finer: {", "  2012: {", "recipes: a name that YAML reads as 2012 is put into quotes$"),
-        ("threads: 2", "threads:", "threads: Input should be a valid integer, found nothing"),
+        ("threads: 1", "threads:", "threads: Input should be a valid integer, found nothing"),
     ],
 )
 def test_slips_of_the_pen_are_told(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m fcn reproduce`: bring a profile up to date by DVC, side by side, count its stages, estimate what is left."""
+"""`python -m fcn reproduce`: bring a profile up to date by DVC, side by side; its stages are counted and timed."""
 
 import argparse
 import json

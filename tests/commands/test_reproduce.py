@@ -20,6 +20,8 @@ def test_stages_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     cost.mkdir(parents=True)
     for name in (tiny.COARSE, tiny.FINER, "evaluate@" + tiny.FINER):
         (cost / f"{name}.json").write_text(json.dumps({"seconds": 600.0}))
+    two_lanes = Counter(parse(tiny.params()), 2).read(f"Running stage 'train@{tiny.COARSE}':\n")
+    assert two_lanes == f"[1 of 17, about 15 min left] Running stage 'train@{tiny.COARSE}':\n"
     counter = Counter(parse(tiny.params()))
     told = [
         counter.read(line)
@@ -29,6 +31,7 @@ def test_stages_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             f"Running stage 'profiles/tiny/dvc.yaml:train@{tiny.COARSE}':\n",
             "> python -m fcn train\n",
             "Updating lock file 'dvc.lock'\n",
+            "\tgit add dvc.lock\n",
             "\n",
             f"Stage 'train@{tiny.FINER}' didn't change, skipping\n",
             f"Running stage 'evaluate@{tiny.FINER}':\n",
@@ -39,8 +42,8 @@ def test_stages_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         f"[3 of 17, about 30 min left] Running stage 'profiles/tiny/dvc.yaml:train@{tiny.COARSE}':\n",
         "> python -m fcn train\n",
     ]
-    assert re.fullmatch(rf"\[5 of 17, about \d+ min left\] Running stage 'evaluate@{tiny.FINER}':\n", told[7] or "")
-    assert [told[index] for index in (0, 4, 5, 6)] == [None] * 4
+    assert re.fullmatch(rf"\[5 of 17, about \d+ min left\] Running stage 'evaluate@{tiny.FINER}':\n", told[8] or "")
+    assert [told[index] for index in (0, 4, 5, 6, 7)] == [None] * 5
     assert counter.summary() == "2 of 17 stages ran, the rest was there already"
     shutil.rmtree(cost)
     assert Counter(parse(tiny.params())).read("Running stage 'code':\n") == "[1 of 17] Running stage 'code':\n"

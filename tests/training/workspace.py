@@ -18,7 +18,7 @@ DVC = [sys.executable, "-m", "dvc"]
 def make(folder: Path) -> Path:
     """The code, the graph and the tiny params, in a new git repository."""
     folder.mkdir()
-    for name in ("fcn", ".dvc", "dvc.yaml", ".dvcignore", ".gitignore"):
+    for name in ("fcn", "flows", ".dvc", "dvc.yaml", ".dvcignore", ".gitignore"):
         source = ROOT / name
         if source.is_dir():
             ignore = shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local")
