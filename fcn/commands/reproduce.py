@@ -60,6 +60,7 @@ def run(config: Config, options: argparse.Namespace) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if lanes > 1 else None,  # two progress bars would share a line
         text=True,
+        errors="replace",
         start_new_session=True,
     ) as guarded:
         interrupted: list[int] = []
