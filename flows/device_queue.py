@@ -1,6 +1,6 @@
 """Which stage begins next, on which of the GPUs or on the CPU's cores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from flows.dag import Stage
 
@@ -12,19 +12,16 @@ class DeviceQueue:
     """The stages that are still to begin, and those at work.
 
     A stage begins when all that it needs has ended, and a GPU or `cores` have room. Where several could begin, the one
-    with the longest chain behind it does, because the end waits for that chain: in the `seconds` that stages are known
-    to take, by name, and one for each beside that.
+    with the longest chain behind it does, because the end waits for that chain.
     """
 
-    def __init__(
-        self, stages: Sequence[Stage], *, cores: int, gpus: Sequence[int], seconds: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, stages: Sequence[Stage], *, cores: int, gpus: Sequence[int]) -> None:
         """`stages` come needed ones first; without GPUs all of them share the cores."""
         self._gpus, self._cores = list(gpus), cores
         self._on_gpu = ON_GPU if gpus else set()
         self._unended = {stage.address for stage in stages}
         self._running: dict[str, tuple[Stage, int | None]] = {}
-        chain = _longest_chains(stages, seconds or {})
+        chain = _longest_chains(stages)
         self._waiting = sorted(stages, key=lambda stage: (stage.kind in _ALONE, -chain[stage.address]))
 
     @property
@@ -64,11 +61,10 @@ class DeviceQueue:
         return bool(room) and not stage.needs & self._unended and not (alone and self._running)
 
 
-def _longest_chains(stages: Sequence[Stage], seconds: Mapping[str, float]) -> dict[str, float]:
-    """For each stage the seconds of the longest chain that waits for it, and one a stage, itself included."""
-    own = {stage.address: 1.0 + seconds.get(stage.name, 0.0) for stage in stages}
-    chain = dict(own)
+def _longest_chains(stages: Sequence[Stage]) -> dict[str, int]:
+    """For each stage the number of stages in the longest chain that waits for it, itself included."""
+    chain = dict.fromkeys((stage.address for stage in stages), 1)
     for stage in reversed(stages):
         for need in stage.needs & chain.keys():
-            chain[need] = max(chain[need], chain[stage.address] + own[need])
+            chain[need] = max(chain[need], chain[stage.address] + 1)
     return chain

@@ -1,16 +1,13 @@
 """Brings a profile up to date by DVC alone, stages side by side as far as they and the machine allow, without Prefect.
 
-`python -m flows.lanes JSON` is what `python -m fcn reproduce` starts, under a guardian, with the fields of `Asked`.
-Each stage that isn't up to date is a `dvc repro --single-item` of its own, forked off this process, which has imported
-DVC once; a start of DVC for each would cost a second of a core. DVC lets go of its lock while a stage's command runs,
-and holds it from reading dvc.lock to writing it, so that no entry is lost.
+`python -m flows.lanes PROFILE CORES GPUS` is what `python -m fcn reproduce` starts, under a guardian. Each stage that
+isn't up to date is a `dvc repro --single-item` of its own, forked off this process, which has imported DVC once; a
+start of DVC for each would cost a second of a core. DVC lets go of its lock while a stage's command runs, and holds it
+from reading dvc.lock to writing it, so that no entry is lost.
 """
 
-import json
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.context import ForkProcess
 
@@ -26,30 +23,20 @@ _FORK = get_context("fork")
 _UP_TO_DATE, _INTERRUPTED = 0, 128 + signal.SIGINT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A profile, how many stages of it `cores` hold and `gpus` train, and the `seconds` that stages took, by name."""
+def main(profile: str, *, cores: int, gpus: int) -> int:
+    """Do it, as many stages at a time as `cores` and `gpus` have room for.
 
-    profile: str
-    cores: int
-    gpus: int
-    seconds: Mapping[str, float]
-
-
-def main(asked: Asked) -> int:
-    """Do it; the exit code is that of the first stage that failed, after which none is begun.
-
-    SIGINT, which goes to all of the session, has none begun either: those at work save and end by themselves.
+    The exit code is that of the first stage that failed, after which none is begun. SIGINT, which goes to
+    all of the session, has none begun either: those at work save and end by themselves.
     """
     interrupted: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
     for only in ([dag.CODE], None):  # its digests decide what else is stale
-        todo = plan(RunOptions(profile=asked.profile, only=only))
-        sys.stdout.writelines(
-            f"Stage '{address}' didn't change, skipping\n" for address in sorted(todo.fresh)
-        )  # as DVC
+        todo = plan(RunOptions(profile=profile, only=only))
+        skipped = [f"Stage '{address}' didn't change, skipping\n" for address in sorted(todo.fresh)]  # as DVC says it
+        sys.stdout.writelines(skipped)
         sys.stdout.flush()  # before a child has a copy of what is left to say
-        waiting = DeviceQueue(todo.stale, cores=asked.cores, gpus=range(asked.gpus), seconds=asked.seconds)
+        waiting = DeviceQueue(todo.stale, cores=cores, gpus=range(gpus))
         if failed := _walk(waiting, interrupted):
             return failed
     return _UP_TO_DATE
@@ -82,6 +69,6 @@ def _repro(address: str) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(Asked(**json.loads(sys.argv[1]))))
+        sys.exit(main(sys.argv[1], cores=int(sys.argv[2]), gpus=int(sys.argv[3])))
     except (InputError, StageFailure) as error:
         sys.exit(f"error: {error}")

@@ -47,15 +47,11 @@ def run(config: Config, options: argparse.Namespace) -> None:
         )
     counter = Counter(config, lanes := side_by_side(config.threads))
     on_gpu = os.environ.get("FCN_DEVICE") != "cpu" and gpu_is_visible()
-    asked = {
-        "profile": "sample" if pipeline == Path("dvc.yaml") else pipeline.parent.name,
-        "cores": lanes,
-        "gpus": int(on_gpu),  # one, which the stages choose by themselves
-        "seconds": counter.known,
-    }
+    profile = "sample" if pipeline == Path("dvc.yaml") else pipeline.parent.name
+    room = [str(lanes), str(int(on_gpu))]  # one GPU, which the stages choose by themselves
     python = [sys.executable, "-m"]
     with subprocess.Popen(
-        [*python, "flows.guardian", *python, "flows.lanes", json.dumps(asked)],
+        [*python, "flows.guardian", *python, "flows.lanes", profile, *room],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if lanes > 1 else None,  # two progress bars would share a line
@@ -90,9 +86,9 @@ class Counter:
 
     def __init__(self, config: Config, lanes: int = 1) -> None:
         names = ["code", *(address(*stage) for stage in code.stages(config))]
-        self.known = _committed(config) | seconds(Places(config).data / "cost")
-        self._left = {name: self.known.get(name, 0.0) for name in names}
-        self._lanes, self._count = lanes, len(names)
+        known = _committed(config) | seconds(Places(config).data / "cost")
+        self._left = {name: known.get(name, 0.0) for name in names}
+        self._known, self._lanes, self._count = bool(known), lanes, len(names)
         self._ran, self._spent, self._began = 0, 0.0, time.monotonic()
         self._at_work: list[float] = []
 
@@ -111,7 +107,7 @@ class Counter:
         slack = _SLACK_SECONDS * self._lanes
         pace = (time.monotonic() - self._began + _SLACK_SECONDS) / (self._spent + slack)
         minutes = (sum(self._at_work) + sum(self._left.values())) * pace / 60
-        left = f", about {max(1, round(minutes))} min left" if self.known else ""
+        left = f", about {max(1, round(minutes))} min left" if self._known else ""
         return f"[{self._count - len(self._left)} of {self._count}{left}] {line}"
 
     def summary(self) -> str:
