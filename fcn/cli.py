@@ -24,7 +24,7 @@ from fcn.machine import out_of_memory, peak_memory_bytes
 from fcn.stages import code
 from fcn.stages.places import Places
 
-_NOT_STAGES = {"device", "observer", "places"}
+_NOT_STAGES = {"device", "observer", "places", "processes"}
 # A training counts over all its starts, by itself; the last two are made of what the others took.
 _WITHOUT_COST = {"code", "train", "report", "publish"}
 _INTERRUPTED = "interrupted; the same command goes on from here"

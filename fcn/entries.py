@@ -181,9 +181,10 @@ class Recipe:
     `trained` is the whole net or its score layers alone. One step sees `batch * accumulation` images. `loss` is a
     module of fcn/training/losses. `bias_rate` multiplies the rate of biases, which never decay. With 0 `iterations`
     the init is scored as it is. The fields with a default are switches that no paper uses: off unless a profile
-    departs. But for two: every so many iterations, and after the last, a training is scored on its run's val list
+    departs. But for three: every so many iterations, and after the last, a training is scored on its run's val list
     (`score_every`), and its net is that of its end or the one of the highest mean IU on the way (`keep`). A training
-    that isn't scored depends on no val list, and has neither in its digest.
+    that isn't scored depends on no val list, and has neither in its digest. And `devices` share a step's images: GPUs,
+    or processes on a CPU. The step is that of one device but for dropout's draws and the last digits of sums.
     """
 
     trained: Literal["all", "score"]
@@ -206,8 +207,14 @@ class Recipe:
     on_oom: Literal["stop", "accumulate"] = "stop"
     score_every: Annotated[Count | None, Field(exclude_if=lambda every: every is None)] = None
     keep: Annotated[Literal["last", "best"], Field(exclude_if=lambda kept: kept == "last")] = "last"
+    devices: Annotated[Count, Field(exclude_if=lambda devices: devices == 1)] = 1
 
     def __post_init__(self) -> None:
+        if (self.batch * self.accumulation) % self.devices:
+            raise ValueError(
+                f"devices is {self.devices}, which can't share the {self.batch * self.accumulation} images of a step "
+                "(batch * accumulation) evenly; write a number that divides them"
+            )
         if self.score_every is None and self.keep == "best":
             raise ValueError("keep: best is told by scores on the way; write score_every, such as score_every: 4000")
         if self.score_every is not None and self.score_every > self.iterations:

@@ -36,6 +36,7 @@ NEVER_THE_RESULT = (
     "fcn.stages.device",
     "fcn.stages.observer",
     "fcn.stages.places",
+    "fcn.stages.processes",
 )
 _FOLDER = Path(fcn.__file__).parent
 

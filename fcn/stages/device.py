@@ -27,23 +27,23 @@ def chosen_device() -> torch.device:
     return torch.device(wanted)
 
 
-def loader_processes(device: torch.device) -> int:
-    """FCN_WORKERS, or some beside a GPU, or none."""
+def loader_processes(device: torch.device, *, devices: int = 1) -> int:
+    """FCN_WORKERS, or some beside each of the GPUs that are at work, or none."""
     text = os.environ.get("FCN_WORKERS", "")
     if not text:
-        return min(_MOST_WORKERS, cores()) if device.type == "cuda" else 0
+        return min(_MOST_WORKERS, max(1, cores() // devices)) if device.type == "cuda" else 0
     if not re.fullmatch("[0-9]{1,3}", text):
         raise InputError(f"FCN_WORKERS is {text!r}; it is the number of loader processes, 0 to 999")
     return int(text)
 
 
-def cache_bytes(workers: int) -> int:
-    """FCN_CACHE_BYTES, or an eighth of the memory, but 8 GiB at most: a loader process's part, or all without any."""
+def cache_bytes(processes: int) -> int:
+    """FCN_CACHE_BYTES, or an eighth of the memory, but 8 GiB at most: the part of each process that loads."""
     text = os.environ.get("FCN_CACHE_BYTES", "")
     if text and not re.fullmatch("[0-9]{1,15}", text):
         raise InputError(f"FCN_CACHE_BYTES is {text!r}; it is the memory for decoded pictures in bytes, 0 or more")
     whole = int(text) if text else min(memory_bytes() // 8, _MOST_CACHE_BYTES)
-    return whole // max(workers, 1)
+    return whole // processes
 
 
 def name(device: torch.device) -> str:

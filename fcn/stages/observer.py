@@ -93,3 +93,30 @@ class Observer:
     def must_stop(self) -> bool:
         """Whether a signal came, or the process that started this one died."""
         return self.line.cut.is_set()
+
+
+class Silent(Observer):
+    """Of several processes that train one net, those beside the first: they say nothing and keep nothing."""
+
+    def __post_init__(self) -> None:
+        self.bar = tqdm(disable=True)
+
+    def begin(self, *, about: Mapping[str, object], history: Sequence[Mapping[str, float]], params: str) -> None:
+        """Lay down nothing."""
+
+    def report(self, row: dict[str, float]) -> None:
+        """Write nothing down."""
+
+    def warn(self, message: str) -> None:
+        """Say nothing."""
+
+    def save_is_due(self) -> bool:
+        """Never."""
+        return False
+
+    def save(self, progress: Progress, net: FCN, optimizer: torch.optim.SGD) -> None:
+        """Keep nothing."""
+
+    def must_stop(self) -> bool:
+        """Not by itself: it ends with the first."""
+        return False

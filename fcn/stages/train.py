@@ -7,7 +7,7 @@ import shutil
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,14 @@ from fcn.nets import checkpoint
 from fcn.nets.build import HandOver, preprocessing, start
 from fcn.nets.checkpoint import Checkpoint
 from fcn.nets.fcn import FCN
-from fcn.stages import code, device
-from fcn.stages.observer import Observer
+from fcn.stages import code, device, processes
+from fcn.stages.observer import Observer, Silent
 from fcn.stages.places import Places
 from fcn.training import resume
 from fcn.training.batches import Batches
 from fcn.training.loop import Interrupted, Score, train
 from fcn.training.optimizer import freeze
+from fcn.training.parallel import Ranks
 from fcn.training.resume import Progress
 from fcn.training.watchdog import Diverged
 
@@ -48,8 +49,9 @@ def run(config: Config, name: str | None) -> None:
     """Write nets/<name>.pt, history/<name>.jsonl and cost/<name>.json.
 
     Environment: FCN_DEVICE (cuda or cpu), FCN_WORKERS (loader processes), FCN_CACHE_BYTES (of decoded pictures that
-    these keep), FCN_SAVE_SECONDS (between saved states),
-    MLFLOW_TRACKING_URI (where another process logs the training while it goes on; without it nobody does).
+    these keep), FCN_SAVE_SECONDS (between saved states), FCN_PLAIN,
+    MLFLOW_TRACKING_URI (where another process logs the training while it goes on; without it nobody does). With a
+    recipe's `devices` as many processes run this, of which the first says, keeps and writes all of it.
     """
     if name is None:
         raise InputError(f"train needs a run's name; there are {', '.join(config.runs)}")
@@ -57,13 +59,18 @@ def run(config: Config, name: str | None) -> None:
     origin = existing(places.init(settings.init))
     dataset = existing(places.dataset(settings.train.dataset))
     where = device.chosen_device()
-    workers = device.loader_processes(where)
+    workers = device.loader_processes(where, devices=recipe.devices)
     ids = list_files.read_back(existing(places.list_file(settings.train.list)))
-    samples = Samples(dataset, ids, cache_bytes=device.cache_bytes(workers))
+    samples = Samples(dataset, ids, cache_bytes=device.cache_bytes(max(workers, 1) * recipe.devices))
     folder = resume_folder(config, name)
     settings_hash = folder.name.rpartition("-")[2]
-    with lifeline() as line, _only_one(folder, line):
-        if _put_back(config, name, settings_hash):
+    command = ["-m", "fcn", "train", name, "--params", str(config.params)]
+    with (
+        lifeline() as line,
+        processes.joined(recipe.devices, command=command, where=where, line=line) as ranks,
+        nullcontext() if ranks.rank else _only_one(folder, line),
+    ):
+        if ranks.first(lambda: _put_back(config, name, settings_hash)):
             shutil.rmtree(folder, ignore_errors=True)
             return
         torch.manual_seed(settings.seed)
@@ -79,10 +86,15 @@ def run(config: Config, name: str | None) -> None:
         _check_names(start_from, targets, dataset=settings.train.dataset, where=str(origin))
         prepared = preprocessing(net.net, start_from)
         freeze(net, recipe)
-        saved = resume.load(folder)
-        _announce(name, recipe=recipe, images=len(samples), where=where, handed=handed, saved=saved)
+        saved = None if ranks.rank else resume.load(folder)
+        if ranks.first(lambda: saved is not None) and ranks.rank:
+            saved = resume.load(folder)
+        if ranks.rank == 0:
+            _announce(name, recipe=recipe, images=len(samples), where=where, handed=handed, saved=saved)
+            _warn_of_jitter(samples, recipe, target=next(iter(targets)), where=f"{name}: warning", of=settings.recipe)
         environment = _environment(where, settings_hash)
-        observer = Observer(run=name, iterations=recipe.iterations, folder=folder, line=line)
+        of_rank = Silent if ranks.rank else Observer
+        observer = of_rank(run=name, iterations=recipe.iterations, folder=folder, line=line)
         history = [] if saved is None else saved[0].history
         begun = Checkpoint(
             backbone=net.net.backbone,
@@ -92,13 +104,6 @@ def run(config: Config, name: str | None) -> None:
             state={},
             provenance={"run": name, "init": settings.init, "profile": config.profile},
         )
-        sizes = (samples.read_label(image_id, next(iter(targets))).shape for image_id in samples.ids)
-        if recipe.jitter and all(max(size) <= recipe.jitter for size in sizes):
-            print(
-                f"{name}: warning: no picture is larger than recipes.{settings.recipe}.jitter, {recipe.jitter} px: "
-                "most of them, shifted so far, show nothing to learn from; write less",
-                file=sys.stderr,
-            )
         observer.begin(about={"environment": environment}, history=history, params=str(config.params))
         try:
             progress = train(
@@ -110,7 +115,8 @@ def run(config: Config, name: str | None) -> None:
                 workers=workers,
                 observer=observer,
                 saved=saved,
-                score=_score(config, name, begun, line=line),
+                score=_score(config, name, begun, line=line, ranks=ranks),
+                ranks=ranks,
             )
         except Interrupted as stop:
             message = f"{name}: {stop} ({line.reason}); the same command goes on from there"
@@ -119,6 +125,9 @@ def run(config: Config, name: str | None) -> None:
             raise StageFailure(f"{name}: {error}. The last good state is kept in {folder}") from None
         finally:
             observer.bar.close()
+        peak = ranks.largest(torch.cuda.max_memory_allocated(where) if where.type == "cuda" else peak_memory_bytes())
+        if ranks.rank:
+            return
         finished = replace(begun, state=net.state_dict())
         if kept := recipe.kept(progress.history):
             assert progress.best is not None
@@ -128,7 +137,7 @@ def run(config: Config, name: str | None) -> None:
             part.write_text("".join(json.dumps(row) + "\n" for row in progress.history), encoding="utf-8")
         with whole_file(places.net(name)) as part:
             checkpoint.save(finished, part)
-        cost = _cost(progress, where, loads=observer.loads)
+        cost = _cost(progress, peak=peak, devices=ranks.count, loads=observer.loads)
         write_json(places.cost(name), {**cost, **written(places.net(name)), **environment})
         with whole_folder(places.finished(name)) as part:
             for path in _results(places, name):
@@ -136,14 +145,22 @@ def run(config: Config, name: str | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # while the lock is held: who waits for it begins a folder of its own
 
 
-def _score(config: Config, name: str, begun: Checkpoint, *, line: Lifeline) -> Score | None:
-    """How a training is scored on the way: as its net will be in the end, by a net of its own; None where it isn't."""
+def _score(config: Config, name: str, begun: Checkpoint, *, line: Lifeline, ranks: Ranks) -> Score | None:
+    """How a training is scored on the way: as its net will be in the end, by a net of its own; None where it isn't.
+
+    The first of several processes does so, and tells the others.
+    """
     if (val := config.scored_on(name)) is None:
         return None
     from fcn.stages import evaluate  # only here: it is in no other training's digest
 
     samples = evaluate.val_samples(config, name)
-    return lambda state: evaluate.on_the_way(replace(begun, state=state), samples, ref=val, line=line, title=name)
+
+    def score(state: dict[str, Tensor]) -> Mapping[str, float]:
+        found = replace(begun, state=state)
+        return ranks.first(lambda: evaluate.on_the_way(found, samples, ref=val, line=line, title=name))
+
+    return score
 
 
 def _results(places: Places, name: str) -> list[Path]:
@@ -240,16 +257,28 @@ def _announce(
         print(f"{name}: going on after iteration {saved[0].iteration}", file=sys.stderr)
 
 
+def _warn_of_jitter(samples: Samples, recipe: Recipe, *, target: str, where: str, of: str) -> None:
+    sizes = (samples.read_label(image_id, target).shape for image_id in samples.ids)
+    if recipe.jitter and all(max(size) <= recipe.jitter for size in sizes):
+        print(
+            f"{where}: no picture is larger than recipes.{of}.jitter, {recipe.jitter} px: most of them, shifted so "
+            "far, show nothing to learn from; write less",
+            file=sys.stderr,
+        )
+
+
 def _layers(tensors: list[str]) -> str:
     return ", ".join(sorted({tensor.rpartition(".")[0] for tensor in tensors})) or "none"
 
 
-def _cost(progress: Progress, where: torch.device, *, loads: Sequence[float]) -> Mapping[str, Any]:
-    """What it took. `loads` are how busy the machine was since the last start: more than its cores, and it waited."""
-    gpu = where.type == "cuda"
-    peak = torch.cuda.max_memory_allocated(where) if gpu else peak_memory_bytes()
+def _cost(progress: Progress, *, peak: int, devices: int, loads: Sequence[float]) -> Mapping[str, Any]:
+    """What it took; the peak is that of the process that had the highest.
+
+    `loads` are how busy the machine was since the last start: more than its cores, and it waited.
+    """
     return {
         "seconds": round(progress.seconds, 1),
+        "devices": devices,
         "peak_memory_bytes": peak,
         "pieces_per_pass": progress.split,
         "load_average": statistics.median(loads or [load_average()]),

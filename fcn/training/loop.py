@@ -18,6 +18,7 @@ from fcn.training import losses, watchdog
 from fcn.training.batches import Batch, Batches
 from fcn.training.losses import Loss, valid_pixels
 from fcn.training.optimizer import rate_at, set_rate, sgd
+from fcn.training.parallel import Ranks
 from fcn.training.resume import Progress
 from fcn.training.seeds import iteration_seed
 
@@ -60,6 +61,7 @@ def train(
     observer: Observer,
     saved: tuple[Progress, dict[str, Tensor], dict[str, object]] | None = None,
     score: Score | None = None,
+    ranks: Ranks | None = None,
 ) -> Progress:
     """Train `net` in place from where `saved` stands, or from the start, and return how it went.
 
@@ -67,7 +69,9 @@ def train(
     was not, to the bit on a CPU. Raises Interrupted once the observer wants a stop and the state is saved.
     `score` gives the metrics of the net of these tensors, `mean_iu` among them, to a recipe with `score_every`. It is
     called when the state is saved, so that what it raises, as at a wish to stop, costs no training.
+    Of several processes that train one net, `ranks`, each runs this loop, from the same net and state.
     """
+    ranks = ranks or Ranks()
     net.on(device)
     net.train()
     optimizer = sgd(net, recipe)
@@ -78,9 +82,7 @@ def train(
         optimizer.load_state_dict(optimizer_state)
     objective = losses.load(recipe.loss)
     every = max(1, recipe.iterations // _REPORTS)
-    draws = _draws(
-        batches, range(progress.iteration * recipe.accumulation, recipe.iterations * recipe.accumulation), workers
-    )
+    draws = _draws(batches, ranks.draws(range(progress.iteration, recipe.iterations), recipe), workers)
     began = time.monotonic() - progress.seconds
     loss_sum, pixels = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
     loss_sum += progress.loss_sum
@@ -90,29 +92,21 @@ def train(
     while progress.iteration < recipe.iterations:
         rate = rate_at(progress.iteration, recipe)
         set_rate(optimizer, rate)
-        passes = [next(draws) for _ in range(recipe.accumulation)]
-        while True:
-            # Inside the retry: a pass that ran out of memory has drawn dropout already, and the next try has to draw
-            # the same again.
-            torch.manual_seed(iteration_seed(seed, progress.iteration))
-            try:
-                step_loss, step_pixels, scores = _gradients(
-                    net,
-                    passes,
-                    optimizer,
-                    loss=objective,
-                    recipe=recipe,
-                    device=device,
-                    split=progress.split,
-                )
-                break
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-            # Outside of the handler: as long as the error lives, its frames hold what the failed pass had allocated.
-            progress.split = _finer_split(progress.split, recipe)
-            torch.cuda.empty_cache()
-            observer.warn(f"out of memory: from here on every pass is cut into {progress.split}")
+        passes = [next(draws) for _ in range(ranks.passes(recipe))]
+        step_loss, step_pixels, scores = _gradients_that_fit(
+            net,
+            passes,
+            optimizer,
+            loss=objective,
+            recipe=recipe,
+            seed=seed,
+            device=device,
+            progress=progress,
+            observer=observer,
+            ranks=ranks,
+        )
+        gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+        ranks.add([*gradients, step_loss, step_pixels])
         if recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip)
         optimizer.step()
@@ -175,6 +169,50 @@ def _score_if_due(net: FCN, progress: Progress, *, recipe: Recipe, score: Score 
     observer.report(row)
 
 
+def _gradients_that_fit(
+    net: FCN,
+    passes: Sequence[Batch],
+    optimizer: torch.optim.SGD,
+    *,
+    loss: Loss,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    observer: Observer,
+    ranks: Ranks,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `_gradients` does and gives, in pieces as fine as the memory asks for; `progress` keeps how fine."""
+    while True:
+        # Inside the retry: a pass that ran out of memory has drawn dropout already, and the next try has to draw
+        # the same again.
+        torch.manual_seed(iteration_seed(seed, progress.iteration, rank=ranks.rank))
+        short = False
+        try:
+            found = _gradients(
+                net,
+                passes,
+                optimizer,
+                loss=loss,
+                recipe=recipe,
+                device=device,
+                split=progress.split,
+                ranks=ranks,
+            )
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            short = True
+        if recipe.on_oom == "accumulate":  # where one of several has too little, all cut their passes
+            short = bool(ranks.largest(short))
+        if not short:
+            return found
+        # Outside of the handler: as long as the error lives, its frames hold what the failed pass had allocated.
+        progress.split = _finer_split(progress.split, recipe)
+        torch.cuda.empty_cache()
+        observer.warn(f"out of memory: from here on every pass is cut into {progress.split}")
+
+
 def _gradients(
     net: FCN,
     passes: Sequence[Batch],
@@ -184,11 +222,13 @@ def _gradients(
     recipe: Recipe,
     device: torch.device,
     split: int,
+    ranks: Ranks,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Leave one step's gradients in the net's parameters; summed loss, valid pixels and a last map of coarse scores.
 
     A pass that is cut into `split` pieces gives the same gradients: the loss is summed over each piece and only then
-    divided, by the whole pass's normaliser. Heads learn together: their losses add.
+    divided, by the whole pass's normaliser; so are the rows of several processes. Heads learn together: their losses
+    add.
     """
     optimizer.zero_grad(set_to_none=True)
     loss_sum = torch.zeros((), device=device)
@@ -201,6 +241,7 @@ def _gradients(
         }
         labels = {target: truths[target].to(device, non_blocking=True) for target in net.net.heads}
         divisors = {target: loss.normaliser(truth) * recipe.accumulation for target, truth in labels.items()}
+        inputs, labels = ranks.rows(inputs, recipe), ranks.rows(labels, recipe)
         pieces = zip(_pieces(inputs, split), _pieces(labels, split), strict=True)
         for input_piece, label_piece in pieces:
             with autocast(device, recipe.precision):

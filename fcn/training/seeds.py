@@ -3,6 +3,7 @@
 import hashlib
 
 
-def iteration_seed(seed: int, iteration: int) -> int:
-    """A 63-bit seed for the draws of one iteration (dropout)."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {iteration}".encode()).digest()[:8], "big") >> 1
+def iteration_seed(seed: int, iteration: int, *, rank: int = 0) -> int:
+    """A 63-bit seed for the draws of one iteration (dropout), in each of several processes another."""
+    words = f"{seed} {iteration} {rank}" if rank else f"{seed} {iteration}"
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big") >> 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,8 +34,8 @@ class Small(FCN):
         return super().forward(inputs)
 
 
-def small(room: int) -> FCN:
-    net = pictures.net()
+def small(room: int, **settings: Any) -> FCN:
+    net = pictures.net(**settings)
     net.__class__ = Small
     assert isinstance(net, Small)
     net.room = room
