@@ -88,7 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--runs", nargs="+", metavar="RUN", help="names of runs, as params.yaml has them; all without this option")
     add("--force", action="store_true", help="run every stage again; with --runs, their trainings and scores alone")
     add("--stop-at-failure", dest="keep_going", action="store_false", help="begin nothing new after a failure")
-    add("--gpus", type=int, nargs="+", metavar="ID", help="ids of the GPUs to work on, one training each")
+    add(
+        "--gpus",
+        type=int,
+        nargs="+",
+        metavar="ID",
+        help="ids of the GPUs to work on; a training takes one, or `devices`",
+    )
     add("--exchange", action="store_true", help="fetch what the DVC remote has of it first, push afterwards")
     add("--train-on", metavar="DEPLOYMENT", help="train where the workers of this deployment are, as reproduce/train")
     add("--remote", metavar="NAME", help="the DVC remote for that; the default one without this option")

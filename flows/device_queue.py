@@ -1,6 +1,6 @@
-"""Which stage begins next, on which of the GPUs or on the CPU's cores."""
+"""Which stage begins next, on which of the GPUs or on how many of the CPU's cores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flows.dag import Stage
 
@@ -11,16 +11,23 @@ _ALONE = {"timing"}  # what measures times has the machine for itself
 class DeviceQueue:
     """The stages that are still to begin, and those at work.
 
-    A stage begins when all that it needs has ended, and a GPU or `cores` have room. Where several could begin, the one
-    with the longest chain behind it does, because the end waits for that chain.
+    A stage begins when all that it needs has ended, and GPUs or `cores` have room for it: for a training, as much as
+    its recipe has devices, for others one. Where several could begin, the one with the longest chain behind it does,
+    because the end waits for that chain.
     """
 
-    def __init__(self, stages: Sequence[Stage], *, cores: int, gpus: Sequence[int]) -> None:
-        """`stages` come needed ones first; without GPUs all of them share the cores."""
-        self._gpus, self._cores = list(gpus), cores
+    def __init__(
+        self, stages: Sequence[Stage], *, cores: int, gpus: Sequence[int], devices: Mapping[str, int] | None = None
+    ) -> None:
+        """`stages` come needed ones first; without GPUs all of them share the cores. `devices` are those of the runs.
+
+        A training that takes more than there are has all of them, and says itself whether that is too little.
+        """
+        self._gpus, self._cores, self._most = list(gpus), cores, len(gpus) or cores
+        self._devices = devices or {}
         self._on_gpu = ON_GPU if gpus else set()
         self._unended = {stage.address for stage in stages}
-        self._running: dict[str, tuple[Stage, int | None]] = {}
+        self._running: dict[str, tuple[Stage, Sequence[int]]] = {}
         chain = _longest_chains(stages)
         self._waiting = sorted(stages, key=lambda stage: (stage.kind in _ALONE, -chain[stage.address]))
 
@@ -34,31 +41,33 @@ class DeviceQueue:
         """Whether none is at work."""
         return not self._running
 
-    def begin(self) -> tuple[Stage, int | None] | None:
-        """The next stage, which from now on is at work, with its GPU if it has one; None where all must wait."""
+    def begin(self) -> tuple[Stage, Sequence[int]] | None:
+        """The next stage, which from now on is at work, with its GPUs if it has some; None where all must wait."""
         stage = next((stage for stage in self._waiting if self._may_begin(stage)), None)
         if stage is None:
             return None
         self._waiting.remove(stage)
-        gpu = self._gpus.pop(0) if stage.kind in self._on_gpu else None
-        self._cores -= gpu is None
-        self._running[stage.address] = stage, gpu
-        return stage, gpu
+        gpus = [self._gpus.pop(0) for _ in range(self._wanted(stage))] if stage.kind in self._on_gpu else []
+        self._cores -= 0 if gpus else self._wanted(stage)
+        self._running[stage.address] = stage, gpus
+        return stage, gpus
 
     def end(self, address: str) -> Stage:
         """Say that a stage has ended, well or not; it gives its room back."""
-        stage, gpu = self._running.pop(address)
+        stage, gpus = self._running.pop(address)
         self._unended.remove(address)
-        if gpu is None:
-            self._cores += 1
-        else:
-            self._gpus.append(gpu)
+        self._gpus += gpus
+        self._cores += 0 if gpus else self._wanted(stage)
         return stage
 
     def _may_begin(self, stage: Stage) -> bool:
         alone = stage.kind in _ALONE or any(other.kind in _ALONE for other, _ in self._running.values())
-        room = self._gpus if stage.kind in self._on_gpu else self._cores
-        return bool(room) and not stage.needs & self._unended and not (alone and self._running)
+        room = len(self._gpus) if stage.kind in self._on_gpu else self._cores
+        return self._wanted(stage) <= room and not stage.needs & self._unended and not (alone and self._running)
+
+    def _wanted(self, stage: Stage) -> int:
+        """How many GPUs or cores a stage takes."""
+        return min(self._devices.get(stage.item, 1), self._most) if stage.kind == "train" else 1
 
 
 def _longest_chains(stages: Sequence[Stage]) -> dict[str, int]:

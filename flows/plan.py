@@ -1,6 +1,6 @@
 """What a flow run has to bring up to date: of the whole graph, or of some of its slices, for all runs or some."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fcn.config import load
@@ -89,10 +89,26 @@ def check(options: RunOptions) -> Sequence[Stage]:
     return [stage for stage in graph if stage.address in needed or not stage.item]
 
 
+def devices(profile: str) -> Mapping[str, int]:
+    """Of each run of a profile, how many GPUs its training takes, or processes on the CPU."""
+    config = load(dag.params(profile))
+    return {run: config.recipe(run).devices for run in config.runs}
+
+
+def _check_gpus(options: RunOptions, stages: Sequence[Stage]) -> None:
+    wanted = devices(options.profile) if options.gpus else {}
+    for stage in stages:
+        if stage.kind == "train" and wanted.get(stage.item, 1) > len(options.gpus or ()):
+            raise InputError(
+                f"run {stage.item!r} trains on {wanted[stage.item]} GPUs (its recipe's devices), and gpus has "
+                f"{len(options.gpus or ())}; name as many, or write fewer devices"
+            )
+
+
 def plan(options: RunOptions) -> Plan:
     """The plan for the options: with `force` every wanted stage, or the runs' own; nothing that needs one of `without`.
 
-    Raises InputError as `check` does.
+    Raises InputError as `check` does, and for a training that takes more GPUs than there are.
     """
     graph, only, without = check(options), options.only or SLICES, options.without or ()
     known = {stage.address for stage in graph}
@@ -104,9 +120,11 @@ def plan(options: RunOptions) -> Plan:
     changed = dag.changed(options.profile, dag.with_needed(graph, own))
     stale = dag.with_what_needs(graph, changed | forced) & known
     taken = own | dag.with_needed(graph, own) & stale  # what a fresh stage needs is fresh, too
-    return Plan(
+    made = Plan(
         stages=[stage for stage in graph if stage.address in taken],
         fresh=frozenset(taken - stale),
         forced=forced,
         left_out=[stage.name for stage in wanted if stage.address in out and stage.name not in without],
     )
+    _check_gpus(options, made.stale)
+    return made

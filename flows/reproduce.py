@@ -50,7 +50,8 @@ def reproduce(
         runs: names of runs; stages of the others are left as they are. None: all runs.
         only: slices of the graph, of code, prepare, train, evaluate, report, with what they need. None: all of it.
         force: run every stage, also those that are up to date; with `runs`, their trainings and scores alone.
-        gpus: ids of the GPUs to work on, one training each. None: as the environment says.
+        gpus: ids of the GPUs to work on; a training takes as many as its recipe's `devices`. None: as the environment
+            says.
         keep_going: after a failure, do what doesn't need the failed stage; otherwise nothing new is begun.
         exchange: take from the DVC remote what other machines have done, and give it what is done here.
         train_on: deployment on another machine, as reproduce/train, which then trains, on its GPUs.

@@ -4,6 +4,7 @@ import logging
 import queue
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from flows import dag, exchange
 from flows.children import ChildFailed, Children, dvc, environment
 from flows.dag import Stage
 from flows.device_queue import DeviceQueue
-from flows.plan import Plan, RunOptions, plan
+from flows.plan import Plan, RunOptions, devices, plan
 from flows.progress import Progress
 
 _DOWNLOAD_RETRIES = 3
@@ -81,7 +82,12 @@ def counted(todo: Plan, options: RunOptions) -> str:
 def _walk(todo: Plan, options: RunOptions) -> None:
     """A task begins when its stage can, so that its time in Prefect is the stage's own."""
     stages = todo.stale
-    waiting = DeviceQueue(stages, cores=cores_allow(options.profile), gpus=options.gpus or ())
+    waiting = DeviceQueue(
+        stages,
+        cores=cores_allow(options.profile),
+        gpus=options.gpus or (),
+        devices=devices(options.profile),
+    )
     futures: dict[str, PrefectFuture[Any]] = {}
     began: dict[str, float] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -90,12 +96,12 @@ def _walk(todo: Plan, options: RunOptions) -> None:
     with runner, Children() as children:
         while True:
             while (options.keep_going or not undone) and (begun := waiting.begin()):
-                stage, gpu = begun
+                stage, gpus = begun
                 retries = _DOWNLOAD_RETRIES if stage.kind == "archives" else 0  # networks fail by chance
                 one = run_stage.with_options(retries=retries, retry_delay_seconds=_DOWNLOAD_DELAY_SECONDS)
                 values = {
                     "stage": stage,
-                    "gpu": gpu,
+                    "gpus": gpus,
                     "force": stage.address in todo.forced,
                     "options": options,
                     "children": children,
@@ -123,7 +129,7 @@ def _walk(todo: Plan, options: RunOptions) -> None:
 def run_stage(
     stage: Stage,
     *,
-    gpu: int | None,
+    gpus: Sequence[int],
     force: bool,
     options: RunOptions,
     children: Children,
@@ -143,8 +149,8 @@ def run_stage(
 
     # Prefect sets it in a worker's process; what publishes reads it, also where there is no worker.
     variables = environment() | {"PREFECT__FLOW_RUN_ID": flow_run_id}
-    if gpu is not None:
-        variables["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    if gpus:
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
     must = stage.kind in options.only_fetched
     if must or (options.exchange and not force):
         command = exchange.repro(stage.address, remote=options.remote, must=must)

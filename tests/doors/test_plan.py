@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,24 +170,32 @@ def _graphs(draw: st.DrawFn) -> list[Stage]:
     return made
 
 
-@given(stages=_graphs(), cores=st.integers(1, 3), gpus=st.integers(0, 3), data=st.data())
+@given(stages=_graphs(), cores=st.integers(1, 3), gpus=st.integers(0, 3), wide=st.integers(1, 3), data=st.data())
 def test_every_stage_begins_once_in_order_and_with_room(
-    stages: list[Stage], cores: int, gpus: int, data: st.DataObject
+    stages: list[Stage], cores: int, gpus: int, wide: int, data: st.DataObject
 ) -> None:
-    """In whatever order stages end: each begins once, after what it needs, on a free GPU or core."""
-    waiting = DeviceQueue(stages, cores=cores, gpus=range(gpus))
-    running: dict[str, tuple[Stage, int | None]] = {}
+    """In whatever order stages end: each begins once, after what it needs, on as many free GPUs or cores as it takes.
+
+    A training on more devices than there are takes all of them.
+    """
+    devices = {stage.item: wide for stage in stages[::2]}
+    waiting = DeviceQueue(stages, cores=cores, gpus=range(gpus), devices=devices)
+    running: dict[str, tuple[Stage, Sequence[int]]] = {}
+
+    def wanted(stage: Stage) -> int:
+        return min(devices.get(stage.item, 1), gpus or cores) if stage.kind == "train" else 1
+
     order: list[str] = []
     ended: set[str] = set()
     while True:
         while begun := waiting.begin():
-            stage, gpu = begun
+            stage, taken = begun
             assert stage.needs <= ended
-            assert (gpu is not None) == (gpus > 0 and stage.kind in ON_GPU)
+            assert len(taken) == (wanted(stage) if gpus > 0 and stage.kind in ON_GPU else 0)
             running[stage.address] = begun
             order.append(stage.address)
-            seats = Counter(gpu for _, gpu in running.values())
-            assert seats.pop(None, 0) <= cores
+            seats = Counter(gpu for _, taken in running.values() for gpu in taken)
+            assert sum(wanted(stage) for stage, taken in running.values() if not taken) <= cores
             assert set(seats) <= set(range(gpus))
             assert set(seats.values()) <= {1}
             assert len(running) == 1 or all(stage.kind != "timing" for stage, _ in running.values())
@@ -217,6 +226,20 @@ def test_the_longest_chain_goes_first() -> None:
         order.append(begun[0].name)
         waiting.end(begun[0].address)
     assert order == ["train@32", "train@16", "train@a", "train@b", "train@8"]
+
+
+@pytest.mark.filterwarnings(_TRIE)
+def test_a_training_on_more_gpus_than_there_are_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything runs, a sentence names the run; with enough GPUs, or where the run is left out, all is well."""
+    monkeypatch.chdir(folder := project(sliced()))
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    values["recipes"] = {name: recipe | {"batch": 4, "devices": 2} for name, recipe in values["recipes"].items()}
+    values["runs"] = {"two": next(iter(values["runs"].values())) | {"regime": "none"}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(InputError, match=r"run 'two' trains on 2 GPUs \(its recipe's devices\), and gpus has 1; name"):
+        _plan("train", gpus=[3])
+    assert "train@two" in _names(_plan("train", gpus=[3, 5]))
+    assert "train@two" not in _names(_plan("train", gpus=[3], without=["train@two"]))
 
 
 def _flow(folder: Path, site: Site, *options: str) -> "subprocess.CompletedProcess[str]":
