@@ -1,0 +1,79 @@
+"""In which order stages begin, and on which GPUs or how many cores."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.dag import Stage
+from flows.device_queue import ON_GPU, DeviceQueue
+
+
+@st.composite
+def _graphs(draw: st.DrawFn) -> list[Stage]:
+    """Any graph of stages, needed ones first."""
+    made: list[Stage] = []
+    for number in range(draw(st.integers(1, 12))):
+        kind = draw(st.sampled_from(["train", "evaluate", "timing", "weights"]))
+        needs = draw(st.sets(st.sampled_from([stage.address for stage in made]), max_size=3)) if made else set()
+        made.append(Stage(address=f"{kind}@{number}", name=f"{kind}@{number}", needs=frozenset(needs)))
+    return made
+
+
+@given(stages=_graphs(), cores=st.integers(1, 3), gpus=st.integers(0, 3), wide=st.integers(1, 3), data=st.data())
+def test_every_stage_begins_once_in_order_and_with_room(
+    stages: list[Stage], cores: int, gpus: int, wide: int, data: st.DataObject
+) -> None:
+    """In whatever order stages end: each begins once, after what it needs, on as many free GPUs or cores as it takes.
+
+    A training on more devices than there are takes all of them.
+    """
+    devices = {stage.item: wide for stage in stages[::2]}
+    waiting = DeviceQueue(stages, cores=cores, gpus=range(gpus), devices=devices)
+    running: dict[str, tuple[Stage, Sequence[int]]] = {}
+
+    def wanted(stage: Stage) -> int:
+        return min(devices.get(stage.item, 1), gpus or cores) if stage.kind == "train" else 1
+
+    order: list[str] = []
+    ended: set[str] = set()
+    while True:
+        while begun := waiting.begin():
+            stage, taken = begun
+            assert stage.needs <= ended
+            assert len(taken) == (wanted(stage) if gpus > 0 and stage.kind in ON_GPU else 0)
+            running[stage.address] = begun
+            order.append(stage.address)
+            seats = Counter(gpu for _, taken in running.values() for gpu in taken)
+            assert sum(wanted(stage) for stage, taken in running.values() if not taken) <= cores
+            assert set(seats) <= set(range(gpus))
+            assert set(seats.values()) <= {1}
+            assert len(running) == 1 or all(stage.kind != "timing" for stage, _ in running.values())
+        assert waiting.idle == (not running)
+        if not running:
+            break
+        address = data.draw(st.sampled_from(sorted(running)))
+        waiting.end(address)
+        ended.add(address)
+        del running[address]
+    assert sorted(order) == sorted(stage.address for stage in stages)
+    assert not waiting.waiting
+
+
+def test_the_longest_chain_goes_first() -> None:
+    """One core, a chain of three and two alone: the chain's first begins, because the end waits for the chain."""
+    chain = [
+        ("train@a", ()),
+        ("train@b", ()),
+        ("train@32", ()),
+        ("train@16", ("train@32",)),
+        ("train@8", ("train@16",)),
+    ]
+    stages = [Stage(address=name, name=name, needs=frozenset(needs)) for name, needs in chain]
+    waiting = DeviceQueue(stages, cores=1, gpus=())
+    order = []
+    while begun := waiting.begin():
+        order.append(begun[0].name)
+        waiting.end(begun[0].address)
+    assert order == ["train@32", "train@16", "train@a", "train@b", "train@8"]
