@@ -14,11 +14,12 @@ from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 import psutil
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from fcn.errors import InputError, StageFailure
 from fcn.lifeline import Lifeline
-from fcn.training.parallel import Ranks
+from fcn.training.parallel import ALONE, Ranks
 
 _PATIENCE = timedelta(minutes=10)  # for what all of them do in a step; who is stuck for longer ends all
 _GRACE_SECONDS = 10.0
@@ -40,7 +41,7 @@ def joined(devices: int, *, command: Sequence[str], where: torch.device, line: L
             "as torchrun does with --nproc-per-node, or none, or change the recipe"
         )
     if devices == 1:
-        yield Ranks()
+        yield ALONE
         return
     if where.type == "cuda" and torch.cuda.device_count() < devices:
         raise InputError(
@@ -77,13 +78,11 @@ def joined(devices: int, *, command: Sequence[str], where: torch.device, line: L
             other.process.kill()
 
 
-def _start(
-    others: "list[_Other]", devices: int, *, command: Sequence[str], leaving: threading.Event
-) -> distributed.Store:
+def _start(others: "list[_Other]", devices: int, *, command: Sequence[str], leaving: threading.Event) -> Store:
     """Start the others with the variables that torchrun would set; all that listens does so on this machine alone."""
     listener = socket.create_server((_HOST, 0))
     port = listener.getsockname()[1]
-    store = distributed.TCPStore(
+    store: Store = distributed.TCPStore(  # type: ignore[attr-defined]  # it is, without saying so
         _HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach(), timeout=_PATIENCE
     )
     loopback = next(
@@ -104,8 +103,9 @@ class _Other:
     """
 
     def __init__(self, command: Sequence[str], variables: dict[str, str], *, leaving: threading.Event) -> None:
-        streams = {"stdin": DEVNULL, "stderr": PIPE}
-        self.process = Popen(command, env=variables, text=True, errors="replace", process_group=0, **streams)
+        self.process = Popen(
+            command, env=variables, text=True, errors="replace", stdin=DEVNULL, stderr=PIPE, process_group=0
+        )
         self._said, self._leaving = "", leaving
         for work in (self._hear, self._watch):
             threading.Thread(target=work, daemon=True).start()

@@ -18,7 +18,7 @@ from fcn.training import losses, watchdog
 from fcn.training.batches import Batch, Batches
 from fcn.training.losses import Loss, valid_pixels
 from fcn.training.optimizer import rate_at, set_rate, sgd
-from fcn.training.parallel import Ranks
+from fcn.training.parallel import ALONE, Ranks
 from fcn.training.resume import Progress
 from fcn.training.seeds import iteration_seed
 
@@ -61,7 +61,7 @@ def train(
     observer: Observer,
     saved: tuple[Progress, dict[str, Tensor], dict[str, object]] | None = None,
     score: Score | None = None,
-    ranks: Ranks | None = None,
+    ranks: Ranks = ALONE,
 ) -> Progress:
     """Train `net` in place from where `saved` stands, or from the start, and return how it went.
 
@@ -71,7 +71,6 @@ def train(
     called when the state is saved, so that what it raises, as at a wish to stop, costs no training.
     Of several processes that train one net, `ranks`, each runs this loop, from the same net and state.
     """
-    ranks = ranks or Ranks()
     net.on(device)
     net.train()
     optimizer = sgd(net, recipe)
@@ -222,7 +221,7 @@ def _gradients(
     recipe: Recipe,
     device: torch.device,
     split: int,
-    ranks: Ranks,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Leave one step's gradients in the net's parameters; summed loss, valid pixels and a last map of coarse scores.
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import Store
 
 from fcn.entries import Recipe
 
@@ -29,7 +30,7 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
-    store: distributed.Store | None = None
+    store: Store | None = None
     told: int = 0
 
     def draws(self, iterations: range, recipe: Recipe) -> range:
@@ -83,3 +84,6 @@ class Ranks:
         self.store.wait([key], _HOWEVER_LONG)
         heard: T = json.loads(self.store.get(key))
         return heard
+
+
+ALONE = Ranks()
