@@ -1,6 +1,5 @@
 """Labels as palette PNGs of class indices: 0..K-1, and 255 for void."""
 
-import struct
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,8 +13,6 @@ from fcn.datasets import modes
 from fcn.errors import InputError
 
 VOID = 255
-
-_INDICES = bytes((8, 3, 0, 0, 0))  # in a PNG's header: of 8 bits, into a palette
 
 
 def palette(first: Sequence[Sequence[int]] = ()) -> NDArray[np.uint8]:
@@ -36,26 +33,15 @@ def write(label: NDArray[np.uint8], *, path: Path, colours: Sequence[Sequence[in
     """Write a label, H W, as a PNG whose palette shows the classes' `colours`, or VOC's."""
     assert label.dtype == np.uint8, f"a label is of uint8, not {label.dtype}"
     assert label.ndim == 2, f"a label is H W, not {label.shape}"
-    rows = np.zeros((label.shape[0], label.shape[1] + 1), np.uint8)  # each begins with how it is filtered: not
-    rows[:, 1:] = label
+    image = Image.fromarray(label)
+    image.putpalette(_levels(tuple(map(tuple, colours))))
     # Repeated bytes alone are sought: of flat regions that makes smaller files than what else zlib seeks, in less time.
-    packing = zlib.compressobj(1, strategy=zlib.Z_RLE)
-    head = struct.pack(">II", label.shape[1], label.shape[0]) + _INDICES
-    path.write_bytes(_file(head, _levels(tuple(map(tuple, colours))), packing.compress(rows.data) + packing.flush()))
+    image.save(path, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
 
 
 @lru_cache(maxsize=8)
 def _levels(colours: tuple[tuple[int, ...], ...]) -> bytes:
     return palette(colours).tobytes()
-
-
-def _file(head: bytes, levels: bytes, packed: bytes) -> bytes:
-    """A PNG of 256 colours, in its fewest parts: each has its size, its name and a sum."""
-    parts = ((b"IHDR", head), (b"PLTE", levels), (b"IDAT", packed), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in parts
-    )
 
 
 def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArray[np.uint8]:
@@ -64,8 +50,6 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
     In a person's file, whose classes have these `colours`, a palette in another order is put right, as programs that
     make PNGs smaller leave it. Raises InputError for a file that is no such PNG, and for what may be read in two ways.
     """
-    if colours is None and (ours := _written(path)) is not None:
-        return ours
     again = "run `dvc repro`, which makes it anew" if colours is None else "a label is a PNG: fetch or make it again"
     try:
         with modes.opened(path, formats=("PNG",), remedy=again) as image:
@@ -93,25 +77,6 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
             return indices
     except FileNotFoundError:
         raise InputError(f"{path}: no such label; every listed image needs one") from None
-
-
-def _written(path: Path) -> NDArray[np.uint8] | None:
-    """The label in a whole file that `write` made, in half of Pillow's time; None of any other, which Pillow judges."""
-    content = path.read_bytes() if path.is_file() else b""
-    head, levels, packed = content[16:29], content[41:809], content[821:-16]
-    if content != _file(head, levels, packed) or head[8:] != _INDICES:
-        return None
-    width, height = struct.unpack(">II", head[:8])
-    if not 0 < width * height <= modes.MOST_PIXELS:
-        return None
-    stream, size = zlib.decompressobj(), (width + 1) * height
-    try:
-        rows = np.frombuffer(stream.decompress(packed, size + 1), np.uint8)
-    except zlib.error:
-        return None
-    if not stream.eof or rows.size != size or (rows := rows.reshape(height, width + 1))[:, 0].any():
-        return None
-    return rows[:, 1:].copy()
 
 
 def _by_colour(indices: NDArray[np.uint8], image: Image.Image, colours: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -58,7 +58,7 @@ def rgb(image: Image.Image) -> NDArray[np.uint8]:
 
     16 bits are 0..65535 and floats 0..1, whatever values a picture has. Raises InputError for numbers outside.
     """
-    ImageOps.exif_transpose(image, in_place=True)
+    image = ImageOps.exif_transpose(image)
     if image.mode in _WIDE:
         image = Image.fromarray(_bytes(np.asarray(image, np.float64), most=1 if image.mode == "F" else 65535))
     if image.has_transparency_data:
