@@ -96,12 +96,14 @@ def devices(profile: str) -> Mapping[str, int]:
 
 
 def _check_gpus(options: RunOptions, stages: Sequence[Stage]) -> None:
-    wanted = devices(options.profile) if options.gpus else {}
+    if not options.gpus:
+        return
+    wanted = devices(options.profile)
     for stage in stages:
-        if stage.kind == "train" and wanted.get(stage.item, 1) > len(options.gpus or ()):
+        if stage.kind == "train" and (count := wanted.get(stage.item, 1)) > len(options.gpus):
             raise InputError(
-                f"run {stage.item!r} trains on {wanted[stage.item]} GPUs (its recipe's devices), and gpus has "
-                f"{len(options.gpus or ())}; name as many, or write fewer devices"
+                f"run {stage.item!r} trains on {count} GPUs (its recipe's devices), and gpus has "
+                f"{len(options.gpus)}; name as many, or write fewer devices"
             )
 
 
