@@ -1,12 +1,13 @@
 """The fully convolutional network, for every backbone, stride and number of heads (CVPR section 4, figure 3)."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from fcn.nets import backbones, strips
+from fcn.nets import backbones, large, strips
 from fcn.nets.geometry import IMAGE, Geometry, crop_offset
 from fcn.nets.trunk import Trunk
 from fcn.nets.upsampling import Upsampling, precise, without_autocast
@@ -23,7 +24,7 @@ class Head(nn.Module):
     def __init__(self, trunk: Trunk, net: Net, *, classes: int) -> None:
         super().__init__()
         self.taps = net.taps
-        self.scales = {tap: net.scales.get(tap, 1.0) for tap in net.taps}
+        self.scales: dict[int, float] = {tap: net.scales.get(tap, 1.0) for tap in net.taps}
         self.score_fr = _score_layer(trunk.channels[32], classes)
         self.offsets: dict[int, int] = {}
         grid = trunk.geometry(32)
@@ -43,16 +44,21 @@ class Head(nn.Module):
 
         In float32 or better: what a bfloat16 has of digits is too little to tell classes apart by.
         """
-        with without_autocast(maps[32].device.type):
-            return self._summed({stride: precise(maps[stride]) for stride in (32, *self.taps)})
+        return self.summed({stride: self.scored(stride, maps[stride]) for stride in (32, *self.taps)})
 
-    def _summed(self, maps: Mapping[int, Tensor]) -> Tensor:
-        scores: Tensor = self.score_fr(maps[32])
+    def scored(self, stride: int, rows: Tensor) -> Tensor:
+        """All or some rows of the trunk's map of a stride -> the scores of its units, by its own score layer."""
+        with without_autocast(rows.device.type):
+            score = self.score_fr if stride == 32 else self.get_submodule(f"score_{_skip_name(stride)}")
+            scores: Tensor = score(precise(rows) * self.scales.get(stride, 1.0))
+        return scores
+
+    def summed(self, scored: Mapping[int, Tensor]) -> Tensor:
+        """The scores of the maps by stride, from coarse to fine -> N K h w on the grid of the net's stride."""
+        scores = scored[32]
         for tap in self.taps:
-            name = _skip_name(tap)
-            up, score = self.get_submodule(f"upscore_{name}"), self.get_submodule(f"score_{name}")
+            up, finer = self.get_submodule(f"upscore_{_skip_name(tap)}"), scored[tap]
             assert isinstance(up, Upsampling)
-            finer: Tensor = score(maps[tap] * self.scales[tap])
             full, offset = up.full_size((scores.shape[2], scores.shape[3])), self.offsets[tap]
             below, above = max(offset, 0), max(-offset, 0)  # the map that starts first is cropped, and then the longer
             height = min(finer.shape[2] - below, full[0] - above)
@@ -126,8 +132,27 @@ class FCN(nn.Module):
 
     def _of_one_trunk(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         chosen = [inputs[name] for name in self.net.inputs]
-        maps = self.trunk(chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1), plain=self.plain)
+        images = chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1)
+        if not (self.plain or torch.is_grad_enabled()) and large.is_large(images) and large.can_be_cut(self.trunk):
+            return self._by_strips(images)
+        maps = self.trunk(images, plain=self.plain)
         return {target: self.head(target).coarse_scores(maps) for target in self.net.heads}
+
+    def _by_strips(self, images: Tensor) -> dict[str, Tensor]:
+        """The same from strips of rows, which are scored as they come."""
+        scored: dict[tuple[str, int], list[Tensor]] = defaultdict(list)
+
+        def take(stride: int, rows: Tensor) -> None:
+            for target in self.net.heads:
+                if stride in (32, *self.net.taps):
+                    scored[target, stride].append(self.head(target).scored(stride, rows))
+
+        large.by_strips(self.trunk, images, take=take)
+        maps = {key: torch.cat(strips, 2) for key, strips in scored.items()}
+        return {
+            target: self.head(target).summed({stride: maps[target, stride] for stride in (32, *self.net.taps)})
+            for target in self.net.heads
+        }
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """N C H W by input -> N K H W by target."""

@@ -221,8 +221,8 @@ def _by_plan(
     images = _placed(images, blank, cuts[0], [cut.needed for cut in cuts[0]])
     for number, (group, end, cut) in enumerate(zip(groups, ends, cuts[1:], strict=False)):
         for index, layer in enumerate(group):
-            images = _unpadded(layer, images)
-            blank = layer(blank) if number or index else _unpadded(layer, blank)
+            images = unpadded(layer, images)
+            blank = layer(blank) if number or index else unpadded(layer, blank)
         if end in read or cut is cuts[-1]:
             maps[end] = _placed(images, blank, cut, [(0, axis.size) for axis in cut])
             (top, bottom), (left, right) = (axis.needed for axis in cut)
@@ -262,11 +262,11 @@ def _stretched(blank: Tensor, axis: int, *, cut: Cut, span: Span) -> Tensor:
     return torch.cat(parts, axis) if before or behind else parts[1]
 
 
-def _unpadded(layer: nn.Module, images: Tensor) -> Tensor:
+def unpadded(layer: nn.Module, images: Tensor) -> Tensor:
     """What the layer makes of a map that has already what it would pad it with."""
     if isinstance(layer, nn.Sequential):
         for part in layer:
-            images = _unpadded(part, images)
+            images = unpadded(part, images)
         return images
     if isinstance(layer, nn.Conv2d):
         return nn.functional.conv2d(images, layer.weight, layer.bias, layer.stride, groups=layer.groups)
