@@ -1,0 +1,39 @@
+"""What is read next while something is computed on what was read before."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from threading import Thread
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+
+
+def ahead(
+    read: Callable[[Item], Read], items: Iterable[Item], *, count: int = 1
+) -> Iterator[tuple[Item, Callable[[], Read]]]:
+    """Items in order, each with what gives what was read of it, or raises what reading it raised.
+
+    While the caller has one, threads read up to `count` of those behind it; they end with the process, read or not.
+    """
+    coming: deque[tuple[Item, Callable[[], Read]]] = deque()
+    for item in items:
+        coming.append((item, _begun(read, item)))
+        if len(coming) > count:
+            yield coming.popleft()
+    while coming:
+        yield coming.popleft()
+
+
+def _begun(read: Callable[[Item], Read], item: Item) -> Callable[[], Read]:
+    found: Future[Read] = Future()
+
+    def fill() -> None:
+        try:
+            found.set_result(read(item))
+        except BaseException as error:  # whatever it is, the caller's thread is told
+            found.set_exception(error)
+
+    Thread(target=fill, daemon=True).start()
+    return found.result
