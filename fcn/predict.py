@@ -73,14 +73,24 @@ class Predictor:
         targets: Mapping[str, Target],
         provenance: Mapping[str, str],
         device: torch.device,
+        precision: str = "float32",
     ) -> None:
         self.targets, self.provenance = targets, provenance
-        self._net, self._preprocessing, self._device = net.on(device), preprocessing, device
+        self._preprocessing, self._device, self._bfloat16 = preprocessing, device, precision == "bfloat16"
+        self._net = (net.in_bfloat16() if self._bfloat16 else net).on(device)
 
     @classmethod
-    def load(cls, path: str | Path, *, device: torch.device | str | None = None, plain: bool = False) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        device: torch.device | str | None = None,
+        plain: bool = False,
+        precision: str = "float32",
+    ) -> Self:
         """The net of a checkpoint, on `device`, or the GPU where there is one; `plain`, without any faster way.
 
+        `precision` is float32, or bfloat16, of fewer digits and faster where the device has it.
         Raises InputError for a file that is damaged, or none of a trained net on RGB pictures.
         """
         saved = checkpoint.load(Path(path))
@@ -94,6 +104,7 @@ class Predictor:
             targets={name: saved.targets.get(name) or _nameless(count) for name, count in saved.net.heads.items()},
             provenance=saved.provenance,
             device=torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
+            precision=precision,
         )
 
     def __call__(self, picture: Any, *, max_side: int | None = None) -> Answer:
@@ -110,7 +121,9 @@ class Predictor:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             seen = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
         batch = self._preprocessing(seen)[None].to(self._device, memory_format=torch.channels_last)
-        found = {name: label[0].cpu().numpy() for name, label in self._net.predict({"rgb": batch}).items()}
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16):
+            answers = self._net.predict({"rgb": batch})
+        found = {name: label[0].cpu().numpy() for name, label in answers.items()}
         if scale < 1:
             for name, label in found.items():
                 found[name] = np.array(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))

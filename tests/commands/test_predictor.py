@@ -29,6 +29,17 @@ def test_three_lines_of_python_answer_as_the_command(predict: Predict) -> None:
     assert told["shares"] == {name: round(share, 4) for name, share in answer.shares.items()}
 
 
+def test_a_precision_is_the_call_s_and_the_command_s(predict: Predict) -> None:
+    """Both answer alike in bfloat16, and the results say that it was used."""
+    taken = photo(Path("photo.png"))
+    code, _, told = predict(NET, taken, "--precision", "bfloat16")
+    assert (code, ", in bfloat16" in told) == (0, True), told
+    assert ", in bfloat16" in Path("predictions/photo.png.fcn-shares.json").read_text(encoding="utf-8")
+    with Image.open("predictions/photo.png.fcn-label.png") as label:
+        answer = Predictor.load(NET, device="cpu", precision="bfloat16")(taken)
+        assert np.array_equal(answer.label, np.asarray(label))
+
+
 def test_the_notebook_runs(project: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every cell of docs/predict.ipynb runs, with a net and a photo where the sample has them; none is filled."""
     cells = json.loads((repository / "docs/predict.ipynb").read_text(encoding="utf-8"))["cells"]
