@@ -91,11 +91,13 @@ def _seen(strips: Iterator[Tensor], window: Window, *, size: tuple[int, int], bo
         padded = nn.functional.pad(strip, sides, value=border)
         if held is not None:
             padded[:, :, :above] = held
+        step = max(1, strip.shape[2] // window.stride)
         del strip  # no rows are held while other layers compute, but these
         rows = (padded.shape[2] - window.kernel) // window.stride + 1
         held = padded[:, :, max(0, rows) * window.stride :]
-        if rows > 0:
-            yield padded[:, :, : (rows - 1) * window.stride + window.kernel]
+        for first in range(0, rows, step):  # several where a hundred rows of padding come with the picture's first
+            last = min(first + step, rows) - 1
+            yield padded[:, :, first * window.stride : last * window.stride + window.kernel]
 
 
 def _noted(strips: Iterator[Tensor], stride: int, take: Take) -> Iterator[Tensor]:
