@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,14 @@ def size(picture: Path | NDArray[Any]) -> tuple[int, int]:
             return size
     except FileNotFoundError:
         raise InputError(
-            f"{picture}: no such image; every label needs its image, as {', '.join(tree.PICTURES)}: the archive or "
-            "folder is not whole"
+            f"{picture}: no such image; every label needs its image, as {', '.join(tree.PICTURES)}: "
+            + (f"save {other} as one of these" if (other := _other(picture)) else "the archive or folder is not whole")
         ) from None
+
+
+def _other(picture: Path) -> str | None:
+    """A file of the picture's name, but of a kind that isn't read."""
+    return next((file.name for file in sorted(picture.parent.glob(f"{escape(picture.stem)}.*"))), None)
 
 
 def check(

@@ -116,6 +116,7 @@ def _own(name: str, entry: ImageList, dataset: Holdings) -> list[str]:
     if entry.list not in dataset.lists:
         whole = dataset.format == "voc" and {"train", "val", "trainval"} <= dataset.lists.keys()  # VOC's own archive
         own = f"or put {entry.list.removesuffix('.txt')}.txt to the lists in datasets.{entry.dataset}.from"
+        own += ", in its folder lists or the one that is named as its `lists`" if dataset.format == "folder" else ""
         there = f"{near(entry.list, dataset.lists)}it has {', '.join(sorted(dataset.lists)) or 'none'}"
         raise InputError(
             f"lists.{name}: dataset {entry.dataset!r} has no list {entry.list!r}; {there}; without `list` it is all "

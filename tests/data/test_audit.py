@@ -138,3 +138,12 @@ def test_good_labels_raise_no_doubt() -> None:
     assert judged([1, 2], [2, 1], background=None) == []
     (doubt,) = judged([0, 1], [0, 2], geometric=[[0, 1, 2], [255, 255]])
     assert doubt.startswith("geometric: 1 labels, such as id1, hold void alone; in a label 0 is")
+
+
+def test_a_picture_of_another_kind_is_named(tmp_path: Path) -> None:
+    """Where a label's image is missing, but a file of its name is there, the message says to save that."""
+    (tmp_path / "a [1].webp").write_bytes(b"RIFF")
+    with pytest.raises(InputError, match=r"a \[1\].jpg: no such image; .*: save a \[1\].webp as one of these"):
+        audit.size(tmp_path / "a [1].jpg")
+    with pytest.raises(InputError, match=r"b.jpg: no such image; .*: the archive or folder is not whole"):
+        audit.size(tmp_path / "b.jpg")

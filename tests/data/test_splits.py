@@ -203,6 +203,7 @@ def test_a_list_that_the_dataset_has_not_is_refused() -> None:
         assert str(caught.value) == (
             f"lists.a: dataset 'mine' has no list 'first'; it has {', '.join(there)}; without `list` it is all images "
             "that have a label; or put first.txt to the lists in datasets.mine.from"
+            + (", in its folder lists or the one that is named as its `lists`" if form == "folder" else "")
         )
 
 
