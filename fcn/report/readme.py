@@ -100,7 +100,7 @@ def claims(rows: Sequence[Json]) -> Iterator[str]:
         found = [number for number in numbers if number is not None and math.isfinite(number)]
         if len(found) == len(runs):
             least = min(better - worse for worse, better in pairwise(found))
-            against = " in the papers, not here" if least <= -_TELLS else ", too close to call here"
+            against = " in the papers, not here" if least <= -_TELLS else " in the papers, too close to call here"
             verdict = "" if least >= _TELLS else against
             shown = ", ".join(f"{label} {number:.1f}" for label, number in zip(runs, found, strict=True))
             yield f"- {claim}{verdict}: {shown} mean IU.\n"

@@ -193,6 +193,18 @@ def test_a_net_of_real_pictures_is_preferred(predict: Predict, arguments: tuple[
     assert (kind in told, other in told) == (profile == "real", profile == "tiny"), told
 
 
+def test_the_one_net_that_is_trained_is_taken(predict: Predict) -> None:
+    """Of profiles with a run of one name, one whose net is there is taken, wherever it was named first."""
+    Path(PARAMS).parent.mkdir(parents=True)
+    Path(PARAMS).write_text(yaml.safe_dump({**tiny.params(), "profile": "other", "params": PARAMS}), encoding="utf-8")
+    other = Path(f"data/other/nets/{FINER}.pt")
+    other.parent.mkdir(parents=True)
+    Path(NET).rename(other)
+    code, _, told = predict(FINER, photo(Path("photo.png")))
+    assert code == 0, told
+    assert f"{other}: run {FINER} of profile tiny" in told, "its file says of whose run it is"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -23,7 +23,8 @@ def profiles(config: Config) -> dict[str, Config]:
 def chosen(net: str, profiles: Mapping[str, Config], *, named: bool) -> Path:
     """The file of a net, which is a path or the name of a run.
 
-    Of the first profile's run, if that was `named`; otherwise one that saw other than generated pictures is first.
+    Of the first profile's run, if that was `named`; otherwise of one that is trained, which is first the one that saw
+    other than generated pictures.
     """
     path = Path(net)
     if path.suffix == ".pt" or len(path.parts) > 1:
@@ -32,7 +33,8 @@ def chosen(net: str, profiles: Mapping[str, Config], *, named: bool) -> Path:
         return path
     config = next(iter(profiles.values()))
     if not named:
-        config = next((it for it in _trained(net, profiles) if not _generated(it, net)), config)
+        trained = _trained(net, profiles)
+        config = next((it for it in trained if not _generated(it, net)), next(iter(trained), config))
     try:
         config.run(net)
     except InputError as error:
