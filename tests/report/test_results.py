@@ -92,7 +92,8 @@ def test_claims_are_of_the_numbers() -> None:
         "- The deeper trunk wins in the papers, not here: AlexNet 30.0, VGG16 25.2 mean IU.\n",
     ]
     for mean_iu in (23.3, 25.21, 25.3, 27.2):
-        close = f"- Finer strides win in the papers, too close to call here: 32s 25.2, 16s {mean_iu:.1f}, 8s 59.8 mean IU.\n"
+        shown = f"32s 25.2, 16s {mean_iu:.1f}, 8s 59.8 mean IU.\n"
+        close = f"- Finer strides win in the papers, too close to call here: {shown}"
         assert told({**scores, "voc-fcn16s-vgg16": mean_iu})[0] == close
     assert told({**scores, "voc-fcn16s-vgg16": 27.3})[0].startswith("- Finer strides win: 32s 25.2, 16s 27.3, 8s")
     assert told({**scores, "voc-fcn16s-vgg16": 23.2})[0].startswith("- Finer strides win in the papers, not here: ")
