@@ -35,9 +35,8 @@ def check(config: Config) -> Iterator[Finding]:
     path = Path(uri.partition(":///")[2])
     if uri.startswith("sqlite:") and not (path.exists() and path.stat().st_size):
         message = f"there is no {path}, so MLflow shows nothing"
-        made = Places(config).tables.exists()
-        cure = f"{'' if made else 'once `dvc repro` has made the tables, '}`python -m fcn publish` fills it from the files"
-        yield Finding(_NUMBERS, "warning", message, cure)
+        first = "" if Places(config).tables.exists() else "once `dvc repro` has made the tables, "
+        yield Finding(_NUMBERS, "warning", message, f"{first}`python -m fcn publish` fills it from the files")
         return
     try:
         rows = list(_rows(uri))
