@@ -279,7 +279,7 @@ def _named(room: str, name: str, where: str) -> str:
     Raises InputError where there is none: before any stage has run.
     """
     folder = _FOLDER.joinpath(*room.split(".")[1:])
-    known = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
     if name not in known:
         raise InputError(f"{where}: {name!r} is unknown; there are {', '.join(known)}")
     return f"{room}.{name}"

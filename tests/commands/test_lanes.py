@@ -1,6 +1,7 @@
 """flows/lanes.py: DVC alone, stages side by side, on a graph of stages that take no time."""
 
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ WAIT = "for n in $(seq 3000); do [ -e {0} ] && break; sleep 0.1; done; [ -e {0} 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Two chains that need each other's beginnings to have begun, a time that is taken alone, and a table of all."""
+    shutil.copyfile(processes.ROOT / "params.yaml", tmp_path / "params.yaml")
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     write(tmp_path, a=f"touch a-began; {WAIT.format('b-began')}", b=f"touch b-began; {WAIT.format('a-began')}")

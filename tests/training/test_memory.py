@@ -25,13 +25,13 @@ class Small(FCN):
 
     room, really = 1, False
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def coarse_scores(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """As the net, or out of memory."""
         if self.training and len(inputs["rgb"]) > self.room:
             if self.really:
                 torch.empty(1 << 60, dtype=torch.uint8)
             raise torch.OutOfMemoryError(f"no room for {len(inputs['rgb'])} images")
-        return super().forward(inputs)
+        return super().coarse_scores(inputs)
 
 
 def small(room: int, **settings: Any) -> FCN:

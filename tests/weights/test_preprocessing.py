@@ -43,14 +43,14 @@ def test_sample_is_centred_on_115() -> None:
 
 
 @pytest.mark.parametrize("name", ["imagenet", "inception", "caffe", "sample"])
-def test_a_read_only_image_gives_its_own_float_planes(name: str) -> None:
-    """An image that may not be written, as Pillow gives them, becomes contiguous float32 planes of its own."""
+def test_a_read_only_image_gives_its_own_floats(name: str) -> None:
+    """An image that may not be written, as Pillow gives them, becomes float32 of its own, in memory as H W 3."""
     photo = PHOTO.copy()
     photo.flags.writeable = False
     planes = preset(name)(photo)
     assert planes.shape == (3, 5, 7)
     assert planes.dtype == torch.float32
-    assert planes.is_contiguous()
+    assert planes.permute(1, 2, 0).is_contiguous()
     planes.zero_()
     assert photo.any()
 
