@@ -78,12 +78,15 @@ def forward(size: Size, _voc: Path | None) -> Iterator[Row]:
     net = peers.ours(theirs).eval()
     quicker = copy.deepcopy(theirs).to(memory_format=torch.channels_last).eval()
     resnet = fcn_resnet50(weights=None, weights_backbone=None, num_classes=21).eval()
-    predictor = Predictor(net, preset("caffe"), targets={"semantic": CLASSES}, provenance={}, device=speed_head.CPU)
+    about: Any = {"targets": {"semantic": CLASSES}, "provenance": {}, "device": speed_head.CPU}
+    predictors = {
+        precision: Predictor(copy.deepcopy(net), preset("caffe"), precision=precision, **about)
+        for precision in ("float32", "bfloat16")
+    }
     image = picture(size)
 
     def ours(precision: str) -> NDArray[np.uint8]:
-        with autocast(speed_head.CPU, precision):
-            return predictor(image).label
+        return predictors[precision](image).label
 
     def resnet_labels() -> Tensor:
         planes = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
