@@ -121,10 +121,10 @@ def forward(size: Size, _voc: Path | None) -> Iterator[Row]:
 
 def plain_labels(net: FCN, image: NDArray[np.uint8]) -> Tensor:
     """H W, by the definition that the fast paths are held to, in float32."""
-    vars(net)["plain"] = True
+    net.plain = True
     with torch.inference_mode():
         found: Tensor = net({"rgb": preset("caffe")(image)[None]})["semantic"].argmax(1)[0]
-    vars(net)["plain"] = False
+    net.plain = False
     return found
 
 
