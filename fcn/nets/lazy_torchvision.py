@@ -7,6 +7,7 @@ half of the time that a stage takes to start. Where nobody has imported it befor
 
 import sys
 from importlib.util import find_spec, module_from_spec
+from types import ModuleType
 
 
 def defer() -> None:
@@ -16,17 +17,29 @@ def defer() -> None:
         sys.modules["torchvision"].__dict__["models"] = _defer("torchvision.models")
 
 
-def _defer(name: str) -> object:
+class _Deferred(ModuleType):
+    """A package before its `__init__` has run.
+
+    What is imported of it meanwhile isn't bound here: `torchvision.models.alexnet` is a function once `__init__` has
+    run, and the module of that name would hide it.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self.__dict__.setdefault("_submodules", {})[name] = value
+
+    def __getattr__(self, name: str) -> object:
+        submodules, loader = self.__dict__.pop("_submodules", {}), self.__dict__["__loader__"]
+        object.__setattr__(self, "__class__", ModuleType)
+        loader.exec_module(self)
+        for each, module in submodules.items():
+            self.__dict__.setdefault(each, module)
+        return getattr(self, name)
+
+
+def _defer(name: str) -> ModuleType:
     spec = find_spec(name)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    module, loader = module_from_spec(spec), spec.loader
-
-    def whole(attribute: str) -> object:
-        module.__dict__.pop("__getattr__", None)
-        loader.exec_module(module)
-        return getattr(module, attribute)
-
-    module.__dict__["__getattr__"] = whole
-    sys.modules[name] = module
+    module = sys.modules[name] = module_from_spec(spec)
+    module.__class__ = _Deferred
     return module

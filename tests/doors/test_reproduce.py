@@ -40,7 +40,8 @@ def test_both_doors_leave_the_same_lock(
     assert (first.returncode, first.stderr) == (0, ""), first.stdout + first.stderr
     head, *stages, last = first.stdout.splitlines()
     assert head.startswith("sample: 4 stages, 4 stale")
-    assert [line.partition(",")[0] for line in stages] == [f"{name}: Completed" for name in ("a", "b", "c", "end")]
+    ended = [line.partition(",")[0] for line in stages]
+    assert [*sorted(ended[:2]), *ended[2:]] == [f"{name}: Completed" for name in ("a", "b", "c", "end")]  # a beside b
     assert last.startswith("done in")
     assert not [*Path(environment["TMPDIR"]).glob("prefect-????????"), *Path(environment["PREFECT_HOME"]).glob("*.db")]
     by_flow = _lock(folder)

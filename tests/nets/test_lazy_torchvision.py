@@ -23,6 +23,7 @@ import torchvision
 
 assert torchvision.models.vgg.VGG is VGG
 assert isinstance(torchvision.models.vgg16(init_weights=False), VGG)
+assert torchvision.models.alexnet(num_classes=2) and torchvision.models.googlenet  # functions, by the names of modules
 assert torchvision.ops.nms and torchvision.models.resnet18 and torchvision.__version__
 """
 
