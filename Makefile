@@ -111,7 +111,7 @@ endef
 # `fcn`, from any folder of the project: -P, because names of modules below fcn/ are also those of Python's own.
 launcher = printf '\#!/bin/sh\nPYTHONPATH="%s" exec "%s" -P -m fcn "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)/python"
 
-# Its own requirements are of 2019 and would not install; tests/ import the little of it that they compare with.
+# torchfcn's own requirements are of 2019 and would not install; tests/ import the little of it that they compare with.
 peer: environment
 	@cmp -s requirements-peer.lock $(VENV)/.installed-peer || { \
 	  $(BIN)/python -m pip install --quiet --progress-bar off --no-deps -r requirements-peer.lock && \
