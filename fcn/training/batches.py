@@ -19,7 +19,7 @@ Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 class Batches(Dataset[Batch]):
-    """`batches[draw]` is one forward pass: inputs N C H W (float32) and labels N H W (int64, 255 = void), by name.
+    """`batches[draw]` is one forward pass: inputs N C H W (float32) and labels N H W (uint8, 255 = void), by name.
 
     In memory inputs are N H W C, as convolutions take them fastest (torch.channels_last).
     Images are drawn with replacement, as in the reference release. Where a batch's images differ in size they are
@@ -44,7 +44,7 @@ class Batches(Dataset[Batch]):
             name: np.zeros((len(drawn), *size, len(values)), np.float32).transpose(0, 3, 1, 2)
             for name, values in first.inputs.items()
         }
-        truths = {name: np.full((len(drawn), *size), VOID, np.int64) for name in first.labels}
+        truths = {name: np.full((len(drawn), *size), VOID, np.uint8) for name in first.labels}
         for row, item in enumerate(drawn):
             height, width = item.size
             for name, values in item.inputs.items():

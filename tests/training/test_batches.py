@@ -97,7 +97,7 @@ def test_labels_stay_on_their_pixels(samples: Samples, settings: dict[str, Any])
 def test_augmentation_does_what_it_says(tmp_path: Path) -> None:
     """Of one picture, mirroring shows both sides about as often; jitter moves it by at most its number, each way."""
     samples = pictures.write(tmp_path, [(24, 40)])
-    label = torch.from_numpy(samples.read_label("0", "semantic")).long()
+    label = torch.from_numpy(samples.read_label("0", "semantic"))
     mirrored = pictures.batches(samples, batch=1, mirror=True)
     flipped = [torch.equal(pictures.drawn(mirrored, draw)[1][0], label.flip(1)) for draw in range(60)]
     plain = [torch.equal(pictures.drawn(mirrored, draw)[1][0], label) for draw in range(60)]
@@ -119,7 +119,7 @@ def test_crops_reach_every_place(tmp_path: Path) -> None:
     """Crops lie wholly inside of a larger image, and reach its first and its last row and column."""
     samples = pictures.write(tmp_path, [(10, 12)])
     made = pictures.batches(samples, batch=1, crop=8, preprocessing=pictures.AS_IS)
-    label = torch.from_numpy(samples.read_label("0", "semantic")).long()
+    label = torch.from_numpy(samples.read_label("0", "semantic"))
     windows = {(top, left): label[top : top + 8, left : left + 8] for top in range(3) for left in range(5)}
     seen = set()
     for draw in range(150):
@@ -160,7 +160,7 @@ def test_void_of_the_label_stays_void(tmp_path: Path) -> None:
     label[2:4, 3:6] = VOID
     write(label, path=tmp_path / "semantic" / "0.png")
     images, truth = pictures.drawn(pictures.batches(samples, batch=1, preprocessing=pictures.AS_IS), 0)
-    assert torch.equal(truth[0], torch.from_numpy(label).long())
+    assert torch.equal(truth[0], torch.from_numpy(label))
     assert np.array_equal(images[0].numpy().transpose(1, 2, 0), samples.read_input("0", "rgb"))
 
 

@@ -56,7 +56,7 @@ def test_one_step_is_the_formula(tmp_path: Path) -> None:
         images, labels = pictures.drawn(made, draw)
         twin.zero_grad()
         scores = twin({"rgb": images.contiguous(memory_format=torch.channels_last)})["semantic"]
-        torch.autograd.backward(torch.nn.functional.cross_entropy(scores, labels, ignore_index=255))
+        torch.autograd.backward(torch.nn.functional.cross_entropy(scores, labels.long(), ignore_index=255))
         with torch.no_grad():
             for name, parameter in twin.named_parameters():
                 if parameter.grad is not None:
