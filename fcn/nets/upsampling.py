@@ -14,25 +14,32 @@ def bilinear_kernel(size: int) -> Tensor:
 
     Even sizes 2f and odd sizes 2f - 1 are the two that upsample by f (reference release, `surgery.py`).
     """
-    factor = (size + 1) // 2
-    centre = factor - 1 if size % 2 else factor - 0.5
-    return 1 - (torch.arange(size, dtype=torch.float64) - centre).abs() / factor
+    return 1 - (torch.arange(size, dtype=torch.float64) - _centre(size)).abs() / ((size + 1) // 2)
 
 
-@lru_cache(maxsize=1024)
-@torch.inference_mode(False)  # what a prediction puts into the cache, a training step takes out
+def _centre(size: int) -> float:
+    """The tap in a tent's middle."""
+    return (size - 1) / 2
+
+
 def _matrix(
     units: int, factor: int, kernel: int, offset: int, size: int, like: tuple[torch.dtype, torch.device]
 ) -> Tensor:
-    """Rows offset .. offset + size of the transposed convolution along one axis, as a (size, units) matrix."""
-    full = torch.zeros((units - 1) * factor + kernel, units, dtype=torch.float64)
-    tent = bilinear_kernel(kernel)
-    for unit in range(units):
-        full[unit * factor : unit * factor + kernel, unit] = tent
-    if offset + size > len(full):
-        raise ValueError(f"{units} units upsampled by {factor} reach {len(full)} px, not {offset + size}")
+    """Rows offset .. offset + size of the transposed convolution along one axis, as a (size, units) matrix.
+
+    Made where it is used, from nothing that the host has to send.
+    """
+    reach = (units - 1) * factor + kernel
+    if offset + size > reach:
+        raise ValueError(f"{units} units upsampled by {factor} reach {reach} px, not {offset + size}")
     dtype, device = like
-    return full[offset : offset + size].to(device=device, dtype=dtype)
+    pixels = torch.arange(offset, offset + size, dtype=torch.float64, device=device)
+    centres = torch.arange(units, dtype=torch.float64, device=device) * factor + _centre(kernel)
+    return (1 - (pixels[:, None] - centres).abs_() / factor).clamp_(min=0).to(dtype)
+
+
+# What a prediction puts into the cache, a training step takes out.
+_kept_matrix = lru_cache(maxsize=1024)(torch.inference_mode(False)(_matrix))
 
 
 def without_autocast(device: str) -> AbstractContextManager[None]:
@@ -74,10 +81,15 @@ class Upsampling(nn.Module):
         return (size[0] - 1) * self.factor + self.kernel, (size[1] - 1) * self.factor + self.kernel
 
     def axes(self, scores: Tensor, *, offset: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """The matrices, (height, h) and (width, w), that interpolate N C h w scores along each axis."""
+        """The matrices, (height, h) and (width, w), that interpolate N C h w scores along each axis.
+
+        Kept for the next time, but for a CUDA graph, which makes its own: it outlives what the cache keeps.
+        """
         like = (scores.dtype, scores.device)
+        recorded = scores.is_cuda and torch.cuda.is_current_stream_capturing()
+        matrix = _matrix if recorded else _kept_matrix
         height, width = (
-            _matrix(units, self.factor, self.kernel, offset, reach, like)
+            matrix(units, self.factor, self.kernel, offset, reach, like)
             for units, reach in zip(scores.shape[2:], size, strict=True)
         )
         return height, width
