@@ -26,7 +26,8 @@ from fcn.grid import Grid
 from fcn.nets.fcn import FCN
 from fcn.shape import Net
 from fcn.training.batches import Batch, Batches
-from fcn.training.loop import autocast, train
+from fcn.training.loop import train
+from fcn.training.step import autocast
 
 MIB = 2**20
 LARGE_PX, BOUND = (3000, 4000), 1024 * MIB

@@ -40,7 +40,7 @@ from fcn.machine import load_average
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import preset
 from fcn.predict import Predictor
-from fcn.training.loop import autocast
+from fcn.training.step import autocast
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "torchvision", "torchfcn", "numpy", "pillow")

@@ -77,6 +77,11 @@ def wants_it_plain() -> bool:
     return os.environ.get("FCN_PLAIN", "") not in ("", "0")
 
 
+def wants_graphs() -> bool:
+    """Whether the environment asks for trainings that launch passes as CUDA graphs: FCN_GRAPHS=1."""
+    return os.environ.get("FCN_GRAPHS", "") not in ("", "0")
+
+
 def load_average() -> float:
     """How many processes of the machine wanted a core in the last minute, on average."""
     return round(os.getloadavg()[0], 1)

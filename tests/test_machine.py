@@ -1,12 +1,13 @@
 """What a process has of its machine is what its container leaves it."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fcn.machine import cores, memory_bytes, out_of_memory, peak_memory_bytes, wants_it_plain
+from fcn.machine import cores, memory_bytes, out_of_memory, peak_memory_bytes, wants_graphs, wants_it_plain
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -51,13 +52,17 @@ def test_the_peak_is_in_bytes() -> None:
     assert 20e6 < peak_memory_bytes() < 1e11
 
 
-@pytest.mark.parametrize(("word", "plain"), [(None, False), ("", False), ("0", False), ("1", True)])
-def test_plain_is_one_word(monkeypatch: pytest.MonkeyPatch, word: str | None, *, plain: bool) -> None:
-    """FCN_PLAIN=1 asks for the plain computations; 0, nothing and no such variable don't."""
-    monkeypatch.delenv("FCN_PLAIN", raising=False)
+@pytest.mark.parametrize("asks", [wants_it_plain, wants_graphs])
+@pytest.mark.parametrize(("word", "wanted"), [(None, False), ("", False), ("0", False), ("1", True)])
+def test_it_is_one_word(
+    monkeypatch: pytest.MonkeyPatch, asks: Callable[[], bool], word: str | None, *, wanted: bool
+) -> None:
+    """FCN_PLAIN=1 asks for the plain computations, FCN_GRAPHS=1 for CUDA graphs; 0, nothing and no variable don't."""
+    variable = {wants_it_plain: "FCN_PLAIN", wants_graphs: "FCN_GRAPHS"}[asks]
+    monkeypatch.delenv(variable, raising=False)
     if word is not None:
-        monkeypatch.setenv("FCN_PLAIN", word)
-    assert wants_it_plain() == plain
+        monkeypatch.setenv(variable, word)
+    assert asks() == wanted
 
 
 def test_what_memory_ran_out_of_is_known_by_its_words() -> None:

@@ -24,7 +24,7 @@ from fcn.entries import Recipe
 from fcn.errors import InputError, StageFailure
 from fcn.files import exclusive, existing, link_or_copy, sha256, whole_file, whole_folder, write_json, written
 from fcn.lifeline import Lifeline, lifeline
-from fcn.machine import cores, load_average, peak_memory_bytes, wants_it_plain
+from fcn.machine import cores, load_average, peak_memory_bytes, wants_graphs, wants_it_plain
 from fcn.nets import checkpoint
 from fcn.nets.build import HandOver, preprocessing, start
 from fcn.nets.checkpoint import Checkpoint
@@ -49,7 +49,7 @@ def run(config: Config, name: str | None) -> None:
     """Write nets/<name>.pt, history/<name>.jsonl and cost/<name>.json.
 
     Environment: FCN_DEVICE (cuda or cpu), FCN_WORKERS (loader processes), FCN_CACHE_BYTES (of decoded pictures that
-    these keep), FCN_SAVE_SECONDS (between saved states), FCN_PLAIN,
+    these keep), FCN_SAVE_SECONDS (between saved states), FCN_PLAIN, FCN_GRAPHS,
     MLFLOW_TRACKING_URI (where another process logs the training while it goes on; without it nobody does). With a
     recipe's `devices` as many processes run this, of which the first says, keeps and writes all of it.
     """
@@ -117,6 +117,7 @@ def run(config: Config, name: str | None) -> None:
                 saved=saved,
                 score=_score(config, name, begun, line=line, ranks=ranks),
                 ranks=ranks,
+                graphs=wants_graphs(),
             )
         except Interrupted as stop:
             message = f"{name}: {stop} ({line.reason}); the same command goes on from there"

@@ -2,8 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import torch
@@ -11,16 +10,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fcn.entries import Recipe
-from fcn.errors import StageFailure
-from fcn.machine import out_of_memory
 from fcn.nets.fcn import FCN
 from fcn.training import losses, watchdog
 from fcn.training.batches import Batch, Batches
-from fcn.training.losses import Loss, valid_pixels
-from fcn.training.optimizer import rate_at, set_rate, sgd
+from fcn.training.graphs import Graphs
+from fcn.training.optimizer import go_on, rate_at, set_rate, sgd
 from fcn.training.parallel import ALONE, Ranks
 from fcn.training.resume import Progress
-from fcn.training.seeds import iteration_seed
+from fcn.training.step import Step
 
 _REPORTS = 200
 
@@ -62,6 +59,7 @@ def train(
     saved: tuple[Progress, dict[str, Tensor], dict[str, object]] | None = None,
     score: Score | None = None,
     ranks: Ranks = ALONE,
+    graphs: bool = False,
 ) -> Progress:
     """Train `net` in place from where `saved` stands, or from the start, and return how it went.
 
@@ -69,7 +67,8 @@ def train(
     was not, to the bit on a CPU. Raises Interrupted once the observer wants a stop and the state is saved.
     `score` gives the metrics of the net of these tensors, `mean_iu` among them, to a recipe with `score_every`. It is
     called when the state is saved, so that what it raises, as at a wish to stop, costs no training.
-    Of several processes that train one net, `ranks`, each runs this loop, from the same net and state.
+    Of several processes that train one net, `ranks`, each runs this loop, from the same net and state. With `graphs`
+    one process launches passes as CUDA graphs where the loss is `recordable`, which on a CPU does the same to the bit.
     """
     net.on(device)
     net.train()
@@ -78,8 +77,10 @@ def train(
     if saved is not None:
         progress, net_state, optimizer_state = saved
         net.load_state_dict(net_state)
-        optimizer.load_state_dict(optimizer_state)
-    objective = losses.load(recipe.loss)
+        go_on(optimizer, optimizer_state)
+    loss = losses.load(recipe.loss)
+    recorded = Graphs(device, on=graphs and ranks.count == 1 and losses.is_recordable(loss), warn=observer.warn)
+    step = Step(net=net, optimizer=optimizer, loss=loss, recipe=recipe, device=device, ranks=ranks, graphs=recorded)
     every = max(1, recipe.iterations // _REPORTS)
     draws = _draws(batches, ranks.draws(range(progress.iteration, recipe.iterations), recipe), workers)
     began = time.monotonic() - progress.seconds
@@ -92,37 +93,26 @@ def train(
         rate = rate_at(progress.iteration, recipe)
         set_rate(optimizer, rate)
         passes = [next(draws) for _ in range(ranks.passes(recipe))]
-        step_loss, step_pixels, scores = _gradients_that_fit(
-            net,
-            passes,
-            optimizer,
-            loss=objective,
-            recipe=recipe,
-            seed=seed,
-            device=device,
-            progress=progress,
-            observer=observer,
-            ranks=ranks,
-        )
+        scores = step.gradients_that_fit(passes, progress=progress, seed=seed, warn=observer.warn)
         gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
-        ranks.add([*gradients, step_loss, step_pixels])
+        ranks.add([*gradients, step.loss_sum, step.pixels])
         if recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip)
         optimizer.step()
         progress.iteration += 1
-        loss_sum += step_loss
-        pixels += step_pixels
+        loss_sum += step.loss_sum
+        pixels += step.pixels
 
         if progress.iteration % every == 0 or progress.iteration == recipe.iterations:
-            loss = float(loss_sum) / max(int(pixels), 1)
-            watchdog.check_finite(loss, iteration=progress.iteration, rate=rate)
+            mean_loss = float(loss_sum) / max(int(pixels), 1)
+            watchdog.check_finite(mean_loss, iteration=progress.iteration, rate=rate)
             done = progress.iteration / recipe.iterations
-            warnings = [watchdog.stuck(loss, heads=net.net.heads, done=done)]
+            warnings = [watchdog.stuck(mean_loss, heads=net.net.heads, done=done)]
             if progress.iteration % (every * 20) == 0:
                 warnings.append(watchdog.one_answer(scores, done=done))
             for warning in filter(None, warnings):
                 observer.warn(warning)
-            row = {**_reached(progress, recipe), "loss": loss, "rate": rate}
+            row = {**_reached(progress, recipe), "loss": mean_loss, "rate": rate}
             progress.history.append(row)
             observer.report(row)
             loss_sum.zero_()
@@ -166,119 +156,6 @@ def _score_if_due(net: FCN, progress: Progress, *, recipe: Recipe, score: Score 
     progress.history.append(row)
     progress.scored = progress.iteration
     observer.report(row)
-
-
-def _gradients_that_fit(
-    net: FCN,
-    passes: Sequence[Batch],
-    optimizer: torch.optim.SGD,
-    *,
-    loss: Loss,
-    recipe: Recipe,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    observer: Observer,
-    ranks: Ranks,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What `_gradients` does and gives, in pieces as fine as the memory asks for; `progress` keeps how fine."""
-    while True:
-        # Inside the retry: a pass that ran out of memory has drawn dropout already, and the next try has to draw
-        # the same again.
-        torch.manual_seed(iteration_seed(seed, progress.iteration, rank=ranks.rank))
-        short = False
-        try:
-            found = _gradients(
-                net,
-                passes,
-                optimizer,
-                loss=loss,
-                recipe=recipe,
-                device=device,
-                split=progress.split,
-                ranks=ranks,
-            )
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            short = True
-        if recipe.on_oom == "accumulate":  # where one of several has too little, all cut their passes
-            short = bool(ranks.largest(short))
-        if not short:
-            return found
-        # Outside of the handler: as long as the error lives, its frames hold what the failed pass had allocated.
-        progress.split = _finer_split(progress.split, recipe)
-        torch.cuda.empty_cache()
-        observer.warn(f"out of memory: from here on every pass is cut into {progress.split}")
-
-
-def _gradients(
-    net: FCN,
-    passes: Sequence[Batch],
-    optimizer: torch.optim.SGD,
-    *,
-    loss: Loss,
-    recipe: Recipe,
-    device: torch.device,
-    split: int,
-    ranks: Ranks = ALONE,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Leave one step's gradients in the net's parameters; summed loss, valid pixels and a last map of coarse scores.
-
-    A pass that is cut into `split` pieces gives the same gradients: the loss is summed over each piece and only then
-    divided, by the whole pass's normaliser; so are the rows of several processes. Heads learn together: their losses
-    add.
-    """
-    optimizer.zero_grad(set_to_none=True)
-    loss_sum = torch.zeros((), device=device)
-    pixels = torch.zeros((), dtype=torch.int64, device=device)
-    scores = torch.empty(0)
-    for images, truths in passes:
-        inputs = {
-            name: image.to(device, non_blocking=True, memory_format=torch.channels_last)
-            for name, image in images.items()
-        }
-        labels = {target: truths[target].to(device, non_blocking=True) for target in net.net.heads}
-        divisors = {target: loss.normaliser(truth) * recipe.accumulation for target, truth in labels.items()}
-        inputs, labels = ranks.rows(inputs, recipe), ranks.rows(labels, recipe)
-        pieces = zip(_pieces(inputs, split), _pieces(labels, split), strict=True)
-        for input_piece, label_piece in pieces:
-            with autocast(device, recipe.precision):
-                coarse = net.coarse_scores(input_piece)
-            parts = {
-                target: losses.summed_over_pixels(loss, net.head(target), coarse[target], truth, plain=net.plain)
-                for target, truth in label_piece.items()
-            }
-            torch.autograd.backward([part / divisors[target] for target, part in parts.items()])
-            for part in parts.values():
-                loss_sum += part.detach()
-            target, truth = next(iter(label_piece.items()))
-            scores = net.head(target).inside(coarse[target].detach(), (truth.shape[1], truth.shape[2]))
-        for truth in labels.values():
-            pixels += valid_pixels(truth)
-    return loss_sum, pixels, scores
-
-
-def _pieces(tensors: Mapping[str, Tensor], split: int) -> list[dict[str, Tensor]]:
-    """The same tensors, cut into as many along N."""
-    chunks = [tensor.chunk(split) for tensor in tensors.values()]
-    return [dict(zip(tensors, piece, strict=True)) for piece in zip(*chunks, strict=True)]
-
-
-def autocast(device: torch.device, precision: str) -> "torch.autocast | nullcontext[None]":
-    """The trunk in bfloat16 where the recipe says so; master weights, scores and loss stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
-
-
-def _finer_split(split: int, recipe: Recipe) -> int:
-    if recipe.on_oom == "accumulate" and split < recipe.batch:
-        return min(split * 2, recipe.batch)
-    advice = (
-        "set on_oom: accumulate for this recipe, which cuts a pass into pieces and keeps the effective batch"
-        if split < recipe.batch
-        else "train on crops (crop:), or with precision: bfloat16"
-    )
-    raise StageFailure(f"out of memory with {recipe.batch // split} images in a pass; {advice}")
 
 
 def _draws(batches: Batches, numbers: range, workers: int) -> Iterator[Batch]:

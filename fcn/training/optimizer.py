@@ -10,12 +10,14 @@ from fcn.nets.fcn import is_score_layer
 def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     """Groups for weights and biases, of score layers and of all others; frozen parameters are left out.
 
-    Biases learn at `bias_rate` times the rate and don't decay; score layers at `score_rate` times the rate.
+    Biases learn at `bias_rate` times the rate and don't decay; score layers at `score_rate` times the rate. On a GPU a
+    step is one kernel a group, which goes through the memory once.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:
             groups.setdefault((name.endswith(".bias"), is_score_layer(name)), []).append(parameter)
+    on_gpu = all(parameter.is_cuda for parameters in groups.values() for parameter in parameters)
     return torch.optim.SGD(
         [
             {
@@ -27,7 +29,15 @@ def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         ],
         lr=recipe.rate,
         momentum=recipe.momentum,
+        fused=on_gpu or None,
     )
+
+
+def go_on(optimizer: torch.optim.SGD, saved: dict[str, object]) -> None:
+    """Take over a saved state, but for how a step is computed: the state may come from another device."""
+    optimizer.load_state_dict(saved)
+    for group in optimizer.param_groups:
+        group["fused"] = optimizer.defaults["fused"]
 
 
 def freeze(net: nn.Module, recipe: Recipe) -> None:

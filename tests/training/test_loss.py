@@ -15,8 +15,10 @@ from fcn.errors import InputError
 from fcn.nets.fcn import FCN
 from fcn.training import losses
 from fcn.training.batches import Batch
-from fcn.training.loop import _gradients, autocast
+from fcn.training.graphs import Graphs
 from fcn.training.optimizer import sgd
+from fcn.training.parallel import ALONE
+from fcn.training.step import Step, autocast
 from tests.training import pictures
 
 CPU = torch.device("cpu")
@@ -97,10 +99,19 @@ def trained(net: FCN) -> list[torch.nn.Parameter]:
 
 
 def gradients(net: FCN, passes: list[Batch], recipe: Recipe, *, split: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """One step's gradients as the loop computes them."""
+    """One step's gradients as the loop computes them; summed loss, valid pixels and a map of coarse scores."""
     net.train()
-    loss = losses.load(recipe.loss)
-    return _gradients(net, passes, sgd(net, recipe), loss=loss, recipe=recipe, device=CPU, split=split)
+    step = Step(
+        net=net,
+        optimizer=sgd(net, recipe),
+        loss=losses.load(recipe.loss),
+        recipe=recipe,
+        device=CPU,
+        ranks=ALONE,
+        graphs=Graphs(CPU, on=False, warn=pytest.fail),
+    )
+    scores = step.gradients(passes, split=split)
+    return step.loss_sum, step.pixels, scores
 
 
 def step(passes: list[Batch], recipe: Recipe, *, split: int = 1) -> tuple[list[Tensor], float, int]:

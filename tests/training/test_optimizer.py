@@ -8,7 +8,7 @@ import torch
 
 from fcn.config import load
 from fcn.training.loop import train
-from fcn.training.optimizer import freeze, rate_at, set_rate, sgd
+from fcn.training.optimizer import freeze, go_on, rate_at, set_rate, sgd
 from tests.training import pictures
 from tests.training.observing import Notes
 
@@ -66,6 +66,20 @@ def test_one_step_is_the_formula(tmp_path: Path) -> None:
                     parameter.sub_((0.1 if bias else 0.05) * speed[name])
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(parameter, dict(twin.named_parameters())[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_gpus_state_goes_on_on_a_cpu() -> None:
+    """What a state says of how its device computed a step is not taken over; rates and momenta are."""
+    net, recipe = pictures.net(), pictures.recipe(rate=0.5)
+    saved = sgd(net, recipe).state_dict()
+    for group in saved["param_groups"]:
+        group["fused"], group["lr"] = True, 0.25
+    saved["state"] = {0: {"momentum_buffer": torch.ones_like(next(net.parameters()))}}
+    optimizer = sgd(net, recipe)
+    go_on(optimizer, saved)
+    assert {(group["fused"], group["lr"]) for group in optimizer.param_groups} == {(None, 0.25)}
+    (momentum,) = (state["momentum_buffer"] for state in optimizer.state.values())
+    assert bool((momentum == 1).all())
 
 
 def test_clipping_shortens_the_step(tmp_path: Path) -> None:

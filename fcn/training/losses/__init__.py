@@ -14,7 +14,8 @@ from fcn.nets.fcn import Head
 class Loss(Protocol):
     """What a module of this folder offers. Void pixels never count.
 
-    It may have `summed_in_strips` besides, which gives the same from scores before their last upsampling.
+    It may have `summed_in_strips` besides, which gives the same from scores before their last upsampling, and say by
+    `recordable = True` that CUDA graphs may hold it: what it computes depends on its tensors alone, and waits for none.
     """
 
     def summed(self, scores: Tensor, labels: Tensor) -> Tensor:
@@ -34,6 +35,11 @@ def load(name: str) -> Loss:
     if name not in names():
         raise InputError(f"loss {name!r} is unknown; there are {', '.join(names())}")
     return cast(Loss, importlib.import_module(f"{__name__}.{name}"))
+
+
+def is_recordable(loss: Loss) -> bool:
+    """Whether it says that CUDA graphs may hold it."""
+    return getattr(loss, "recordable", False) is True
 
 
 def summed_over_pixels(loss: Loss, head: Head, scores: Tensor, labels: Tensor, *, plain: bool) -> Tensor:

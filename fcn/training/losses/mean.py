@@ -7,7 +7,9 @@ from fcn.datasets.labels import VOID
 from fcn.training.losses import valid_pixels
 from fcn.training.losses._in_strips import summed_in_strips
 
-__all__ = ["normaliser", "summed", "summed_in_strips"]
+__all__ = ["normaliser", "recordable", "summed", "summed_in_strips"]
+
+recordable = True
 
 
 def summed(scores: Tensor, labels: Tensor) -> Tensor:

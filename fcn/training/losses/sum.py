@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from fcn.training.losses.mean import summed, summed_in_strips
+from fcn.training.losses.mean import recordable, summed, summed_in_strips
 
-__all__ = ["normaliser", "summed", "summed_in_strips"]
+__all__ = ["normaliser", "recordable", "summed", "summed_in_strips"]
 
 
 def normaliser(labels: Tensor) -> int:
