@@ -1,13 +1,14 @@
-"""What is read next while something is computed on what was read before."""
+"""What is read next while something is computed on what was read before, and put together with what is alike."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
+Key = TypeVar("Key", bound=Hashable)
 
 
 def ahead(
@@ -37,3 +38,21 @@ def _begun(read: Callable[[Item], Read], item: Item) -> Callable[[], Read]:
 
     Thread(target=fill, daemon=True).start()
     return found.result
+
+
+def gathered(
+    items: Iterable[Item], *, alike: Callable[[Item], Key], room: Callable[[Key], int], waiting: int
+) -> Iterator[list[Item]]:
+    """Items of one key together, as many as there is room for, one at least; in no order that would matter.
+
+    Up to so many are left waiting for others of their key; then those go that have waited longest.
+    """
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        key = alike(item)
+        groups.setdefault(key, []).append(item)
+        if len(groups[key]) >= room(key):
+            yield groups.pop(key)
+        elif sum(len(group) for group in groups.values()) > waiting:
+            yield groups.pop(next(iter(groups)))
+    yield from groups.values()

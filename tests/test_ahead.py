@@ -1,10 +1,14 @@
 """What comes next is read beside, in order, and no more of it than may be held."""
 
 import threading
+from collections.abc import Iterator
+from operator import itemgetter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fcn.ahead import ahead
+from fcn.ahead import ahead, gathered
 
 
 def test_the_next_is_read_while_the_caller_works() -> None:
@@ -32,3 +36,27 @@ def test_an_error_is_raised_where_its_item_is_asked_for(count: int) -> None:
         except ZeroDivisionError:
             found.append("wrong")
     assert found == [(3, 2), "wrong", (2, 3), (1, 6)]
+
+
+@given(st.lists(st.integers(0, 5)), st.integers(0, 4), st.integers(0, 6))
+def test_alike_items_come_together(numbers: list[int], room: int, waiting: int) -> None:
+    """Every item comes once, with others of its key in their order, no more than there is room for or one alone.
+
+    Of what was taken no more than `waiting` wait for others of their key.
+    """
+    taken = 0
+
+    def items() -> Iterator[tuple[int, int]]:
+        nonlocal taken
+        for item in enumerate(numbers):
+            taken += 1
+            yield item
+
+    found: list[tuple[int, int]] = []
+    for group in gathered(items(), alike=itemgetter(1), room=lambda key: room if key else 0, waiting=waiting):
+        assert group == sorted(group)
+        assert len({key for _, key in group}) == 1
+        assert 1 <= len(group) <= max(1, room if group[0][1] else 0)
+        found += group
+        assert taken - len(found) <= waiting or taken == len(numbers)
+    assert sorted(found) == list(enumerate(numbers))

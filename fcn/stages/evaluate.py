@@ -2,20 +2,19 @@
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fcn.ahead import ahead
 from fcn.config import Config
 from fcn.datasets import lists as list_files
-from fcn.datasets.samples import Samples
+from fcn.datasets.samples import Sample, Samples
 from fcn.entries import ListRef
 from fcn.errors import InputError, StageFailure
 from fcn.files import existing, whole_file, whole_folder, write_json
@@ -24,7 +23,7 @@ from fcn.machine import wants_it_plain
 from fcn.nets import checkpoint
 from fcn.nets.build import trained
 from fcn.nets.checkpoint import Checkpoint
-from fcn.scoring.histogram import histogram
+from fcn.scoring.answers import histograms
 from fcn.scoring.metrics import class_metrics, constant_answer, metrics
 from fcn.stages.device import chosen_device
 from fcn.stages.places import Places
@@ -105,22 +104,18 @@ def _histograms(saved: Checkpoint, samples: Samples, *, ref: ListRef, line: Life
     assert saved.net is not None
     device = chosen_device()
     net = trained(saved, plain=wants_it_plain()).on(device)
-    hists = {target: np.zeros((classes, classes), np.int64) for target, classes in saved.net.heads.items()}
     count = 8 if device.type == "cuda" else 1  # a GPU is done with a picture before one is decoded
     read = ahead(partial(samples.read, inputs=saved.preprocessing), samples.ids, count=count)
     shown = tqdm(read, desc=f"{title}: images", unit="image", total=len(samples), disable=not sys.stderr.isatty())
-    for _, found in shown:
-        if line.cut.is_set():
-            message = f"{title}: stopped ({line.reason}); scoring starts anew with the same command"
-            raise StageFailure(message, exit_code=line.exit_code)
-        sample = found()
-        inputs = {
-            key: process(sample.inputs[key])[None].to(device, memory_format=torch.channels_last)
-            for key, process in saved.preprocessing.items()
-        }
-        for target, answer in net.predict(inputs).items():
-            hist = hists[target]
-            hist += histogram(sample.labels[target], answer[0].cpu().numpy(), classes=len(hist))
+
+    def unless_cut() -> Iterator[Sample]:
+        for _, found in shown:
+            if line.cut.is_set():
+                message = f"{title}: stopped ({line.reason}); scoring starts anew with the same command"
+                raise StageFailure(message, exit_code=line.exit_code)
+            yield found()
+
+    hists = histograms(net, unless_cut(), preprocessing=saved.preprocessing, device=device)
     for target, hist in hists.items():
         if not hist.any():
             raise InputError(
