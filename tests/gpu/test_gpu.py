@@ -33,18 +33,6 @@ DATA = Path("data/tiny")
 HEADS = {"semantic": 5, "geometric": 3}
 
 
-@pytest.fixture(name="device")
-def _device() -> torch.device:
-    """Where these tests compute."""
-    return chosen_device()
-
-
-@pytest.fixture(name="samples")
-def _samples(tmp_path: Path) -> Samples:
-    """A few small pictures."""
-    return pictures.write(tmp_path / "pictures", [(64, 64), (48, 64), (64, 40)])
-
-
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, tiny_project: Path) -> Iterator[Path]:
     """A copy of the tiny project with nothing trained; what is started in it ends with the test."""
@@ -63,11 +51,19 @@ def _done(tmp_path_factory: pytest.TempPathFactory, tiny_project: Path, run_fcn:
     return folder
 
 
-def trained(samples: Samples, device: torch.device, **settings: Any) -> tuple[FCN, Progress, Notes]:
+def trained(
+    samples: Samples,
+    device: torch.device,
+    *,
+    dropout: float = 0,
+    graphs: bool = False,
+    workers: int = 0,
+    **settings: Any,
+) -> tuple[FCN, Progress, Notes]:
     """A small net after some iterations of a recipe with these settings."""
-    net, notes = pictures.net(stride=8), Notes()
+    net, notes = pictures.net(stride=8, dropout=dropout), Notes()
     made, recipe = pictures.batches(samples, **settings), pictures.recipe(**settings)
-    progress = train(net, made, recipe=recipe, seed=0, device=device, workers=0, observer=notes)
+    progress = train(net, made, recipe=recipe, seed=0, device=device, workers=workers, observer=notes, graphs=graphs)
     return net.to(CPU), progress, notes
 
 
@@ -103,7 +99,10 @@ class _Drawn:
     def __getitem__(self, draw: int) -> Batch:
         random = torch.Generator().manual_seed(draw)
         inputs = {name: torch.randn(2, count, 64, 80, generator=random) for name, count in CHANNELS.items()}
-        targets = {name: torch.randint(count, (2, 64, 80), generator=random) for name, count in HEADS.items()}
+        targets = {
+            name: torch.randint(count, (2, 64, 80), generator=random, dtype=torch.uint8)
+            for name, count in HEADS.items()
+        }
         return inputs, targets
 
 
