@@ -105,12 +105,14 @@ def test_a_step_that_fails_is_told(tmp_path: Path, fails: str, step: str, said: 
 def test_rates_become_a_page(tmp_path: Path) -> None:
     """A trial of the measurements, on whatever machine this is, has every row, and its page shows each."""
     rows = list(speed.rows(load(speed.QUICK), device=torch.device("cpu"), quick=True))
-    assert [row["what"] for row in rows] == ["ceiling", "forward", *["training"] * 3]
+    assert [row["what"] for row in rows] == ["ceiling", "forward", "scoring", *["training"] * 6]
     assert all(row["seconds_per_step"] > 0 for row in rows[2:])
+    assert [row["graphs"] for row in rows[3:]] == [False, True] * 3
     about = {"device": "this machine", "torch": "2", "cudnn": 1, "python": "3"}
     (tmp_path / "speed.json").write_text(json.dumps({**about, "rows": rows}), encoding="utf-8")
     page = speed.page(json.loads((tmp_path / "speed.json").read_text(encoding="utf-8")))
-    assert page.count("| fcn32s-vgg16 |") == 4
+    assert page.count("| fcn32s-vgg16 |") == 8
+    assert page.count(", CUDA graphs |") == 3
     assert "# How fast: this machine" in page
 
 

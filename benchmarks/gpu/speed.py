@@ -4,12 +4,14 @@
     python -m benchmarks.gpu.speed --page docs/results/gpu/speed.json > docs/results/gpu/README.md
 
 The nets are those of profiles/paper, at full width and with random weights, which take no other time than trained
-ones. Training is the project's own loop over random pictures that lie in memory, forward times the papers' protocol.
+ones. Training is the project's own loop over random pictures that lie in memory, launched kernel by kernel and as CUDA
+graphs (FCN_GRAPHS=1); forward times are the papers' protocol; scoring is of such pictures, one at a time and several.
 The ceiling is the rate of a large bfloat16 matrix product, measured in the same run. `--quick` tries the script itself,
 on any machine, with one small net.
 """
 
 import argparse
+import itertools
 import json
 import platform
 import time
@@ -17,15 +19,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from fcn.config import Config, load
+from fcn.datasets.samples import Sample
 from fcn.entries import Recipe
 from fcn.grid import Grid
 from fcn.machine import load_average, out_of_memory
 from fcn.nets.fcn import FCN
+from fcn.nets.preprocessing import preset
+from fcn.scoring.answers import AT_ONCE_PX, histograms
 from fcn.scoring.timing import seconds_per_image, summary
 from fcn.shape import CHANNELS, Net
 from fcn.stages.device import chosen_device, name
@@ -35,6 +41,7 @@ from fcn.training.loop import train
 PAPER, QUICK = Path("profiles/paper/params.yaml"), Path("profiles/smoke/params.yaml")
 USUAL_PX, LARGEST_PX, SMALL_PX = (375, 500), (500, 500), (64, 64)  # of VOC's images; of a trial
 FORWARD_AND_BACKWARD = 3  # a training step has the operations of three forward passes
+WARM_UP = 3  # steps at least; at the third, a CUDA graph is recorded
 OPTIMIZER_BYTES_PER_PARAMETER = 22  # a step reads and writes weight, gradient and momentum in float32, and casts
 Size = tuple[int, int]
 
@@ -45,12 +52,14 @@ class Clock:
     def __init__(self, device: torch.device, warm_up: int) -> None:
         self._device, self._left = device, warm_up
         self.began = 0.0
+        self.said: list[str] = []
 
     def report(self, row: dict[str, float]) -> None:
         """Nobody is told."""
 
     def warn(self, message: str) -> None:
-        """Random pictures teach nothing, and the loop says so."""
+        """Random pictures teach nothing, and the loop says so; but it says more."""
+        self.said.append(message)
 
     def save(self, *_: object) -> None:
         """Nothing is kept."""
@@ -77,7 +86,7 @@ class InMemory:
     def __init__(self, batch: int, size: Size) -> None:
         random = torch.Generator().manual_seed(0)
         pictures = torch.randn(batch, 3, *size, generator=random)
-        labels = torch.randint(21, (batch, *size), generator=random)
+        labels = torch.randint(21, (batch, *size), generator=random, dtype=torch.uint8)
         if torch.cuda.is_available():  # as a loader's thread leaves them
             pictures, labels = pictures.pin_memory(), labels.pin_memory()
         self._batch: Batch = {"rgb": pictures}, {"semantic": labels}
@@ -138,16 +147,36 @@ def _seconds(work: Callable[[], object], device: torch.device, *, count: int = 1
     return (time.perf_counter() - began) / count
 
 
-def stepped(net: Net, chosen: Recipe, size: Size, *, device: torch.device) -> Mapping[str, Any]:
+def stepped(net: Net, chosen: Recipe, size: Size, *, device: torch.device, graphs: bool) -> Mapping[str, Any]:
     """Seconds a step of the training loop when no picture has to be read, and the peak of the GPU's memory."""
     _forget_peak(device)
-    warm_up = max(1, chosen.iterations // 3)
+    warm_up = max(WARM_UP, chosen.iterations // 3)
     clock = Clock(device, warm_up)
     batches = cast(Batches, InMemory(chosen.batch, size))
-    train(FCN(net), batches, recipe=chosen, seed=0, device=device, workers=0, observer=clock)
+    train(FCN(net), batches, recipe=chosen, seed=0, device=device, workers=0, observer=clock, graphs=graphs)
     _wait_for(device)
+    if left_off := [words for words in clock.said if "CUDA graphs" in words]:
+        return {"error": left_off[0]}
     seconds = (time.perf_counter() - clock.began) / (chosen.iterations - warm_up)
     return {"seconds_per_step": seconds, "images_per_second": chosen.batch / seconds, "peak_bytes": _peak(device)}
+
+
+def scored(net: Net, size: Size, *, device: torch.device, at_once: int, groups: int) -> Mapping[str, Any]:
+    """Seconds that so many pictures of a size, answered at once and counted, take of those that lie in memory."""
+    random = np.random.default_rng(0)
+    inputs = {name: random.integers(1, 256, (*size, count), np.uint8) for name, count in CHANNELS.items()}
+    labels = {target: random.integers(0, classes, size, np.uint8) for target, classes in net.heads.items()}
+    samples = [Sample(inputs=inputs, labels=labels)] * at_once
+    built = FCN(net).on(device).eval()
+    prepared = {name: preset("caffe") for name in net.inputs}
+
+    def work() -> None:
+        histograms(
+            built, samples * groups, preprocessing=prepared, device=device, at_once_px=at_once * size[0] * size[1]
+        )
+
+    seconds = _seconds(work, device, count=1) / groups
+    return {"seconds_per_step": seconds, "images_per_second": at_once / seconds}
 
 
 def _forget_peak(device: torch.device) -> None:
@@ -180,18 +209,24 @@ def rows(config: Config, *, device: torch.device, quick: bool) -> Iterator[Mappi
         operations = flop(net, 1, largest)
         share = operations / ceiling["flop_per_second"] / timed["median"]
         yield {**about, "flop": operations, "share": share, "share_of_floor": share, **timed}
+        for at_once in (1, max(2, AT_ONCE_PX // (usual[0] * usual[1])))[: 1 if quick else None]:
+            about = {"what": "scoring", "net": title, "batch": at_once, "size": usual, "precision": "float32"}
+            yield {**about, **scored(net, usual, device=device, at_once=at_once, groups=1 if quick else 8)}
         settings = [(1, usual, "bfloat16", 90), (20, largest, "bfloat16", 24)]
         if "vgg16" in title and not net.taps:
             settings.append((1, usual, "float32", 30))
-        for batch, size, precision, iterations in settings:
+        for (batch, size, precision, iterations), graphs in itertools.product(settings, (False, True)):
             about = {"what": "training", "net": title, "batch": batch, "size": size, "precision": precision}
-            chosen = recipe(batch, precision, 3 if quick else iterations)
+            about["graphs"] = graphs
+            chosen = recipe(batch, precision, 2 * WARM_UP if quick else iterations)
             try:
-                measured = stepped(net, chosen, size, device=device)
+                measured = stepped(net, chosen, size, device=device, graphs=graphs)
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                yield {**about, "error": "out of memory"}
+                measured = {"error": "out of memory"}
+            if "error" in measured:
+                yield {**about, **measured}
                 continue
             operations = FORWARD_AND_BACKWARD * flop(net, batch, size)
             in_passes = operations / ceiling["flop_per_second"]
@@ -224,13 +259,14 @@ def page(found: Mapping[str, Any]) -> str:
     """What was measured, as Markdown."""
     ceiling, *measured = found["rows"]
     shares = {"share": "share of the ceiling"}
-    if all("share_of_floor" in row for row in measured if "error" not in row):  # the first measurements had none
+    if all("share_of_floor" in row for row in measured if "share" in row):  # the first measurements had none
         shares["share_of_floor"] = "share of the floor"
     lines = []
     for row in measured:
         batch, precision = row.get("batch", 1), row.get("precision", "bfloat16")
         height, width = row["size"]
         what = f"{row['what']}, batch {batch}, {width} x {height} px, {precision}"
+        what += ", CUDA graphs" if row.get("graphs") else ""
         seconds = row.get("seconds_per_step", row.get("median"))
         if seconds is None:
             lines.append([row["net"], what, row["error"], "", *[""] * len(shares), ""])
