@@ -55,7 +55,7 @@ class SmallFirst:
 
     def __getitem__(self, draw: int) -> Batch:
         size = self._size if draw else (32, 32)
-        return {"rgb": torch.zeros(1, 3, *size)}, {"semantic": torch.zeros(1, *size, dtype=torch.int64)}
+        return {"rgb": torch.zeros(1, 3, *size)}, {"semantic": torch.zeros(1, *size, dtype=torch.uint8)}
 
 
 def of_net(shape: Net, size: Size, precision: str, *, training: bool, threads: int) -> int:
