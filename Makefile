@@ -52,14 +52,24 @@ $(BIN)/python -m fcn reproduce --params $(PROFILE)params.yaml && \
 sed -n '/^# /,/Percent[.]/p' data/$(or $(notdir $(PROFILE:/=)),sample)/tables/scores.md
 endef
 
-# MLflow, opened on the papers' tables; filled first where its database is gone. `make ui PORT=5001` where 5000 is taken.
+# MLflow, opened on the papers' tables; where its database is gone, filled first with what is here of any profile.
+# `make ui PORT=5001` where 5000 is taken.
 PORT ?= 5000
-taken = error: port $(PORT) can't be used; choose another: make ui PORT=5001
 ui: environment
-	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { echo "$(taken)" >&2; exit 1; }
-	@test -s mlflow.db || MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish
+	@why=$$($(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", int("$(PORT)")))' 2>&1 | tail -n 1); \
+	[ -z "$$why" ] || { why=$${why#*: }; why=$${why##*] }; echo "error: port $(PORT) can't be used ($${why%% (while *}); choose another: make ui PORT=5001" >&2; exit 1; }
+	@test -s mlflow.db || { $(fill); }
 	@echo "In some seconds, until Ctrl-C: http://127.0.0.1:$(PORT) has every table, the trainings and the models"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -W ignore -m uvicorn fcn.serving.ui:app --port $(PORT) --log-level warning
+
+define fill
+none=yes; for params in params.yaml profiles/*/params.yaml; do \
+  profile=$$(sed -n 's/^profile: *\([^ #]*\).*/\1/p' "$$params" 2>/dev/null); \
+  [ -e "data/$$profile/tables/scores.json" ] || continue; \
+  none=; MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish --params "$$params" || exit 1; \
+done; \
+[ -z "$$none" ] || { echo "error: there are no tables to show yet: make smoke, in a minute, or make reproduce makes some" >&2; exit 1; }
+endef
 
 # Prefect's server, pools, deployments and workers here, until Ctrl-C. `make worker PORT=4201` where 4200 is taken.
 worker: PORT = 4200
@@ -102,10 +112,22 @@ if [ ! -e $(BIN)/python ] || { [ ! -s $(VENV)/.installed ] && ! $(BIN)/python -m
   $(find_python); rm -rf $(VENV); mkdir $(VENV); : > $(VENV)/.installed; "$$python" -m venv $(VENV); \
 fi; \
 $(launcher) > $(BIN)/fcn; chmod +x $(BIN)/fcn; \
-echo "$(VENV) gets the packages of requirements.lock, once: some minutes, 6.5 GB, and no word meanwhile"; \
-$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.lock; \
-$(BIN)/python -m pip check; \
-cp requirements.lock $(VENV)/.installed
+echo "$(VENV) gets the packages of requirements.lock, once: some minutes, 6.5 GB; of each that isn't small a line:"; \
+{ $(BIN)/python -m pip install --progress-bar off -r requirements.lock && echo ended 0 || echo ended 1; } | $(in_short); \
+wrong=$$($(BIN)/python -m pip check) || { echo "$$wrong" >&2; exit 1; }; \
+cp requirements.lock $(VENV)/.installed; \
+echo "$(VENV) is ready: \`. $(BIN)/activate\` has a terminal use it, and make does by itself"
+endef
+
+# Of what pip says of hundreds of packages: those that have a megabyte or more, and the last step. Ends as pip did.
+define in_short
+{ while read -r word rest; do \
+  case "$$word $$rest" in \
+    "ended "*) exit $$rest ;; \
+    "Downloading "*MB\) | "Using cached "*MB\)) echo "  $$word $$rest" ;; \
+    "Installing "*) echo "  and now all are installed: a minute or two" ;; \
+  esac; \
+done; exit 1; }
 endef
 
 # `fcn`, from any folder of the project: -P, because names of modules below fcn/ are also those of Python's own.

@@ -54,16 +54,33 @@ def test_what_make_installed_is_known_by_its_content(checkout: Path) -> None:
 
 @pytest.mark.parametrize("installed", ["", "another==1\n"])
 def test_another_lock_goes_into_the_same_environment(checkout: Path, installed: str) -> None:
-    """What make made, or began, stays as it is until the lock is in it: a failed installation is tried again.
-
-    The minutes that pip is silent are announced.
-    """
+    """What make made, or began, stays as it is until the lock is in it: a failed installation is tried again."""
     (checkout / ".venv/.installed").write_text(installed)
     ended = environment(checkout)
     assert ended.returncode != 0
     assert ended.stdout.startswith(".venv gets the packages of requirements.lock, once: some minutes")
     assert "no-such-package-anywhere" in ended.stderr
     assert (checkout / ".venv/.installed").read_text() == installed
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_large_packages_are_told_as_they_come(checkout: Path, code: int) -> None:
+    """Of what pip says, those of a megabyte and more are passed on; it ends as pip does, behind pip's own reason."""
+    said = ["Downloading a.whl (1.5 MB)", "Downloading b.whl.metadata (3 kB)", "Collecting c", "Installing a, b, c"]
+    script = f"""#!/bin/sh
+case "$*" in *install*) printf '%s\\n' '{"' '".join(said)}'; echo why >&2; exit {code} ;; esac
+"""
+    (checkout / ".venv/.installed").write_text("another==1\n")
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv/bin/python").write_text(script)
+    (checkout / ".venv/bin/python").chmod(0o755)
+    ended = environment(checkout)
+    assert ended.stdout.splitlines()[1:3] == [
+        "  Downloading a.whl (1.5 MB)",
+        "  and now all are installed: a minute or two",
+    ]
+    assert (ended.returncode != 0, ended.stderr.startswith("why\n")) == (code != 0, True)
+    assert ((checkout / ".venv/.installed").read_text() == LOCK) == (code == 0)
 
 
 def test_the_command_works_in_any_folder(checkout: Path) -> None:
@@ -78,12 +95,18 @@ def test_the_command_works_in_any_folder(checkout: Path) -> None:
 
 
 def test_an_environment_whose_python_went_is_made_anew(checkout: Path) -> None:
-    """Where the Python that it was made with was upgraded away, nothing can be at work in it: it is made again."""
+    """Where the Python that it was made with was upgraded away, nothing can be at work in it: it is made again.
+
+    The last line says how it is used.
+    """
+    (checkout / "requirements.lock").write_text("pip\n")
     (checkout / ".venv/.installed").write_text(LOCK)
     (checkout / ".venv/bin/python").unlink()
     (checkout / ".venv/bin/python").symlink_to(checkout / "python3.10")
-    ended = environment(checkout)
-    assert ended.stdout.startswith(".venv gets the packages of requirements.lock")
+    first, last = environment(checkout).stdout.splitlines()
+    assert first.startswith(".venv gets the packages of requirements.lock")
+    assert last.startswith(".venv is ready: `. .venv/bin/activate` has a terminal use it")
+    assert (checkout / ".venv/.installed").read_text() == "pip\n"
     subprocess.run([checkout / ".venv/bin/python", "-m", "pip", "--version"], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -134,15 +157,35 @@ def test_what_make_did_not_make_is_named(checkout: Path, whose: str) -> None:
 
 
 def test_a_taken_port_is_told_with_the_command_for_another(checkout: Path) -> None:
-    """`make ui` doesn't leave it to MLflow, which ends as if all were well; a free port goes on to MLflow."""
+    """`make ui` doesn't leave it to MLflow, which ends as if all were well; on a free port it says what makes tables."""
     (checkout / ".venv/.installed").write_text(LOCK)
     (checkout / "mlflow.db").touch()
     with socket.create_server(("127.0.0.1", 0)) as other:
         command = ["make", "ui", f"PORT={other.getsockname()[1]}"]
         taken = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     free = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
-    assert (taken.returncode, "choose another: make ui PORT=5001" in taken.stderr) == (2, True)
-    assert "choose another" not in free.stderr  # but that there is no MLflow here
+    assert taken.returncode == 2
+    assert "can't be used (Address already in use); choose another: make ui PORT=5001" in taken.stderr
+    assert free.stderr.startswith("error: there are no tables to show yet: make smoke")
+
+
+def test_what_is_here_of_any_profile_fills_an_empty_mlflow(checkout: Path) -> None:
+    """Where its database is gone, `make ui` publishes each profile that has tables, by its own params.yaml."""
+    (checkout / ".venv/.installed").write_text(LOCK)
+    for params, profile in (
+        ("params.yaml", "sample"),
+        ("profiles/a/params.yaml", "mine"),
+        ("profiles/b/params.yaml", "b"),
+    ):
+        (checkout / params).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / params).write_text(f"# of mine\nprofile: {profile}  # a name\n")
+    (checkout / "data/mine/tables").mkdir(parents=True)
+    (checkout / "data/mine/tables/scores.json").touch()
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv/bin/python").write_text('#!/bin/sh\ncase "$*" in *fcn*) echo "$@" ;; esac\n')
+    (checkout / ".venv/bin/python").chmod(0o755)
+    ended = subprocess.run(["make", "ui"], cwd=checkout, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("-m fcn publish --params profiles/a/params.yaml\nIn some seconds")
 
 
 def test_what_other_tools_look_for_is_of_this_project() -> None:
