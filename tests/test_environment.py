@@ -157,7 +157,7 @@ def test_what_make_did_not_make_is_named(checkout: Path, whose: str) -> None:
 
 
 def test_a_taken_port_is_told_with_the_command_for_another(checkout: Path) -> None:
-    """`make ui` doesn't leave it to MLflow, which ends as if all were well; on a free port it says what makes tables."""
+    """`make ui` doesn't leave it to MLflow, which ends as if all were well; on a free one it says what makes tables."""
     (checkout / ".venv/.installed").write_text(LOCK)
     (checkout / "mlflow.db").touch()
     with socket.create_server(("127.0.0.1", 0)) as other:
