@@ -294,17 +294,37 @@ def others_grid(table: Json) -> Grid:
 
 
 def departure_grid(by_run: Mapping[str, Sequence[Json]]) -> Grid:
-    """The departures, one line a name: what was published, what the runs have, why, which runs."""
+    """The departures, one line a name: what was published, what the runs have, why, which runs.
+
+    Those of one reason stand together, and the first of them tells it.
+    """
     found: dict[str, dict[str, Json]] = {}
     for run, items in by_run.items():
         for item in items:
             found.setdefault(item["name"], {})[run] = item
     lines = []
-    for name, by in found.items():
-        published, ours = ("; ".join(dict.fromkeys(item[of] for item in by.values())) for of in ("published", "ours"))
-        lines.append([name, published, ours, next(iter(by.values()))["reason"], _which(by, by_run)])
+    for reason, names in reasons(by_run).items():
+        for name in names:
+            by = found[name]
+            published, ours = ("; ".join(dict.fromkeys(it[of] for it in by.values())) for of in ("published", "ours"))
+            several = f"{reason} ({len(names)} settings)" if len(names) > 1 else reason
+            why = several if name == names[0] else "the same"
+            lines.append([name, published, ours, why, _which(by, by_run)])
     head = ["departure", "published", "ours", "reason", "runs"]
     return Grid(title="What the runs do otherwise than the papers, and why", head=head, lines=lines, left=head)
+
+
+def reasons(by_run: Mapping[str, Sequence[Json]]) -> dict[str, list[str]]:
+    """The names of the departures by their reasons, which are the profile's."""
+    found = {item["name"]: item["reason"] for items in by_run.values() for item in items}
+    return {reason: [name for name in found if found[name] == reason] for reason in found.values()}
+
+
+def departures_in_short(by_run: Mapping[str, Sequence[Json]]) -> str:
+    """In how many settings runs depart from the papers; and why, where there is one reason for all."""
+    by_reason = reasons(by_run)
+    why = f", all for one reason: {next(iter(by_reason))}" if len(by_reason) == 1 else ""
+    return f"Departures from the papers: {sum(map(len, by_reason.values()))}{why}."
 
 
 def _which(runs: Mapping[str, Any], every_run: Mapping[str, Any]) -> str:

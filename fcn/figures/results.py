@@ -99,12 +99,14 @@ def classes(gallery: Gallery, group: Group, hists: Histograms) -> None:
     """The IU of every class for a group's runs."""
     names = gallery.palettes[group.truth].names
     iu = {label: class_metrics(hists[run]).iu for run, label in group.labels.items()}
+    absent = [name for name, pixels in zip(names, hists[group.runs[0]].sum(1), strict=True) if not pixels]
+    empty = f" The list's labels have no pixel of {', '.join(absent)}: nothing can be scored there." if absent else ""
     gallery.add(
         charts.class_bars(iu, classes=names, ordered=group.chain),
         key=f"classes-{group.key}",
         section="classes",
         title=f"IU by class: {group.title}",
-        caption=f"Scored on {group.val.list}. The numbers are in the table of classes.",
+        caption=f"Scored on {group.val.list}.{empty} The numbers are in the table of classes.",
         alt=f"Bars of IU for {len(names)} classes and {', '.join(group.labels.values())}.",
     )
 

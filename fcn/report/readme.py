@@ -1,7 +1,7 @@
 """The README's block of results, from results that were committed."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -78,7 +78,7 @@ def with_block(readme: str, text: str) -> str:
 def _scores(results: Results) -> str:
     rows = results.scores["scores"]
     on = f"Percent, on {', '.join(tables.on_lists(rows))}.\n"
-    return "\n".join(("".join(claims(rows)), tables.score_grid(rows).markdown(), on))
+    return "\n".join(("".join(claims(rows, results.scores["departures"])), tables.score_grid(rows).markdown(), on))
 
 
 def _more(results: Results) -> str:
@@ -92,8 +92,12 @@ def _more(results: Results) -> str:
     return text
 
 
-def claims(rows: Sequence[Json]) -> Iterator[str]:
-    """A line a finding of the papers whose runs there are, and whether it holds, as far as one training tells."""
+def claims(rows: Sequence[Json], departures: Mapping[str, Sequence[Json]]) -> Iterator[str]:
+    """A line a finding of the papers whose runs there are, and whether it holds, as far as one training tells.
+
+    Widths are told where they aren't the same, for then they may be why; `departures` are by run.
+    """
+    width = {run: item["ours"] for run, items in departures.items() for item in items if item["name"] == "width"}
     mean_iu = {row["run"]: row["numbers"]["mean_iu"] for row in rows}
     for claim, runs in _CLAIMS:
         numbers = (mean_iu.get(run) for run in runs.values())
@@ -103,7 +107,9 @@ def claims(rows: Sequence[Json]) -> Iterator[str]:
             against = " in the papers, not here" if least <= -_TELLS else " in the papers, too close to call here"
             verdict = "" if least >= _TELLS else against
             shown = ", ".join(f"{label} {number:.1f}" for label, number in zip(runs, found, strict=True))
-            yield f"- {claim}{verdict}: {shown} mean IU.\n"
+            widths = [width.get(run, "1") for run in runs.values()]
+            narrow = f", at {' and '.join(widths)} of the published widths" if len(set(widths)) > 1 else ""
+            yield f"- {claim}{verdict}: {shown} mean IU{narrow}.\n"
 
 
 def _folded(title: str, text: str) -> str:

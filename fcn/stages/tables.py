@@ -34,13 +34,15 @@ def run(config: Config, name: str | None) -> None:
     grid = tables.score_grid(scored, note=tables.score_note(scored, timing))
     every_name = {name for names in departing.values() for name in names}
     pictures = tables.other_pictures(config, config.runs, departing=every_name)
-    device, text = tables.devices(timing), _scores_page(config, grid, by_run, pictures=pictures)
+    device, text = tables.devices(timing), _scores_page(config, grid, pictures=pictures)
+    departed = tables.departure_grid(by_run)
+    below = "\n## Departures from the papers\n\n" + (departed.markdown() if departed.lines else "None.\n")
     printed = every()
     architectures = {row.architecture for table in printed.values() for row in table.rows if row.architecture}
     structures = {architecture: structure(architecture) for architecture in architectures}
     with whole_folder(places.tables) as folder:
         tables.scores_frame(scored).to_csv(folder / "scores.csv", index=False)
-        (folder / "scores.md").write_text(text, encoding="utf-8")
+        (folder / "scores.md").write_text(text + below, encoding="utf-8")
         about = {"profile": config.profile, "device": device, "pictures": pictures}
         write_json(folder / "scores.json", {**about, "scores": scored, "departures": by_run})
         for table in printed.values():
@@ -50,18 +52,14 @@ def run(config: Config, name: str | None) -> None:
             _write(folder, filled)
         (folder / "numbers.txt").write_text(tables.numbers_digest(folder) + "\n", encoding="utf-8")
     print(text)
+    if departed.lines:
+        print(f"{tables.departures_in_short(by_run)} The list is in report.html, and in {places.tables / 'scores.md'}.")
     print(f"All tables of these numbers are in {places.tables}: CSV, JSON, Markdown and LaTeX.")
 
 
-def _scores_page(config: Config, scores: Grid, by_run: dict[str, list[dict[str, Any]]], *, pictures: str) -> str:
-    reasons = tables.departure_grid(by_run)
-    page = [
-        f"# Scores, profile {config.profile}{f': {pictures}' if pictures else ''}\n",
-        scores.markdown(),
-        f"{scores.note}\n",
-    ]
-    page += ["## Departures from the papers\n", reasons.markdown() if reasons.lines else "None.\n"]
-    return "\n".join(page)
+def _scores_page(config: Config, scores: Grid, *, pictures: str) -> str:
+    title = f"# Scores, profile {config.profile}{f': {pictures}' if pictures else ''}\n"
+    return "\n".join([title, scores.markdown(), f"{scores.note}\n"])
 
 
 def _write(folder: Path, table: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_scores_are_printed_and_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The stage prints each run's scores in percent, and below them why the profile departs where it does."""
+    """The stage prints each run's scores in percent; the page has below them why the profile departs where it does."""
     assert main(["tables"]) == 0
     printed_text = capsys.readouterr().out
     lines = printed_text.splitlines()
@@ -55,10 +55,18 @@ def test_the_scores_are_printed_and_kept(folder: Path, capsys: pytest.CaptureFix
     (note,) = [line for line in lines if line.startswith("On 100 images of voc2012-val-minus-sbd-train. Percent.")]
     assert note.endswith("one image of 500x500 px on a test.")
     reasons = yaml.safe_load((folder / "params.yaml").read_text())["departures"]
-    printed = lines[lines.index("## Departures from the papers") :]
-    assert all(any(f"| {name} |" in line and reason in line for line in printed) for name, reason in reasons.items())
     tables = folder / "data/sample/tables"
-    assert (tables / "scores.md").read_text() in printed_text
+    page, _, departed = (tables / "scores.md").read_text().partition("## Departures from the papers\n")
+    assert page.strip() in printed_text
+    told = [[cell.strip() for cell in line.split("|")[1:-1]] for line in departed.splitlines()[3:]]
+    assert {line[0] for line in told} == set(reasons)
+    before = ""
+    for name, _, _, reason, _ in told:  # stated once where several have it
+        assert reason == "the same" if reasons[name] == before else reason.startswith(reasons[name])
+        before = reasons[name]
+    twice = [line for line in told if line[3] == "the same"]
+    assert len(told) - len(twice) == len(set(reasons.values())) < len(told)
+    assert f"\nDepartures from the papers: {len(told)}. The list is in report.html, and in data/" in printed_text
     kept = json.loads((tables / "scores.json").read_text())["scores"]
     with (tables / "scores.csv").open() as file:
         for row, entry in zip(csv.DictReader(file), kept, strict=True):
@@ -105,6 +113,20 @@ def test_the_score_layer_alone_is_a_share_of_the_whole(folder: Path) -> None:
     (cell,) = [row["cells"]["percent"] for row in rows if "percent" in row["cells"]]
     assert cell["paper"] == 73
     assert cell["ours"] == pytest.approx(100 * 0.43 / 0.44)
+
+
+def test_one_reason_for_all_departures_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Between the scores and who reads them stands one line, with the reason where all departures have the same."""
+    values = yaml.safe_load((folder / "params.yaml").read_text())
+    values["departures"] = dict.fromkeys(values["departures"], "a trial")
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    assert main(["tables"]) == 0
+    count = len(values["departures"])
+    *_, line, _ = capsys.readouterr().out.splitlines()
+    assert line.startswith(
+        f"Departures from the papers: {count}, all for one reason: a trial. The list is in report.html"
+    )
+    assert f"| a trial ({count} settings) |" in (folder / "data/sample/tables/scores.md").read_text()
 
 
 def test_a_run_that_follows_no_paper_is_compared_with_none(folder: Path) -> None:

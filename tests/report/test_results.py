@@ -80,17 +80,22 @@ def test_a_readme_without_marks_is_refused() -> None:
 def test_claims_are_of_the_numbers() -> None:
     """A finding of the papers is told with the mean IU of its runs, as theirs alone where ours are in another order.
 
-    What is closer than two trainings of one run often are is neither, and NaN is no number to tell it by.
+    What is closer than two trainings of one run often are is neither, and NaN is no number to tell it by. Where the
+    widths aren't the same, they stand beside.
     """
     scores = {"voc-fcn32s-vgg16": 25.24, "voc-fcn16s-vgg16": 40.9, "voc-fcn8s-vgg16": 59.8, "voc-fcn32s-alexnet": 30.0}
 
-    def told(scores: Mapping[str, float | None]) -> list[str]:
-        return list(claims([{"run": run, "numbers": {"mean_iu": number}} for run, number in scores.items()]))
+    def told(scores: Mapping[str, float | None], **widths: str) -> list[str]:
+        rows = [{"run": run, "numbers": {"mean_iu": number}} for run, number in scores.items()]
+        departures = {f"voc-fcn32s-{net}": [{"name": "width", "ours": width}] for net, width in widths.items()}
+        return list(claims(rows, departures))
 
     assert told({**scores, "voc-fcn32s-vgg16-fixed": None}) == [
         "- Finer strides win: 32s 25.2, 16s 40.9, 8s 59.8 mean IU.\n",
         "- The deeper trunk wins in the papers, not here: AlexNet 30.0, VGG16 25.2 mean IU.\n",
     ]
+    assert told(scores, alexnet="0.0625")[1].endswith(" mean IU, at 0.0625 and 1 of the published widths.\n")
+    assert told(scores, alexnet="0.5", vgg16="0.5")[1].endswith(" VGG16 25.2 mean IU.\n")
     for mean_iu in (23.3, 25.21, 25.3, 27.2):
         shown = f"32s 25.2, 16s {mean_iu:.1f}, 8s 59.8 mean IU.\n"
         close = f"- Finer strides win in the papers, too close to call here: {shown}"
