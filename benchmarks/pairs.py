@@ -5,15 +5,12 @@ so the figure of a row is the median of the ratios of neighbours, with the least
 """
 
 import math
-import platform
-import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 LEAST_SECONDS = 0.05  # of one reading of the clock: a faster work is done as often as that takes
@@ -137,12 +134,3 @@ def seconds_of(work: Callable[[], object], *, often: int = 1) -> float:
     for _ in range(often):
         work()
     return (time.perf_counter() - began) / often
-
-
-def processor() -> str:
-    """The processor's name where the system tells it, or its architecture."""
-    try:
-        found = re.search(r"(?m)^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()

@@ -27,8 +27,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from benchmarks.pairs import processor
 from fcn.config import Config, load
+from fcn.machine import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "torchvision", "numpy", "dvc")

@@ -32,11 +32,11 @@ from torch.nn.functional import interpolate
 
 from benchmarks import memory, peers, speed_head
 from benchmarks.gpu.speed import LARGEST_PX, USUAL_PX, Size
-from benchmarks.pairs import Row, in_turn, patience, processor
+from benchmarks.pairs import Row, in_turn, patience
 from fcn.datasets.facts import Target
 from fcn.datasets.labels import VOID
 from fcn.grid import Grid
-from fcn.machine import load_average
+from fcn.machine import load_average, processor
 from fcn.nets.fcn import FCN
 from fcn.nets.preprocessing import preset
 from fcn.predict import Predictor

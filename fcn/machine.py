@@ -1,10 +1,13 @@
-"""What a process has of its machine: cores, memory, how many others want them, and times of the environment."""
+"""What a process has of its machine: processor, cores, memory, how many others want them; times of the environment."""
 
 import math
 import os
+import platform
+import re
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from fcn.errors import InputError
@@ -41,6 +44,19 @@ def _quota_v1(folder: Path) -> float:
         return math.inf
     quota, period = (int(file.read_text()) for file in files)
     return quota / period if quota > 0 else math.inf
+
+
+def processor(*, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's model where the system tells it (Linux in `cpuinfo`, macOS by sysctl), or its architecture."""
+    with suppress(OSError):
+        if cpuinfo.exists():
+            named = re.findall(r"(?m)^model name\s*: *(.*\S)", cpuinfo.read_text(encoding="utf-8"))[:1]
+        else:
+            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            named = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()[:1]
+        if named:
+            return named[0]
+    return platform.processor() or platform.machine()
 
 
 def side_by_side(threads: int) -> int:

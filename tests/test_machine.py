@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn.machine import cores, memory_bytes, out_of_memory, peak_memory_bytes, wants_graphs, wants_it_plain
+from fcn.machine import (
+    cores,
+    memory_bytes,
+    out_of_memory,
+    peak_memory_bytes,
+    processor,
+    wants_graphs,
+    wants_it_plain,
+)
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -75,3 +83,12 @@ def test_what_memory_ran_out_of_is_known_by_its_words() -> None:
     assert out_of_memory(OSError(12, "Cannot allocate memory"))
     assert not out_of_memory(RuntimeError("shapes differ"))
     assert not out_of_memory(ValueError("out of memory"))
+
+
+def test_the_processor_is_called_as_its_maker_does(tmp_path: Path) -> None:
+    """Its model by the system's file, of the first core; where no model stands, as on ARM, something is said still."""
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nmodel name\t: Some(R) CPU @ 2 GHz \nprocessor\t: 1\nmodel name\t: Other\n")
+    assert processor(cpuinfo=file) == "Some(R) CPU @ 2 GHz"
+    file.write_text("processor\t: 0\nBogoMIPS\t: 50.00\n")
+    assert processor(cpuinfo=file) == processor(cpuinfo=tmp_path / "none") != ""

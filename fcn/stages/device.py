@@ -1,13 +1,12 @@
 """The device that a stage computes on, and how many processes load pictures: what the environment says."""
 
 import os
-import platform
 import re
 
 import torch
 
 from fcn.errors import InputError
-from fcn.machine import cores, memory_bytes
+from fcn.machine import cores, memory_bytes, processor
 
 _MOST_WORKERS = 8
 _MOST_CACHE_BYTES = 8 << 30  # all of SBD's train, decoded, has 6.4 GB
@@ -47,7 +46,5 @@ def cache_bytes(processes: int) -> int:
 
 
 def name(device: torch.device) -> str:
-    """The device as its maker calls it, or the processor."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
+    """The device as its maker calls it, a GPU or the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()

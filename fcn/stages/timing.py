@@ -1,7 +1,5 @@
 """Stage: forward time of one network by the papers' protocol, on this machine."""
 
-import platform
-
 import torch
 
 from fcn.config import Config
@@ -11,6 +9,7 @@ from fcn.machine import cores, load_average, wants_it_plain
 from fcn.nets.fcn import FCN
 from fcn.scoring.timing import SIDE_PX, precision, seconds_per_image, steadiest, steady, summary
 from fcn.stages.device import chosen_device
+from fcn.stages.device import name as name_of
 from fcn.stages.places import Places
 
 
@@ -26,7 +25,7 @@ def run(config: Config, name: str | None) -> None:
     load = load_average()  # before this process adds to it
     trials, rounds = steadiest(lambda: seconds_per_image(net, device=device))
     about = {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})",
+        "device": name_of(device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "precision": precision(device),
