@@ -1,6 +1,7 @@
 """A profile: everything in its params.yaml, read and checked."""
 
 import errno
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields, is_dataclass
@@ -49,6 +50,7 @@ class Config:
     departures: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_root()
         for name, dataset in self.datasets.items():
             if self.fetched(dataset.from_):
                 _known(f"datasets.{name}.from", self._archive_of(dataset.from_), self.archives, prefix=self._archives)
@@ -71,6 +73,16 @@ class Config:
         _no_circle("runs.{}.init", starts, end="the first run of a chain starts from weights/NAME")
         for name in self.runs:
             self._check_start(name)
+
+    def _check_root(self) -> None:
+        """DVC takes `root` from the folder of `params` on, which is named from the root on."""
+        folder = posixpath.dirname(self.params)
+        if not posixpath.isabs(folder) and posixpath.normpath(posixpath.join(folder, self.root)) != ".":
+            wanted = posixpath.relpath("/", f"/{folder}")
+            raise InputError(
+                f"root: {self.root!r} doesn't lead from {folder or '.'}, where params is, to the project's root; write "
+                f"root: {wanted}, or correct params"
+            )
 
     def _check_beginnings(self) -> None:
         """What lies in weights/ has one name each; fusions join nets that there are."""

@@ -13,6 +13,11 @@ from fcn.shape import STRICT, Backbone, Count, Name, Positive, spelt
 Preset = Literal["imagenet", "inception", "caffe", "caffe-nyud", "caffe-siftflow", "sample"]
 Trained = Annotated[str, spelt("nets/[a-z0-9._-]+", "nets/RUN is wanted, in small letters")]  # like a run's init
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+From = Annotated[  # as it stands DVC has it, too, as a dependency
+    str,
+    Field(validation_alias="from"),
+    spelt("(?!~)(?s:.*)", "to DVC `~` is a folder of that name; write the home folder out, as `echo ~` shows it"),
+]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Value = int | tuple[int, int, int]  # what a pixel of a person's label has: a number, or a colour
 _CLASS = re.compile(r"[\w()'&+./-]+( [\w()'&+./-]+)*")  # what stands in a table's cell as it is
@@ -91,7 +96,7 @@ class Dataset:
     """
 
     format: Name
-    from_: Annotated[str, Field(validation_alias="from")]
+    from_: From
     classes: Annotated[tuple[str, ...] | dict[str, Value], BeforeValidator(_classes)] = ()
     void: Annotated[Value | None, BeforeValidator(lambda given: None if given is None else _value(given))] = None
     pictures: str | None = None
@@ -170,7 +175,7 @@ class Weights:
 
     backbone: Backbone
     kind: Name
-    from_: Annotated[str, Field(validation_alias="from")]
+    from_: From
     preprocessing: Preset
 
 

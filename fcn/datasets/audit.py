@@ -74,9 +74,9 @@ def check(
     (values,), times = runs(label)
     pixels = counts(values, times, most=256)
     wrong = [value for value in np.flatnonzero(pixels).tolist() if value >= classes and value != VOID]
-    if wrong:
+    if count := int(pixels[wrong].sum()):
         raise InputError(
-            f"{name}: the label has the value {', '.join(map(str, wrong[:5]))} in {int(pixels[wrong].sum())} pixels; "
+            f"{name}: the label has the value {', '.join(map(str, wrong[:5]))} in {count} pixel{'s' * (count > 1)}; "
             f"allowed are 0..{classes - 1}, and {VOID} for void"
         )
     return pixels
@@ -116,7 +116,7 @@ def _doubts(
     for what, values in kinds.items():
         alone = [image_id for image_id, each in pixels.items() if set(np.flatnonzero(each)) == values]
         if alone:
-            yield f"{len(alone)} labels, such as {alone[0]}, hold {what} alone"
+            yield f"nothing but {what} is in {len(alone)} of {len(pixels)} labels, such as {alone[0]}"
 
 
 def metric(audited: Sequence[Audited], *, classes: Mapping[str, Sequence[str]]) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """From a dataset's own files to the one layout that everything else reads."""
 
 import hashlib
+import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,9 +52,19 @@ def convert(
                 audited.append(result)
             step()
     if offenders:
-        named = [*dict.fromkeys(offenders)][:_NAMED]  # one file may spoil them all
-        raise InputError(f"{len(offenders)} of {len(ids)} labels are refused: {'; '.join(named)}")
+        are = "are" if len(offenders) > 1 else "is"
+        raise InputError(f"{len(offenders)} of {len(ids)} labels {are} refused: {_in_short(offenders)}")
     return audited
+
+
+def _in_short(messages: Sequence[str]) -> str:
+    """The first few, each once, for one file may spoil them all; and once what all of these end with."""
+    named = [*dict.fromkeys(messages)][:_NAMED]
+    backwards = [message[::-1] for message in named]
+    alike = os.path.commonprefix(backwards)[::-1] if len(named) > 1 else ""  # noqa: RUF071 -- these are no paths
+    begins = re.search("[:;] ", alike)
+    end = alike[begins.start() :] if begins else ""
+    return "; ".join(message.removesuffix(end) for message in named) + end
 
 
 def write_lists(lists: Mapping[str, Path | Sequence[str]], *, ids: Sequence[str], out: Path) -> list[str]:

@@ -13,6 +13,9 @@ from fcn.datasets import modes
 from fcn.errors import InputError
 
 VOID = 255
+REMEDY = (
+    "a label is a PNG that never was a JPEG, which smears the numbers of classes: fetch it, or save it as PNG, anew"
+)
 
 
 def palette(first: Sequence[Sequence[int]] = ()) -> NDArray[np.uint8]:
@@ -50,9 +53,14 @@ def read(path: Path, *, colours: Sequence[Sequence[int]] | None = None) -> NDArr
     In a person's file, whose classes have these `colours`, a palette in another order is put right, as programs that
     make PNGs smaller leave it. Raises InputError for a file that is no such PNG, and for what may be read in two ways.
     """
-    again = "run `dvc repro`, which makes it anew" if colours is None else "a label is a PNG: fetch or make it again"
+    again = "run `dvc repro`, which makes it anew" if colours is None else REMEDY
     try:
         with modes.opened(path, formats=("PNG",), remedy=again) as image:
+            if image.mode == "LA":
+                raise InputError(
+                    "it has transparency beside its grey values (mode LA); save it without (no alpha channel), as a "
+                    "PNG with each pixel's class as its grey value (mode L)"
+                )
             if image.mode not in ("P", "L", "1", "I;16"):
                 raise InputError(
                     f"its pixels are colours (mode {image.mode}), not class indices; a label is a palette PNG "

@@ -76,8 +76,9 @@ def without_label(listed: Sequence[str], *, ids: Sequence[str]) -> str:
     """How many of the ids in a list are none of those with a label, in words; nothing where all are."""
     labelled = set(ids)
     missing = [image_id for image_id in listed if image_id not in labelled]
-    more = ", ..." if len(missing) > 3 else ""
-    return f"{len(missing)} of its {len(listed)} ids have no label ({', '.join(missing[:3])}{more})" if missing else ""
+    more, have = ", ..." if len(missing) > 3 else "", "have" if len(missing) > 1 else "has"
+    shown = f"{', '.join(missing[:3])}{more}"
+    return f"{len(missing)} of its {len(listed)} ids {have} no label ({shown})" if missing else ""
 
 
 def _id(line: str) -> str:

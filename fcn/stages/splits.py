@@ -70,8 +70,8 @@ def _warn_of_learned(config: Config, lists: Mapping[str, Sequence[str]]) -> None
         train, val = run.train.list, run.val.list
         if both := len(set(lists[train]) & set(lists[val])):
             print(
-                f"splits: warning: runs.{name}: {both} of the {len(lists[val])} images of its val list {val!r} are in "
-                f"its train list {train!r} too: a score on what was learned says little of other pictures; take a val "
+                f"splits: warning: runs.{name}: its val list {val!r} shares {both} of its {len(lists[val])} images "
+                f"with its train list {train!r}: a score on what was learned says little of other pictures; take a val "
                 f"list of others, as one with `minus: {train}` is; lists of two datasets are compared by names alone",
                 file=sys.stderr,
             )

@@ -36,7 +36,7 @@ def test_a_value_that_is_no_class_is_refused(tmp_path: Path, value: int) -> None
     """One pixel with a value that is neither a class nor void is enough, and the message has it."""
     values = tiny.label("2007_000001", void=True)
     values[3, 3] = value
-    words = rf"2007_000001: the label has the value {value} in 1 pixels; allowed are 0\.\.20, and 255 for void"
+    words = rf"2007_000001: the label has the value {value} in 1 pixel; allowed are 0\.\.20, and 255 for void"
     with pytest.raises(InputError, match=words):
         audited(tmp_path, values)
 
@@ -121,8 +121,8 @@ def test_labels_that_teach_nothing_are_refused(labels: list[list[int]], held: st
     ("labels", "words"),
     [
         ([[1, 2], [1, 1]], "no pixel is background; in a label 0 is background, 2 is dog, and 255 is void"),
-        ([[0, 1], [255, 255], [2, 0], [2, 0]], "1 labels, such as id1, hold void alone; in a label 0 is"),
-        ([[0, 1, 0, 0], [0, 255]], "1 labels, such as id1, hold background and void alone; in a label 0 is"),
+        ([[0, 1], [255, 255], [2, 0], [2, 0]], "nothing but void is in 1 of 4 labels, such as id1; in a label 0 is"),
+        ([[0, 1, 0, 0], [0, 255]], "nothing but background and void is in 1 of 2 labels, such as id1; in a label 0 is"),
         ([[0, 1], [0, 255, 255, 255, 255, 255, 1]], "56% of all pixels are void, in VOC 6 %; in a label 0 is"),
     ],
 )
@@ -137,7 +137,7 @@ def test_good_labels_raise_no_doubt() -> None:
     assert judged([0, 1, 1, 255], [0, 2], [0, 0]) == []
     assert judged([1, 2], [2, 1], background=None) == []
     (doubt,) = judged([0, 1], [0, 2], geometric=[[0, 1, 2], [255, 255]])
-    assert doubt.startswith("geometric: 1 labels, such as id1, hold void alone; in a label 0 is")
+    assert doubt.startswith("geometric: nothing but void is in 1 of 2 labels, such as id1; in a label 0 is")
 
 
 def test_a_picture_of_another_kind_is_named(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def value_77() -> bytes:
             b"not matlab",
             "sbd.tgz: benchmark_RELEASE/dataset/cls/2009_000005.mat: no label of SBD can be read from it",
         ),
-        ("cls/2009_000005.mat", value_77(), "2009_000005: the label has the value 77 in 1 pixels; allowed are 0..20"),
+        ("cls/2009_000005.mat", value_77(), "2009_000005: the label has the value 77 in 1 pixel; allowed are 0..20"),
         ("img/2009_000005.jpg", tiny.jpeg((10, 9)), "the label has 12x9 pixels, its image"),
         ("img/2009_000005.jpg", tiny.jpeg()[:-100], "not a whole picture"),
         ("img/2009_000005.jpg", None, "2009_000005.jpg: no such image; every label needs its image, as .jpg, .jpeg, "),
@@ -259,15 +259,16 @@ def test_what_only_has_a_files_name_is_named(
     for name, label in (("voc", voc / "SegmentationClass/a.png"), ("sbd", sbd / "cls/a.mat")):
         make(label)
         refused = stages(["datasets", name], code=2)
-        assert f"labels are refused: {label.relative_to(project)} is a folder, a pipe or a link" in refused
+        assert f"labels is refused: {label.relative_to(project)} is a folder, a pipe or a link" in refused
 
 
 def test_many_bad_labels_are_counted(project: Path, stages: Callable[..., str]) -> None:
-    """Of many bad labels the first three are named, and all are counted."""
+    """Of many bad labels the first three are named, what is wrong with them is said once, and all are counted."""
     spoil_sbd(project, **{f"cls/{image_id}.mat": b"x" for image_id in [*tiny.SBD_TRAIN, *tiny.SBD_VAL]})
     message = stages(["datasets", "sbd-tiny"], code=2)
     assert "4 of 4 labels are refused" in message
-    assert message.count("no label of SBD can be read from it") == 3
+    assert message.count("/cls/") == 3
+    assert message.count("no label of SBD can be read from it") == 1
 
 
 def test_a_cut_archive_stops_the_stage(project: Path, stages: Callable[..., str]) -> None:

@@ -182,21 +182,35 @@ def test_an_id_may_end_as_a_file_does(tmp_path: Path, monkeypatch: pytest.Monkey
         (
             {"classes": COLOURED},
             png(np.array([[RED, RED, WHITE], [[1, 2, 3]] * 3], np.uint8)),
-            "4 pixels have a colour that is no class and not void: [1, 2, 3] in 3, and 1 others; allowed are "
+            "4 pixels have a colour that is no class and not void: [1, 2, 3] in 3, and 1 other; allowed are "
             "[90, 90, 90], [200, 30, 30], [30, 30, 200]: write it into `classes`, or as `void`, or mend the label",
         ),
         (
             {},
             png(np.array([[0, 1, 7], [0, 7, 9]], np.uint8)),
-            "3 pixels have a number that is no class and not void: 7 in 2, and 1 others; allowed are 0, 1, 2, 255",
+            "3 pixels have a number that is no class and not void: 7 in 2, and 1 other; allowed are 0, 1, 2, 255",
         ),
-        ({"void": 0}, png(np.array([[0, 1, 255]], np.uint8)), "not void: 255 in 1; allowed are 1, 2, 3, 0: write"),
+        (
+            {"void": 0},
+            png(np.array([[0, 1, 255]], np.uint8)),
+            "1 pixel has a number that is no class and not void: 255 in 1; allowed are 1, 2, 3, 0: write",
+        ),
         ({"classes": [*"abcdefgh"]}, png(np.array([[9]], np.uint8)), "are 0, 1, 2, 3, 4 and 4 more: write it into"),
         ({}, png(shown(np.zeros((2, 3), np.uint8))), "format folder takes colours, too, as `classes: {NAME: [R, G, B]"),
         ({}, palette(np.ones((2, 3), np.uint8)), "pixels of index 1 are (200, 30, 30); if the indices are the classes"),
         ({"classes": COLOURED}, png(np.zeros((2, 3, 4), np.uint8)), "it has pixels that are transparent, whose colour"),
         ({"classes": COLOURED}, png(np.zeros((2, 3), np.uint16)), "its pixels have more than 8 bits (mode I;16); save"),
-        ({"classes": COLOURED}, tiny.jpeg(), "not a whole picture (it begins as no PNG does); a label is a PNG: fetch"),
+        ({"classes": COLOURED}, tiny.jpeg(), "not a whole picture (it begins as no PNG does); a label is a PNG that "),
+        (
+            {},
+            tiny.jpeg(),
+            "a label is a PNG that never was a JPEG, which smears the numbers of classes: fetch it, or save",
+        ),
+        (
+            {},
+            png(np.zeros((2, 3, 2), np.uint8)),
+            "it has transparency beside its grey values (mode LA); save it without",
+        ),
     ],
 )
 def test_a_label_that_means_nothing_is_named(tmp_path: Path, words: dict[str, Any], content: bytes, said: str) -> None:
@@ -232,8 +246,11 @@ def test_a_mat_needs_the_name_of_its_label(tmp_path: Path, words: dict[str, Any]
         ({"classes": []}, "2 to 255 classes"),
         (
             {"labels": "masks/*.jpg"},
-            "labels: 'masks/*.jpg' is no folder, and no pattern with one * for the id, such as ",
+            "labels: 'masks/*.jpg' is no folder, and no pattern with one * for the id, such as labels/*.png; "
+            "allowed are files .png, .PNG, .mat: a label is a PNG that never was a JPEG",
         ),
+        ({"lists": ".."}, "lists: '..' leads out of `from`; write a folder in it"),
+        ({"pictures": "/photos/*.jpg"}, "pictures: '/photos/*.jpg' leads out of `from`"),
         ({"labels": "*/*.png"}, "labels: '*/*.png' is no folder, and no pattern with one *"),
         ({"labels": "*/mask.png"}, "labels: '*/mask.png' is no folder, and no pattern with one *"),
         ({"pictures": "photos/*.tif"}, "allowed are files .jpg, .jpeg, .png, .JPG, .JPEG, .PNG"),
@@ -261,7 +278,7 @@ def test_classes_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("gone", "said"),
     [
-        (["pictures/b.jpg"], "error: dataset 'mine': 1 of 3 labels are refused: mine/pictures/b.jpg: no such image"),
+        (["pictures/b.jpg"], "error: dataset 'mine': 1 of 3 labels is refused: mine/pictures/b.jpg: no such image"),
         (
             ["labels/b.png", "labels/c.png"],
             "warning: list 'pictures': 2 of its 3 ids have no label (b, c); no run can use it",
@@ -286,6 +303,21 @@ def test_what_has_no_partner_is_counted(
     monkeypatch.chdir(tmp_path)
     main(["datasets", "mine"])
     assert said in capsys.readouterr().err
+
+
+def test_labels_that_are_jpeg_are_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of labels with nothing but JPEG in it is told what a label is; under other names, once for all three."""
+    pictures = {name: content for name, content in KINDS["greys"][1].items() if name.startswith("pictures/")}
+    monkeypatch.chdir(tmp_path)
+    tiny.params(tmp_path, datasets={"mine": {"format": "folder", "from": "mine", "classes": NAMES}})
+    for suffix in ("jpg", "png"):
+        tiny.unpack(tmp_path / "mine", {**pictures, **{f"labels/{name}.{suffix}": tiny.jpeg() for name in IDS}})
+        assert main(["datasets", "mine"]) == 2
+        said = capsys.readouterr().err
+        assert said.count("a label is a PNG that never was a JPEG") == 1
+        assert said.count(f".{suffix}") == (1 if suffix == "jpg" else 3)
 
 
 def test_a_label_of_another_size_is_refused(

@@ -103,7 +103,7 @@ def test_a_prepared_file_that_is_damaged(
     monkeypatch.chdir(tmp_path)
     assert main(["datasets", "mine"]) == 2
     shown = capsys.readouterr().err.splitlines()[-1]
-    assert shown.startswith("error: dataset 'mine': 1 of 2 labels are refused: ")
+    assert shown.startswith("error: dataset 'mine': 1 of 2 labels is refused: ")
     assert said in shown
 
 

@@ -130,4 +130,4 @@ def test_labels_of_two_sizes_are_refused(
     tiny.params(tmp_path, datasets={"mine": {"format": "siftflow", "from": "mine"}})
     monkeypatch.chdir(tmp_path)
     assert main(["datasets", "mine"]) == 2
-    assert "1 of 4 labels are refused: coast_a, geometric: the label has 4x4 pixels" in capsys.readouterr().err
+    assert "1 of 4 labels is refused: coast_a, geometric: the label has 4x4 pixels" in capsys.readouterr().err

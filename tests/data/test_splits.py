@@ -165,7 +165,7 @@ def test_ids_without_a_label_are_named() -> None:
     """A list that a run uses, with an id that has no label, is refused."""
     lists = {"a": ImageList(dataset="voc2012", list="val")}
     holdings = {"voc2012": splits.Holdings(format="voc", lists=VOC.lists, ids=VOC.ids[1:-1])}
-    with pytest.raises(InputError, match=r"lists.a: list 'val' of 'voc2012': 1 of its 4 ids have no label \(p2\)"):
+    with pytest.raises(InputError, match=r"lists.a: list 'val' of 'voc2012': 1 of its 4 ids has no label \(p2\)"):
         derive(lists, holdings=holdings)
 
 

@@ -102,7 +102,7 @@ def test_a_list_shows_two_classes(
                 "\n  val: {dataset: mine, list: val}": "\n  val: {dataset: mine, list: trainval}",
                 "disjoint: [[train, val]]": "",
             },
-            "runs.first: 3 of the 6 images of its val list 'val' are in its train list 'train' too: a score on what",
+            "runs.first: its val list 'val' shares 3 of its 6 images with its train list 'train': a score on what",
         ),
         ({"loss: mean": "loss: mean, jitter: 12"}, "no picture is larger than recipes.short.jitter, 12 px: most of"),
     ],

@@ -65,6 +65,10 @@ class Folder:
         """What stands before the folder of the labels in member names, or nothing."""
         ending = "|".join(map(re.escape, self.labels.suffixes))
         sign = re.compile(rf"(?P<root>.*/)?{re.escape(self.labels.start)}(?!\.)[^/]+({ending})")
+        smeared = re.compile(rf"(.*/)?{re.escape(self.labels.start)}(?!\.)[^/]+\.jpe?g", re.IGNORECASE)
+        no_label = len(self.labels.suffixes) > 1 and not any(map(sign.fullmatch, members))  # in the folder of them
+        if no_label and (found := next(filter(smeared.fullmatch, members), None)):
+            raise InputError(f"{found}: {labels.REMEDY}")
         return tree.root(members, sign=sign, dataset="such", layout=f"{self.pictures} and {self.labels}")
 
     def wanted(self, members: Sequence[str]) -> list[str]:
@@ -131,10 +135,11 @@ class Folder:
             str([number >> 16, number >> 8 & 255, number & 255] if self.coloured else number)
             for number in (int(found[counts.argmax()]), *self.table)
         )
-        others = f", and {len(found) - 1:,} others" if len(found) > 1 else ""
+        others = f", and {rest:,} other{'s' * (rest > 1)}" if (rest := len(found) - 1) else ""
         more = f" and {len(allowed) - _NAMED} more" if len(allowed) > _NAMED else ""
+        have = "pixels have" if foreign.size > 1 else "pixel has"
         return (
-            f"{foreign.size:,} pixels have a {'colour' if self.coloured else 'number'} that is no class and not void: "
+            f"{foreign.size:,} {have} a {'colour' if self.coloured else 'number'} that is no class and not void: "
             f"{most} in {counts.max():,}{others}; allowed are {', '.join(allowed[:_NAMED])}{more}: write it into "
             "`classes`, or as `void`, or mend the label (resizing or saving with smoothing makes such values)"
         )
@@ -169,12 +174,15 @@ def of(entry: Dataset) -> Folder:
 def _where(word: str, given: str | None, suffixes: tuple[str, ...]) -> _Where:
     """Of a folder all files with these suffixes; or those of one pattern, whose * is the picture's id."""
     start, star, suffix = (given or word).partition("*")
+    if ".." in start.split("/") or start.startswith("/"):
+        raise InputError(f"{word}: {given!r} leads out of `from`; write a folder in it, or a `from` further up")
     if not star:
         return _Where(start=f"{start.rstrip('/')}/", suffixes=suffixes)
     if not suffix.endswith(suffixes) or set(suffix) & set("/*"):
         raise InputError(
             f"{word}: {given!r} is no folder, and no pattern with one * for the id, such as {word}/*{suffixes[0]}; "
             f"allowed are files {', '.join(suffixes)}"
+            + (f": {labels.REMEDY}" if word == "labels" and suffix.lower().endswith((".jpg", ".jpeg")) else "")
         )
     return _Where(start=start, suffixes=(suffix,))
 
@@ -182,7 +190,7 @@ def _where(word: str, given: str | None, suffixes: tuple[str, ...]) -> _Where:
 def _colours(path: Path) -> NDArray[np.uint8]:
     """H W 3: the very colours of a PNG, whose pixels are all opaque."""
     try:
-        with modes.opened(path, formats=("PNG",), remedy="a label is a PNG: fetch or make it again") as image:
+        with modes.opened(path, formats=("PNG",), remedy=labels.REMEDY) as image:
             if modes.frames(image) > 1:
                 raise InputError(f"it has {modes.frames(image)} frames; save the one that is its picture's label")
             if image.mode not in ("RGB", "RGBA", "P", "L", "LA", "1"):
