@@ -50,7 +50,7 @@ def processor(*, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """The processor's model where the system tells it (Linux in `cpuinfo`, macOS by sysctl), or its architecture."""
     with suppress(OSError):
         if cpuinfo.exists():
-            named = re.findall(r"(?m)^model name\s*: *(.*\S)", cpuinfo.read_text(encoding="utf-8"))[:1]
+            named: list[str] = re.findall(r"(?m)^model name\s*: *(.*\S)", cpuinfo.read_text(encoding="utf-8"))[:1]
         else:
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]
             named = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()[:1]

@@ -61,6 +61,30 @@ def test_quick_commands_work(project: Path) -> None:
     assert re.search(rf"{tiny.FINER}\.json +mean_iu +0\.\d+ +0\.5 +\S+\n", said), "of the last commit and of now"
 
 
+def test_what_is_wrong_with_params_is_told_in_our_words(project: Path) -> None:
+    """Of a params.yaml that DVC can't read it says what the README quotes; doctor says what is wrong, and where."""
+    params, doctor = project / "params.yaml", processes.fcn("doctor")
+    text = params.read_text(encoding="utf-8")
+    first, _, rest = text.partition("\n")
+    cases = {
+        "YAML file structure is corrupted": (f"{first}\n\t{rest}", "params.yaml, line 2, column 1: not YAML"),
+        "found duplicate key": (f"{text}\nprofile: tiny\n", "the key 'profile' stands twice in the mapping that"),
+        "failed to parse 'stages.": (None, "params.yaml: no such file"),
+    }
+    for words, (content, ours) in cases.items():
+        params.unlink() if content is None else params.write_text(content, encoding="utf-8")
+        assert words in dvc(project, "repro --dry")
+        environment = processes.environment()
+        ended = subprocess.run(doctor, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        assert ended.returncode == 2
+        assert ours in ended.stderr
+        assert f"`{words}" in README
+    params.write_text(text, encoding="utf-8")
+    words = "not found inside 'dvc.yaml' file"
+    assert words in dvc(project, f"repro --dry evalaute@{tiny.FINER}")
+    assert words in README
+
+
 def test_a_dvc_that_was_cut_short_goes_on(project: Path) -> None:
     """DVC says what the README quotes; after `python -m fcn mend` it restores all that was done, and runs nothing."""
     whole = (project / "dvc.lock").read_bytes()

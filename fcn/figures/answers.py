@@ -24,7 +24,8 @@ Scores = NDArray[np.float32]
 class Answers:
     """The answers of the nets in `nets`, files by run, for one target; what was answered once is kept.
 
-    `facts` are the target's in the dataset's own dataset.json, and `palette` its classes and colours.
+    `facts` are the target's in the dataset's own dataset.json, and `palette` its classes and colours. `plain`, the nets
+    compute as they are defined (fcn/nets/fcn.py).
 
     `go_on` is called before each picture, and may raise what ends the work.
     """
@@ -36,11 +37,12 @@ class Answers:
         *,
         target: str,
         device: torch.device,
+        plain: bool,
         go_on: Callable[[], None],
     ) -> None:
         self.samples, self.target, self.facts = samples, target, samples.facts.targets[target]
         self.palette = Palette(names=self.facts.classes, colours=palette(self.facts.palette), void=VOID)
-        self._nets, self._device, self._go_on = nets, device, go_on
+        self._nets, self._device, self._plain, self._go_on = nets, device, plain, go_on
         self._labels: dict[tuple[str, str], Label] = {}
 
     def photo(self, image_id: str) -> NDArray[np.uint8]:
@@ -76,7 +78,7 @@ class Answers:
 
     def _load(self, run: str) -> tuple[FCN, Mapping[str, AnyPreprocessing]]:
         saved = checkpoint.load(self._nets[run])
-        return trained(saved).on(self._device), saved.preprocessing
+        return trained(saved, plain=self._plain).on(self._device), saved.preprocessing
 
     def _inputs(self, image_id: str, preprocessing: Mapping[str, AnyPreprocessing]) -> dict[str, Tensor]:
         self._go_on()

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fcn.errors import InputError
+from fcn.machine import wants_it_plain
 from fcn.predict import Answer, Predictor
 from fcn.publishing import origin
 
@@ -29,7 +30,7 @@ class Segmenter:
         """Load the checkpoint that the model names, after a look at its hash."""
         named = context.model_config
         path = verified(self._root / named["checkpoint"], named["checkpoint"], md5=named["md5"])
-        self._predictor = Predictor.load(path)
+        self._predictor = Predictor.load(path, plain=wants_it_plain())
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # to MLflow hints are a schema
         """One row of results a row of pictures; MLflow has held the table to the signature."""

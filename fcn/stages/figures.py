@@ -21,6 +21,7 @@ from fcn.figures.gallery import Gallery
 from fcn.figures.groups import Group, groups, leading, target_of
 from fcn.files import existing, whole_folder, write_json
 from fcn.lifeline import Lifeline, lifeline
+from fcn.machine import wants_it_plain
 from fcn.scoring.histogram import histogram
 from fcn.scoring.metrics import METRICS, constant_answer, metrics
 from fcn.stages.device import chosen_device
@@ -30,7 +31,7 @@ from fcn.stages.places import Places
 def run(config: Config, name: str | None) -> None:
     """Write figures/: charts/*.png, curves/*.csv and validation/*/*.csv, which are DVC plots, layers/ and index.json.
 
-    They show the first head of each net. Environment: FCN_DEVICE.
+    They show the first head of each net. Environment: FCN_DEVICE, FCN_PLAIN.
     """
     if name is not None:
         raise InputError(f"figures takes no name, found {name!r}; write `python -m fcn figures`")
@@ -87,6 +88,7 @@ def _answers(config: Config, group: Group, line: Lifeline) -> Answers:
         Samples(existing(places.dataset(group.val.dataset)), ids),
         target=group.target,
         device=chosen_device(),
+        plain=wants_it_plain(),
         go_on=go_on,
     )
 

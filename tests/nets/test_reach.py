@@ -169,9 +169,9 @@ def test_the_plain_net_applies_every_layer_to_the_whole_map() -> None:
 
 
 def test_one_word_of_the_environment_makes_every_net_plain() -> None:
-    """Wherever a stage or a command makes a net to train or to score with, it hands it what FCN_PLAIN says."""
-    for path in sorted([*ROOT.glob("fcn/stages/*.py"), *ROOT.glob("fcn/commands/*.py")]):
+    """Wherever a stage, a command or MLflow's model makes a net that computes, it hands it what FCN_PLAIN says."""
+    for path in sorted(path for room in ("stages", "commands", "publishing") for path in ROOT.glob(f"fcn/{room}/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"FCN", "trained", "Predictor.load"}:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"FCN", "trained", "Predictor.load", "Answers"}:
                 handed = {word.arg: ast.unparse(word.value) for word in node.keywords}
                 assert handed.get("plain") == "wants_it_plain()", (path.name, node.lineno)
