@@ -125,7 +125,7 @@ define in_short
   case "$$word $$rest" in \
     "ended "*) exit $$rest ;; \
     "Downloading "*MB\) | "Using cached "*MB\)) echo "  $$word $$rest" ;; \
-    "Installing "*) echo "  and now all are installed: a minute or two" ;; \
+    "Installing collected "*) echo "  and now all are installed: a minute or two" ;; \
   esac; \
 done; exit 1; }
 endef

@@ -66,7 +66,13 @@ def test_another_lock_goes_into_the_same_environment(checkout: Path, installed: 
 @pytest.mark.parametrize("code", [0, 1])
 def test_large_packages_are_told_as_they_come(checkout: Path, code: int) -> None:
     """Of what pip says, those of a megabyte and more are passed on; it ends as pip does, behind pip's own reason."""
-    said = ["Downloading a.whl (1.5 MB)", "Downloading b.whl.metadata (3 kB)", "Collecting c", "Installing a, b, c"]
+    said = [
+        "Downloading a.whl (1.5 MB)",
+        "Downloading b.whl.metadata (3 kB)",
+        "Collecting c",
+        "Installing build dependencies: started",
+        "Installing collected packages: a, b, c",
+    ]
     script = f"""#!/bin/sh
 case "$*" in *install*) printf '%s\\n' '{"' '".join(said)}'; echo why >&2; exit {code} ;; esac
 """
