@@ -50,7 +50,10 @@ class Config:
     departures: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._check_root()
+        folder = posixpath.dirname(self.params)  # named from the root on, and from there DVC takes `root`
+        if not posixpath.isabs(folder) and posixpath.normpath(posixpath.join(folder, self.root)) != ".":
+            where = f"root: {self.root!r} doesn't lead from {folder or '.'}, where params is, to the project's root"
+            raise InputError(f"{where}; write root: {posixpath.relpath('/', f'/{folder}')}, or correct params")
         for name, dataset in self.datasets.items():
             if self.fetched(dataset.from_):
                 _known(f"datasets.{name}.from", self._archive_of(dataset.from_), self.archives, prefix=self._archives)
@@ -73,16 +76,6 @@ class Config:
         _no_circle("runs.{}.init", starts, end="the first run of a chain starts from weights/NAME")
         for name in self.runs:
             self._check_start(name)
-
-    def _check_root(self) -> None:
-        """DVC takes `root` from the folder of `params` on, which is named from the root on."""
-        folder = posixpath.dirname(self.params)
-        if not posixpath.isabs(folder) and posixpath.normpath(posixpath.join(folder, self.root)) != ".":
-            wanted = posixpath.relpath("/", f"/{folder}")
-            raise InputError(
-                f"root: {self.root!r} doesn't lead from {folder or '.'}, where params is, to the project's root; write "
-                f"root: {wanted}, or correct params"
-            )
 
     def _check_beginnings(self) -> None:
         """What lies in weights/ has one name each; fusions join nets that there are."""
