@@ -88,7 +88,7 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = {
     "the loss": (text("fcn/training/losses/mean.py", 'reduction="sum"', 'reduction="mean"'), TRAIN),
     "what is frozen": (text("fcn/training/optimizer.py", 'trained == "score"', 'trained != "score"'), TRAIN),
     "the stage that trains": (text("fcn/stages/train.py", "freeze(net, recipe)", "net.eval()"), TRAIN),
-    "the stage that scores": (text("fcn/stages/evaluate.py", "answer[0].cpu()", "answer[0].flip(1).cpu()"), EVALUATE),
+    "the stage that scores": (text("fcn/scoring/answers.py", "answers.numpy()", "answers.flip(1).numpy()"), EVALUATE),
     "the backbone": (
         text("fcn/nets/backbones/vgg16.py", "_POOL3, _POOL4 = 16, 23", "_POOL3, _POOL4 = 9, 23"),
         TRAIN | EVALUATE | {"classifiers@vgg16-sample", "weights@vgg16-file", "timing@fcn32s-vgg16"}
