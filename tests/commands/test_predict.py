@@ -180,7 +180,9 @@ def test_a_net_of_real_pictures_is_preferred(predict: Predict, arguments: tuple[
     for dataset in values["datasets"].values():
         dataset["from"] = "photos"
     Path(PARAMS).parent.mkdir(parents=True)
-    Path(PARAMS).write_text(yaml.safe_dump({**values, "profile": "real", "params": PARAMS}), encoding="utf-8")
+    Path(PARAMS).write_text(
+        yaml.safe_dump({**values, "profile": "real", "root": "../..", "params": PARAMS}), encoding="utf-8"
+    )
     taken = photo(Path("photo.png"))
     assert f"{NET}: run {FINER} of profile tiny" in predict(FINER, taken)[2], "the other isn't trained yet"
     real = Path(f"data/real/nets/{FINER}.pt")
@@ -196,7 +198,8 @@ def test_a_net_of_real_pictures_is_preferred(predict: Predict, arguments: tuple[
 def test_the_one_net_that_is_trained_is_taken(predict: Predict) -> None:
     """Of profiles with a run of one name, one whose net is there is taken, wherever it was named first."""
     Path(PARAMS).parent.mkdir(parents=True)
-    Path(PARAMS).write_text(yaml.safe_dump({**tiny.params(), "profile": "other", "params": PARAMS}), encoding="utf-8")
+    values = {**tiny.params(), "profile": "other", "root": "../..", "params": PARAMS}
+    Path(PARAMS).write_text(yaml.safe_dump(values), encoding="utf-8")
     other = Path(f"data/other/nets/{FINER}.pt")
     other.parent.mkdir(parents=True)
     Path(NET).rename(other)

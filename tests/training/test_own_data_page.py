@@ -141,6 +141,7 @@ def test_a_start_from_imagenet_is_whole(folder: Path) -> None:
     text = re.sub(r"backbones:.*\nclassifiers:.*\n", textwrap.dedent(block[0]), PARAMS)
     init = re.findall(r"`(init: weights/.*?)`", PAGE)
     text = text.replace("init: weights/from-nothing", init[0]).replace("profiles/mine/params.yaml", "params.yaml")
+    text = text.replace("root: ../..", "root: .")
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     assert main(["code"]) == 0
 
