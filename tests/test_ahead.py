@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from operator import itemgetter
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,17 @@ def test_an_error_is_raised_where_its_item_is_asked_for(count: int) -> None:
     assert found == [(3, 2), "wrong", (2, 3), (1, 6)]
 
 
+def test_whatever_stops_a_reader_is_told() -> None:
+    """What is no Exception, as a wish to end, reaches who asks for the item, who else would wait for ever."""
+
+    def read(_: int) -> int:
+        raise SystemExit(3)
+
+    ((_, result),) = ahead(read, [0])
+    with pytest.raises(SystemExit):
+        cast(Any, result)(timeout=20)
+
+
 @given(st.lists(st.integers(0, 5)), st.integers(0, 4), st.integers(0, 6))
 def test_alike_items_come_together(numbers: list[int], room: int, waiting: int) -> None:
     """Every item comes once, with others of its key in their order, no more than there is room for or one alone.
@@ -60,3 +72,9 @@ def test_alike_items_come_together(numbers: list[int], room: int, waiting: int) 
         found += group
         assert taken - len(found) <= waiting or taken == len(numbers)
     assert sorted(found) == list(enumerate(numbers))
+
+
+def test_who_has_waited_longest_goes() -> None:
+    """As many wait as may; for one more, those go whose first came first."""
+    found = gathered("abcbca", alike=str, room=lambda _: 2, waiting=2)
+    assert list(found) == [["a"], ["b", "b"], ["c", "c"], ["a"]]

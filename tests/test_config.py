@@ -210,7 +210,7 @@ def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
         ),
         ("datasets.sbd.from", "~/sbd", "datasets.sbd.from: to DVC `~` is a folder of that name"),
         ("root", "../..", "root: '../..' doesn't lead from ., where params is, to the project's root"),
-        ("params", "profiles/mine/params.yaml", "root: '.' doesn't lead from profiles/mine"),
+        ("params", "profiles/mine/params.yaml", "mine, where params is, to the project's root; write root: ../.., or"),
         ("profile", "../elsewhere", "profile: a name is of small letters"),
         ("runns", 1, "runns: no such word; did you mean 'runs'? there are profile, root, "),
         ("lists.sbd-train.expect", True, "lists.sbd-train.expect: a number is wanted, found true or false"),

@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fcn.errors import InputError
 from fcn.machine import (
     cores,
+    gpu_is_visible,
     memory_bytes,
     out_of_memory,
     peak_memory_bytes,
     processor,
+    seconds,
+    side_by_side,
     wants_graphs,
     wants_it_plain,
 )
@@ -71,6 +75,37 @@ def test_it_is_one_word(
     if word is not None:
         monkeypatch.setenv(variable, word)
     assert asks() == wanted
+
+
+def test_processes_share_the_cores() -> None:
+    """As many as have a core for each of their threads; one of more threads than there are cores is one still."""
+    assert [side_by_side(threads) for threads in (1, cores(), cores() + 1)] == [cores(), 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("says", "there"),
+    [("echo GPU 0: H100", True), ("echo GPU 0 is lost; exit 9", False), ("echo No devices", False), (None, False)],
+)
+def test_a_gpu_is_one_that_nvidias_program_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, *, there: bool
+) -> None:
+    """Where it fails, lists none, or isn't there, there is no GPU."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if says is not None:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    assert gpu_is_visible() == there
+
+
+def test_a_time_is_a_number_of_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable's, or the default where it is empty; a negative one, none and NaN are refused by its name."""
+    for text, wanted in (("", 5.0), ("0", 0.0), ("1e2", 100.0)):
+        monkeypatch.setenv("FCN_SAVE_SECONDS", text)
+        assert seconds("FCN_SAVE_SECONDS", default=5, meaning="a time") == wanted
+    for text in ("-1", "nan", "soon"):
+        monkeypatch.setenv("FCN_SAVE_SECONDS", text)
+        with pytest.raises(InputError, match=f"FCN_SAVE_SECONDS is '{text}'; it is a time in seconds, 0 or more"):
+            seconds("FCN_SAVE_SECONDS", default=5, meaning="a time")
 
 
 def test_what_memory_ran_out_of_is_known_by_its_words() -> None:

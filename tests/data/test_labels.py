@@ -85,6 +85,8 @@ def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 MEANT = np.array([[0, 8, 8], [15, 255, 0]], np.uint8)
 ORDER = np.array([[0, 2, 2], [1, 3, 0]], np.uint8)  # as indices, sorted otherwise
 COLOURS = labels.palette()
+TURNED = Image.Exif()
+TURNED[0x0112] = 6  # viewers turn it to the right
 CUT = {index: COLOURS[value] for index, value in enumerate((0, 15, 8, 255))}
 
 
@@ -99,8 +101,19 @@ CUT = {index: COLOURS[value] for index, value in enumerate((0, 15, 8, 255))}
         shown(ORDER, {0: (0, 0, 0), 1: (15, 15, 15), 2: (8, 8, 8), 3: (255, 255, 255)}),
         saved(Image.fromarray(MEANT)),
         saved(Image.fromarray(MEANT.astype(np.uint16))),
+        saved(Image.fromarray(np.rot90(MEANT)), exif=TURNED),
     ],
-    ids=["vocs", "transparent", "white void", "grey palette", "optimised", "optimised grey", "grey", "16 bits"],
+    ids=[
+        "vocs",
+        "transparent",
+        "white void",
+        "grey palette",
+        "optimised",
+        "optimised grey",
+        "grey",
+        "16 bits",
+        "turned",
+    ],
 )
 def test_a_label_is_what_it_shows(tmp_path: Path, content: bytes) -> None:
     """Indices, grey values or colours: where a label can mean one thing alone, that is read."""

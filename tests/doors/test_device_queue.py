@@ -77,3 +77,15 @@ def test_the_longest_chain_goes_first() -> None:
         order.append(begun[0].name)
         waiting.end(begun[0].address)
     assert order == ["train@32", "train@16", "train@a", "train@b", "train@8"]
+
+
+def test_what_is_alone_goes_last() -> None:
+    """A timing begins when nothing else can, even if a longer chain waits for it."""
+    chain = [("timing@net", ()), ("train@a", ()), ("tables", ("timing@net",))]
+    stages = [Stage(address=name, name=name, needs=frozenset(needs)) for name, needs in chain]
+    waiting = DeviceQueue(stages, cores=2, gpus=())
+    order = []
+    while begun := waiting.begin():
+        order.append(begun[0].name)
+        waiting.end(begun[0].address)
+    assert order == ["train@a", "timing@net", "tables"]

@@ -93,6 +93,12 @@ def test_a_picture_of_more_than_2_megapixels_is_cut(width: int, cut: bool) -> No
     assert (len(count) > 1) == cut
 
 
+def test_all_pixels_of_a_batch_count() -> None:
+    """Two pictures of a megapixel are not large, and one column more makes them so."""
+    found = [large.is_large(torch.empty(2, 3, 1024, width, device="meta")) for width in (1024, 1025)]
+    assert found == [False, True]
+
+
 def test_only_rows_of_known_layers_are_cut() -> None:
     """GoogLeNet, which branches, and any net that drops units at random, are computed whole at every size."""
     assert not large.can_be_cut(both(architecture="googlenet")[1].eval().trunk)

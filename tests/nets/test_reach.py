@@ -158,6 +158,15 @@ def test_a_convolution_is_a_product(kernel: int, padding: int) -> None:
     assert results[1][2].stride() == layer.weight.stride()
 
 
+def test_a_product_pays_for_no_more_patches_than_kernels() -> None:
+    """Of the batch's 2 x 2 x 3 places 12 kernels make a product, 11 a convolution; so do those in another order."""
+    images = torch.empty(2, 6, 6, 7)
+    for channels in (11, 12):
+        layer = nn.Conv2d(6, channels, 7, padding=1)
+        assert not pays_as_product(layer, images)
+        assert pays_as_product(layer.to(memory_format=torch.channels_last), images) == (channels == 12)
+
+
 def test_the_plain_net_applies_every_layer_to_the_whole_map() -> None:
     """A net that is wanted plain calls every layer on all of its map; another one doesn't."""
     for plain, net in zip((True, False), both(), strict=True):

@@ -34,13 +34,15 @@ def test_what_is_said_of_void_does_not_matter() -> None:
     assert counted_there(truth, predicted, classes=2).tolist() == [[0, 1], [0, 0]]
 
 
-@pytest.mark.parametrize(("is_", "said"), [(2, 0), (0, 2), (77, 1), (1, 255)])
+@pytest.mark.parametrize(("is_", "said"), [(2, 0), (0, 2), (77, 1), (254, 0), (1, 255)])
 def test_a_class_that_there_is_not_is_refused(is_: int, said: int) -> None:
     """A class index beyond the count is refused by its number, in truth and in prediction, and so is another size."""
-    truth, predicted = (torch.tensor([[[0, value]]], dtype=torch.uint8) for value in (is_, said))
+    truth, predicted = (
+        torch.tensor([[[0, value, void]]], dtype=torch.uint8) for value, void in ((is_, VOID), (said, 200))
+    )
     with pytest.raises(ValueError, match=f"class index of {max(is_, said)} with 2 classes"):
         counted_there(truth, predicted, classes=2)
-    with pytest.raises(ValueError, match=r"truth is \(1, 1, 2\), prediction \(1, 1, 1\)"):
+    with pytest.raises(ValueError, match=r"truth is \(1, 1, 3\), prediction \(1, 1, 1\)"):
         counted_there(truth, predicted[:, :, :1], classes=2)
 
 

@@ -75,9 +75,9 @@ def test_two_sizes_are_refused() -> None:
             histogram(truth, np.zeros(shape, dtype=np.uint8), classes=2)
 
 
-@pytest.mark.parametrize(("is_", "said"), [(2, 0), (0, 2), (77, 1), (1, 255)])
+@pytest.mark.parametrize(("is_", "said"), [(2, 0), (0, 2), (77, 1), (254, 0), (1, 255)])
 def test_a_class_that_there_is_not_is_refused(is_: int, said: int) -> None:
-    """A class index beyond the count is refused by its number, in truth and in prediction."""
-    truth, predicted = (np.array([[0, value]], dtype=np.uint8) for value in (is_, said))
+    """A class index beyond the count is refused by its number, in truth and in prediction, void beside it."""
+    truth, predicted = (np.array([[0, value, void]], dtype=np.uint8) for value, void in ((is_, VOID), (said, 200)))
     with pytest.raises(ValueError, match=f"class index of {max(is_, said)} with 2 classes"):
         histogram(truth, predicted, classes=2)
