@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from fcn.entries import Recipe
 from flows.dag import Stage
 
 ON_GPU = {"train", "evaluate", "timing", "figures"}  # the stages that take a GPU where there is one
@@ -12,23 +13,23 @@ class DeviceQueue:
     """The stages that are still to begin, and those at work.
 
     A stage begins when all that it needs has ended, and GPUs or `cores` have room for it: for a training, as much as
-    its recipe has devices, for others one. Where several could begin, the one with the longest chain behind it does,
-    because the end waits for that chain.
+    its recipe has devices, for others one. Where several could begin, a score does, because people wait for it and it
+    is soon done; else the one with the longest chain behind it, because the end waits for that chain.
     """
 
     def __init__(
-        self, stages: Sequence[Stage], *, cores: int, gpus: Sequence[int], devices: Mapping[str, int] | None = None
+        self, stages: Sequence[Stage], *, cores: int, gpus: Sequence[int], recipes: Mapping[str, Recipe] | None = None
     ) -> None:
-        """`stages` come needed ones first; without GPUs all of them share the cores. `devices` are those of the runs.
+        """`stages` come needed ones first; without GPUs all of them share the cores. `recipes` are those of the runs.
 
         A training that takes more than there are has all of them, and says itself whether that is too little.
         """
         self._gpus, self._cores, self._most = list(gpus), cores, len(gpus) or cores
-        self._devices = devices or {}
+        self._recipes = recipes or {}
         self._on_gpu = ON_GPU if gpus else set()
         self._unended = {stage.address for stage in stages}
         self._running: dict[str, tuple[Stage, Sequence[int]]] = {}
-        chain = _longest_chains(stages)
+        chain = self._longest_chains(stages)
         self._waiting = sorted(stages, key=lambda stage: (stage.kind in _ALONE, -chain[stage.address]))
 
     @property
@@ -43,7 +44,8 @@ class DeviceQueue:
 
     def begin(self) -> tuple[Stage, Sequence[int]] | None:
         """The next stage, which from now on is at work, with its GPUs if it has some; None where all must wait."""
-        stage = next((stage for stage in self._waiting if self._may_begin(stage)), None)
+        ready = filter(self._may_begin, self._waiting)
+        stage = min(ready, key=lambda stage: stage.kind != "evaluate", default=None)  # a score, or else the first
         if stage is None:
             return None
         self._waiting.remove(stage)
@@ -67,13 +69,24 @@ class DeviceQueue:
 
     def _wanted(self, stage: Stage) -> int:
         """How many GPUs or cores a stage takes."""
-        return min(self._devices.get(stage.item, 1), self._most) if stage.kind == "train" else 1
+        recipe = self._recipe(stage)
+        return min(recipe.devices, self._most) if recipe else 1
 
+    def _recipe(self, stage: Stage) -> Recipe | None:
+        return self._recipes.get(stage.item) if stage.kind == "train" else None
 
-def _longest_chains(stages: Sequence[Stage]) -> dict[str, int]:
-    """For each stage the number of stages in the longest chain that waits for it, itself included."""
-    chain = dict.fromkeys((stage.address for stage in stages), 1)
-    for stage in reversed(stages):
-        for need in stage.needs & chain.keys():
-            chain[need] = max(chain[need], chain[stage.address] + 1)
-    return chain
+    def _longest_chains(self, stages: Sequence[Stage]) -> dict[str, int]:
+        """For each stage the longest chain that waits for it, itself included: in images that its trainings see.
+
+        Each stage counts as one image more, so that chains without a training differ too.
+        """
+        own = {stage.address: 1 + self._images(stage) for stage in stages}
+        chain = dict(own)
+        for stage in reversed(stages):
+            for need in stage.needs & chain.keys():
+                chain[need] = max(chain[need], own[need] + chain[stage.address])
+        return chain
+
+    def _images(self, stage: Stage) -> int:
+        recipe = self._recipe(stage)
+        return recipe.iterations * recipe.batch * recipe.accumulation if recipe else 0

@@ -17,7 +17,7 @@ from fcn.errors import InputError, StageFailure
 from flows import dag
 from flows.dag import Stage
 from flows.device_queue import DeviceQueue
-from flows.plan import RunOptions, devices, plan
+from flows.plan import RunOptions, plan, recipes
 
 _FORK = get_context("fork")
 _UP_TO_DATE, _INTERRUPTED = 0, 128 + signal.SIGINT
@@ -36,7 +36,7 @@ def main(profile: str, *, cores: int, gpus: int) -> int:
         skipped = [f"Stage '{address}' didn't change, skipping\n" for address in sorted(todo.fresh)]  # as DVC says it
         sys.stdout.writelines(skipped)
         sys.stdout.flush()  # before a child has a copy of what is left to say
-        waiting = DeviceQueue(todo.stale, cores=cores, gpus=range(gpus), devices=devices(profile))
+        waiting = DeviceQueue(todo.stale, cores=cores, gpus=range(gpus), recipes=recipes(profile))
         if failed := _walk(waiting, interrupted):
             return failed
     return _UP_TO_DATE

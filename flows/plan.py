@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fcn.config import load
+from fcn.entries import Recipe
 from fcn.errors import InputError
 from flows import dag
 from flows.dag import Stage
@@ -89,20 +90,21 @@ def check(options: RunOptions) -> Sequence[Stage]:
     return [stage for stage in graph if stage.address in needed or not stage.item]
 
 
-def devices(profile: str) -> Mapping[str, int]:
-    """Of each run of a profile, how many GPUs its training takes, or processes on the CPU."""
+def recipes(profile: str) -> Mapping[str, Recipe]:
+    """How each run of a profile is trained: on how many images, and on how many GPUs, or processes on the CPU."""
     config = load(dag.params(profile))
-    return {run: config.recipe(run).devices for run in config.runs}
+    return {run: config.recipe(run) for run in config.runs}
 
 
 def _check_gpus(options: RunOptions, stages: Sequence[Stage]) -> None:
     if not options.gpus:
         return
-    wanted = devices(options.profile)
+    trained = recipes(options.profile)
     for stage in stages:
-        if stage.kind == "train" and (count := wanted.get(stage.item, 1)) > len(options.gpus):
+        recipe = trained.get(stage.item) if stage.kind == "train" else None
+        if recipe and recipe.devices > len(options.gpus):
             raise InputError(
-                f"run {stage.item!r} trains on {count} GPUs (its recipe's devices), and gpus has "
+                f"run {stage.item!r} trains on {recipe.devices} GPUs (its recipe's devices), and gpus has "
                 f"{len(options.gpus)}; name as many, or write fewer devices"
             )
 

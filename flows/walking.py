@@ -23,7 +23,7 @@ from flows import dag, exchange
 from flows.children import ChildFailed, Children, dvc, environment
 from flows.dag import Stage
 from flows.device_queue import DeviceQueue
-from flows.plan import Plan, RunOptions, devices, plan
+from flows.plan import Plan, RunOptions, plan, recipes
 from flows.progress import Progress
 
 _DOWNLOAD_RETRIES = 3
@@ -86,7 +86,7 @@ def _walk(todo: Plan, options: RunOptions) -> None:
         stages,
         cores=cores_allow(options.profile),
         gpus=options.gpus or (),
-        devices=devices(options.profile),
+        recipes=recipes(options.profile),
     )
     futures: dict[str, PrefectFuture[Any]] = {}
     began: dict[str, float] = {}

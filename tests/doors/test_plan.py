@@ -252,7 +252,7 @@ def test_a_failed_training_costs_only_what_needs_it(project: Project, prefect_si
     for name in ("train@one: Failed", "train@two: NotReady", "evaluate@one: NotReady", "tables: NotReady"):
         assert name in ended.stdout, ended.stdout
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
-    assert line.startswith("error: train@one failed: no such luck; not done: train@two, evaluate@one, evaluate@two")
+    assert line.startswith("error: train@one failed: no such luck; not done: evaluate@one, train@two, evaluate@two")
     assert "train@other" not in line
     assert (folder / "scores" / "other.txt").exists()
     assert (folder / "tried.txt").read_text(encoding="utf-8").split() == ["tried"]
