@@ -17,6 +17,7 @@ From = Annotated[  # as it stands DVC has it, too, as a dependency
     str,
     Field(validation_alias="from"),
     spelt("(?!~)(?s:.*)", "to DVC `~` is a folder of that name; write the home folder out, as `echo ~` shows it"),
+    spelt("(?!.*://)(?s:.*)", "a file or folder is wanted; what has an address is fetched as an entry under archives"),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Value = int | tuple[int, int, int]  # what a pixel of a person's label has: a number, or a colour

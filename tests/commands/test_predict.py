@@ -80,7 +80,8 @@ def test_no_result_takes_the_place_of_a_file_of_somebody_else(predict: Predict) 
     """A photo that is called like a result of another's is said, counted, and left as it is; so is a page."""
     photo(Path("pics/x.png"))
     own = (photo(Path("pics/x.png.fcn-photo.jpg")), Path("pics/index.html"))
-    own[1].write_text("my page", encoding="utf-8")
+    mine = "<p>my page: python -m fcn predict NET pics</p>"
+    own[1].write_text(mine, encoding="utf-8")
     before = contents(Path("pics"))
     code, _, told = predict(NET, "pics", "--out", "pics")
     assert (code, {name: contents(Path("pics"))[name] for name in before}) == (2, before)
@@ -88,7 +89,7 @@ def test_no_result_takes_the_place_of_a_file_of_somebody_else(predict: Predict) 
     assert "pics/x.png.fcn-photo.jpg is in the way, and doesn't say that predict made it; move it, or" in told
     own[0].unlink()
     code, _, told = predict(NET, "pics", "--out", "pics")
-    assert (code, own[1].read_text(encoding="utf-8")) == (2, "my page")
+    assert (code, own[1].read_text(encoding="utf-8")) == (2, mine)
     assert "pics/index.html is in the way" in told
     own[1].unlink()
     own[1].mkdir()

@@ -21,13 +21,15 @@ if TYPE_CHECKING:  # torch takes seconds, and wrong arguments are said before
 NAME = re.compile(r"\.fcn\d*-", re.IGNORECASE)  # in every result's name, or its folder's, and in no picture's
 PAGE = "index.html"
 MADE_BY = "python -m fcn predict"  # stands in every result: what has its name, and not this in it, is somebody's own
+_GENERATOR = f'<meta name="generator" content="{MADE_BY}" />'  # and so in a page, whose text may quote the command
 _THUMBNAIL_PX = 640
 _COMPRESS_LEVEL = 3  # of 9: of a photo the next levels take longer and save little
 
 
 def is_own(path: Path) -> bool:
     """Whether it is a file that predict has made."""
-    return path.is_file() and MADE_BY.encode() in path.read_bytes()
+    mark = _GENERATOR if path.name == PAGE else MADE_BY
+    return path.is_file() and mark.encode() in path.read_bytes()
 
 
 def clear(folder: Path) -> None:
