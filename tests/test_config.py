@@ -209,11 +209,7 @@ def test_a_wrong_name_on_the_command_line_is_answered(ask: Any) -> None:
             "semantic: Input should be less than or equal to 255, found 256",
         ),
         ("datasets.sbd.from", "~/sbd", "datasets.sbd.from: to DVC `~` is a folder of that name"),
-        (
-            "datasets.sbd.from",
-            "https://me:marked@host/sbd.tgz",
-            "an entry under archives, found 'https://host/sbd.tgz'",
-        ),
+        ("datasets.sbd.from", "https://me:x@host/a.tgz", "an entry under archives, found 'https://host/a.tgz'"),
         ("root", "../..", "root: '../..' doesn't lead from ., where params is, to the project's root"),
         ("params", "profiles/mine/params.yaml", "mine, where params is, to the project's root; write root: ../.., or"),
         ("profile", "../elsewhere", "profile: a name is of small letters"),
