@@ -63,9 +63,9 @@ def _check(config: Config) -> None:
 
     Raises InputError.
     """
+    known = {name: formats.targets(entry) for name, entry in config.datasets.items()}
     departures.check(config)
     splits.check_published(config.lists, list_files.files(_FOLDER / "paper"))
-    known = {name: formats.targets(entry) for name, entry in config.datasets.items()}
     for name, run in config.runs.items():
         heads, trained_on = config.net(name).heads, run.train.dataset
         for ref in (run.train, run.val):

@@ -213,3 +213,10 @@ def test_what_params_alone_can_tell_is_said_first(
     assert main(["code"]) == 2
     assert said in capsys.readouterr().err
     assert not list(folder.glob("data/**/*.json"))
+
+
+def test_a_slip_in_a_dataset_is_said_before_departures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A format that there isn't makes lists depart, too: to take their reasons out would be the wrong advice."""
+    changed(folder, {"format: voc": "format: vok", "net: fcn8s,": "net: fcn8s, regime: cvpr,"})
+    assert main(["code"]) == 2
+    assert "dataset format 'vok' is unknown" in capsys.readouterr().err
