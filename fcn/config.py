@@ -267,11 +267,12 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping, whose keys have been compared."""
-        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            problem = f"the key {twice!r} stands twice in the mapping that begins here"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        first: dict[Any, yaml.Mark] = {}
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in first:
+                problem = f"the key {key.value!r} stands twice, first in line {first[key.value].line + 1}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            first.setdefault(key.value, key.start_mark)
         for key, value in node.value if node.flow_style else ():
             if value.start_mark.index == value.end_mark.index == key.end_mark.index:
                 raise yaml.MarkedYAMLError(problem=f"{key.value!r} has no value", problem_mark=key.start_mark)

@@ -68,7 +68,7 @@ def test_what_is_wrong_with_params_is_told_in_our_words(project: Path) -> None:
     first, _, rest = text.partition("\n")
     cases = {
         "YAML file structure is corrupted": (f"{first}\n\t{rest}", "params.yaml, line 2, column 1: not YAML"),
-        "found duplicate key": (f"{text}\nprofile: tiny\n", "the key 'profile' stands twice in the mapping that"),
+        "found duplicate key": (f"{text}\nprofile: tiny\n", "the key 'profile' stands twice, first in line"),
         "failed to parse 'stages.": (None, "params.yaml: no such file"),
     }
     for words, (content, ours) in cases.items():

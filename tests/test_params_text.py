@@ -80,9 +80,11 @@ def test_slips_of_the_pen_are_told(tmp_path: Path, old: str, new: str, said: str
 def test_a_key_that_stands_twice_is_named(tmp_path: Path) -> None:
     """A second line for the same run is refused, where YAML would drop the first without a word; a merge is none."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("  voc-fcn16s-vgg16:"))
+    number, line = next(it for it in enumerate(text.splitlines(), 1) if it[1].startswith("  voc-fcn16s-vgg16:"))
     (tmp_path / "params.yaml").write_text(text.replace(line, f"{line}\n{line}"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"params\.yaml, line \d+.*: the key 'voc-fcn16s-vgg16' stands twice"):
+    with pytest.raises(
+        InputError, match=rf"line {number + 1}, .* 'voc-fcn16s-vgg16' stands twice, first in line {number}"
+    ):
         load(tmp_path / "params.yaml")
     assert "<<: *coarse" in text
     assert load(ROOT / "params.yaml").recipes["coarse-fixed"].trained == "score"
