@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help reproduce reproduce-all smoke ui worker test check coverage lock environment peer
+.PHONY: help reproduce reproduce-all smoke ui tables worker test check coverage lock environment peer
 help:
 	@$(info $(HELP)):
 
@@ -55,21 +55,24 @@ endef
 # MLflow, opened on the papers' tables; where its database is gone, filled first with what is here of any profile.
 # `make ui PORT=5001` where 5000 is taken.
 PORT ?= 5000
-ui: environment
+ui: tables environment
 	@why=$$($(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", int("$(PORT)")))' 2>&1 | tail -n 1); \
 	[ -z "$$why" ] || { why=$${why#*: }; why=$${why##*] }; echo "error: port $(PORT) can't be used ($${why%% (while *}); choose another: make ui PORT=5001" >&2; exit 1; }
-	@test -s mlflow.db || { $(fill); }
+	@test -s mlflow.db || $(with_tables) | while read -r params; do \
+	  MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish --params "$$params" || exit 1; \
+	done
 	@echo "In some seconds, until Ctrl-C: http://127.0.0.1:$(PORT) has every table, the trainings and the models"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -W ignore -m uvicorn fcn.serving.ui:app --port $(PORT) --log-level warning
 
-define fill
-none=yes; for params in params.yaml profiles/*/params.yaml; do \
-  profile=$$(sed -n 's/^profile: *\([^ #]*\).*/\1/p' "$$params" 2>/dev/null); \
-  [ -e "data/$$profile/tables/scores.json" ] || continue; \
-  none=; MLFLOW_TRACKING_URI= $(BIN)/python -m fcn publish --params "$$params" || exit 1; \
-done; \
-[ -z "$$none" ] || { echo "error: there are no tables to show yet: make smoke, in a minute, or make reproduce makes some" >&2; exit 1; }
-endef
+tables:
+	@test -s mlflow.db || [ -n "$$($(with_tables))" ] || \
+	{ echo "error: there are no tables to show yet: make smoke, in a minute, or make reproduce makes some" >&2; exit 1; }
+
+# Each params.yaml, a line, of which tables are here.
+with_tables = { for params in params.yaml profiles/*/params.yaml; do \
+  profile=$$(sed -n 's/^profile: *\([^ \#]*\).*/\1/p' "$$params" 2>/dev/null); \
+  [ ! -e "data/$$profile/tables/scores.json" ] || echo "$$params"; \
+done; }
 
 # Prefect's server, pools, deployments and workers here, until Ctrl-C. `make worker PORT=4201` where 4200 is taken.
 worker: PORT = 4200

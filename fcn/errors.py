@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 # Greedy to the last @ of the word: passwords hold slashes and colons that should have been escaped.
 _USER = re.compile(r"(?<=://)[^\s/?#]*(?::\S*)?@")
-_QUERY = re.compile(r"(?i)([?&;][^\s=&?]*(?:token|key|secret|pass|pwd|sig|auth|cred)[^\s=&]*=)[^\s&#'\"]+")
+_TELLING = "token|key|secret|pass|pwd|sig|auth|cred|code|jwt|session"
+_QUERY = re.compile(rf"(?i)([?&;#][^\s=&?]*(?:{_TELLING})[^\s=&]*=)[^\s&#'\"]+")
 
 
 def without_secrets(text: str) -> str:

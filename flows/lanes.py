@@ -8,6 +8,10 @@ from reading dvc.lock to writing it, so that no entry is lost.
 
 import signal
 import sys
+
+if __name__ == "__main__":  # till main listens: imports take seconds, and would answer Ctrl-C with a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from multiprocessing import connection, get_context
 from multiprocessing.context import ForkProcess
 

@@ -10,6 +10,8 @@ TOLD = {
     "postgresql+psycopg2://me:s/e@c:r?et@host/db": "postgresql+psycopg2://host/db",
     "https://host/x?a=1&access_token=secret&b=2": "https://host/x?a=1&access_token=...&b=2",
     "https://host/x.jpg?X-Amz-Signature=secret#top": "https://host/x.jpg?X-Amz-Signature=...#top",
+    "https://host/back?code=secret&jwt=secret": "https://host/back?code=...&jwt=...",
+    "https://host/page#access_token=secret": "https://host/page#access_token=...",
     "'http://me:secret@a' or http://b/c, says me@host": "'http://a' or http://b/c, says me@host",
     "sqlite:///mlflow.db": "sqlite:///mlflow.db",
 }

@@ -48,12 +48,14 @@ def run(config: Config, options: argparse.Namespace) -> None:
         asked = submission.challenge(options.tree, Path(scratch), split=options.list)
         if finished is None:
             assert net is not None
+            finished = options.out or Path("submissions") / f"{asked.name}-{net.stem}.tgz"
+            if finished.exists() and not submission.is_one(finished, asked=asked):
+                raise InputError(f"{finished} is in the way, and is no submission to {asked.name}: name another --out")
             from fcn.predict import Predictor  # only now, for it takes seconds: the arguments were right
             from fcn.stages.device import chosen_device
 
             predictor = Predictor.load(net, device=chosen_device(), plain=wants_it_plain())
             print(printable(f"{pictures.shown(net)}: {nets.learned(predictor.provenance, profiles)}"), file=sys.stderr)
-            finished = options.out or Path("submissions") / f"{asked.name}-{net.stem}.tgz"
             finished.parent.mkdir(parents=True, exist_ok=True)
             submission.write(finished, _answers(predictor, asked), asked=asked)
         wrong = submission.faults(finished, Path(scratch), asked=asked)

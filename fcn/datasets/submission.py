@@ -83,6 +83,15 @@ def write(path: Path, answers: Iterable[tuple[str, NDArray[np.uint8]]], *, asked
             tar.addfile(member, png)
 
 
+def is_one(path: Path, *, asked: Challenge) -> bool:
+    """Whether the file holds nothing but answers to this challenge, right or wrong."""
+    try:
+        names = _packed([path], path.parent)
+    except InputError:
+        return False
+    return bool(names) and all(name.startswith(asked.folder) for name in names)
+
+
 def faults(path: Path, part: Path, *, asked: Challenge) -> list[str]:
     """What a server would refuse, or score as wrong, in an archive that is unpacked into `part`: a sentence each."""
     wanted = {f"{asked.folder}{image_id}.png": picture for image_id, picture in asked.pictures.items()}

@@ -1,6 +1,7 @@
 """Pictures of every kind become RGB as a person sees them, and what is no picture is named."""
 
 import io
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def _named(where: str | Path) -> Picture:
-    ((picture,), wrong, _) = pictures.find([str(where)])
+    ((picture,), wrong, _) = pictures.find([str(where)], out=Path("none"))
     assert not wrong
     return picture
 
@@ -94,15 +95,20 @@ def test_a_folder_s_pictures_come_in_order(tmp_path: Path) -> None:
     (tmp_path / "b.PNG.fcn-shares.json").write_text(f'{{"made_by": "{results.MADE_BY}"}}', encoding="utf-8")
     for name in ("folder.png", "none"):
         (tmp_path / name).mkdir()
-    found, wrong, passed = pictures.find([str(tmp_path), str(tmp_path / "deep" / "a.png"), str(tmp_path / "deep")])
+    (tmp_path / "linked").symlink_to("folder.png")
+    given = [str(tmp_path), str(tmp_path / "deep" / "a.png"), str(tmp_path / "deep")]
+    found, wrong, passed = pictures.find(given, out=tmp_path / "out")
     begins = ["a.jpg.fcn", "b.PNG.fcn", "deep/a.png.fcn", "a.png.fcn", "a.png.fcn2"]
     assert ([str(picture.result) for picture in found], wrong) == (begins, [])
-    assert "2 .heic, 1 .txt, 1 named like results of predict, 1 without a suffix" in passed[0]
+    assert "2 .heic, 1 .txt, 1 a linked folder, 1 named like results of predict, 1 without a suffix" in passed[0]
     assert "1 .heic; of folders pictures alone are taken" in passed[1]
-    found, wrong, _ = pictures.find([str(tmp_path / "none"), str(tmp_path / "b.PNG"), str(tmp_path / "typo.jpg")])
+    os.mkfifo(tmp_path / "pipe")
+    given = [str(tmp_path / name) for name in ("none", "b.PNG", "typo.jpg", "pipe")]
+    found, wrong, _ = pictures.find(given, out=tmp_path / "out")
     assert [picture.where for picture in found] == [str(tmp_path / "b.PNG")]
     assert "holds no pictures" in wrong[0]
     assert "no such file or folder" in wrong[1]
+    assert "neither a file nor a folder; what a pipe gives is read as -" in wrong[2]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +198,14 @@ def test_a_proxy_that_can_t_be_used_is_not_called_an_address(monkeypatch: pytest
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(StageFailure, match="through a kind of proxy, that can't be used here"):
         pictures.read(_named("http://host.invalid/x.jpg"))
+
+
+def test_a_proxy_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the picture's server would seem to refuse."""
+    monkeypatch.setenv("http_proxy", "http://me:marked@127.0.0.1:9")
+    with pytest.raises(StageFailure, match=r"the proxy that the environment names, .*: Connection refused") as caught:
+        pictures.read(_named("http://host.invalid/x.jpg"))
+    assert "marked" not in str(caught.value)
 
 
 def test_a_picture_is_read_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -74,6 +75,22 @@ def test_no_result_takes_the_name_of_a_picture_or_of_another_result(predict: Pre
     assert len({name.casefold() for name in first}) == len(first) - 1, "a.jpg and A.JPG alone differ by case"
     assert predict(NET, "pics", "--out", "pics")[0] == 0
     assert contents(Path("pics")) == first
+
+
+def test_another_picture_of_the_name_gets_results_of_its_own(predict: Predict) -> None:
+    """A later command, into the same folder, replaces the results of the same picture alone, however it is called."""
+    for number, folder in enumerate("xy"):
+        photo(Path(folder) / "a.png", 20 + number)
+        assert predict(NET, folder, "--out", "out")[0] == 0
+    first = contents(Path("out"))
+    widths = {name: json.loads(text)["width"] for name, text in first.items() if name.endswith("shares.json")}
+    assert widths == {"a.png.fcn-shares.json": 20, "a.png.fcn2-shares.json": 21}
+    assert predict(NET, "y/a.png", "x/../x/a.png", "--out", "out")[0] == 0
+    assert predict(NET, str(Path("y/a.png").absolute()), "--out", "out")[0] == 0
+    assert contents(Path("out")).keys() == first.keys()
+    Path("out/a.png.fcn-shares.json").write_text(f'["{MADE_BY}"]', encoding="utf-8")  # of another version
+    assert predict(NET, "x", "y", "--out", "out")[0] == 0
+    assert contents(Path("out")) == first
 
 
 def test_no_result_takes_the_place_of_a_file_of_somebody_else(predict: Predict) -> None:
@@ -154,6 +171,16 @@ def test_what_is_no_picture_costs_only_itself(predict: Predict) -> None:
     assert "error: http://[::1/ can't be fetched: it is no valid address" in told
     assert "marked" not in said + told
     assert Path("out/good.png.fcn-label.png").exists()
+
+
+def test_a_cameras_broken_notes_are_no_news(predict: Predict) -> None:
+    """Pillow warns of them, with a place in its own code; the pixels are whole."""
+    notes = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\x40\0\0\0\xff\0\0\0"  # a maker's name, beyond the end
+    Image.new("RGB", (40, 30)).save("x.jpg", exif=notes)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert predict(NET, "x.jpg", "--out", "out")[0] == 0
+    assert [str(each.message) for each in told] == []
 
 
 def test_it_says_what_the_net_learned_from(predict: Predict) -> None:

@@ -96,6 +96,12 @@ def test_a_submission_read_back_equals_the_predictions(submit: Submit) -> None:
     assert submit(NET, tree, "--out", "mine.tgz")[0] == 0, "the same of a folder"
     assert Path("mine.tgz").read_bytes() == before
     assert submit("mine.tgz", TREE)[0] == 0, "a finished one is checked alone"
+    assert submit(NET, TREE, "--out", "mine.tgz")[0] == 0, "one of its own is made anew"
+    tiny.pack(Path("backup.tgz"), {"letters.txt": b"mine"})
+    kept = Path("backup.tgz").read_bytes()
+    code, _, told = submit(NET, TREE, "--out", "backup.tgz")
+    assert (code, "backup.tgz is in the way, and is no submission to VOC2012" in told) == (2, True)
+    assert Path("backup.tgz").read_bytes() == kept
 
 
 PNG = f"{FOLDER}{IDS[0]}.png"

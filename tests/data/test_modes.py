@@ -53,7 +53,7 @@ def test_everybody_reads_a_picture_alike(tmp_path: Path, content: bytes) -> None
     trained = Samples(folder, ["a"]).read_input("a", "rgb")
     assert trained.dtype == np.uint8
     assert trained.shape[2] == 3
-    assert np.array_equal(pictures.read(pictures.find([str(path)])[0][0]), trained)
+    assert np.array_equal(pictures.read(pictures.find([str(path)], out=tmp_path / "out")[0][0]), trained)
     assert np.array_equal(pixels(content), trained)
 
 

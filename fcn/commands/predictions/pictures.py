@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import os
 import re
 import sys
@@ -32,7 +33,8 @@ _MOST_BYTES = 200_000_000
 class Picture:
     """Where a picture is, how that is told, and what its results' names begin with.
 
-    Results are called NAME.fcn-KIND, with the picture's whole name; where that is taken already, .fcn2-KIND and so on.
+    Results are called NAME.fcn-KIND, with the picture's whole name; where another picture has that, .fcn2-KIND and so
+    on.
     No picture may have such a name, so that no result is ever taken for a picture, or takes the place of one.
     """
 
@@ -46,7 +48,7 @@ class Picture:
         return not _is_url(self.where) and Path(self.where).suffix.lower() in video.SUFFIXES
 
 
-def find(given: Sequence[str]) -> tuple[list[Picture], list[str], list[str]]:
+def find(given: Sequence[str], *, out: Path) -> tuple[list[Picture], list[str], list[str]]:
     """Every picture that was named: files and URLs as they are, of folders all with a picture's suffix, in order.
 
     Then what is wrong with the rest: paths that aren't there, folders without pictures, and results of predict. And
@@ -62,16 +64,20 @@ def find(given: Sequence[str]) -> tuple[list[Picture], list[str], list[str]]:
             wrong.append(str(error))
         except OSError as error:
             wrong.append(f"{shown(where)}: {error.strerror}")
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     found = []
     for where, name in named:
-        short = _short(name)
-        key = unicodedata.normalize("NFC", str(short)).casefold()  # as some file systems compare names
-        seen[key] = seen.get(key, 0) + 1
-        number = seen[key] if seen[key] > 1 else ""
-        result = short.with_name(f"{short.name}.fcn{number}")
-        found.append(Picture(where=where, shown="standard input" if where == STDIN else shown(where), result=result))
+        short, told = _short(name), "standard input" if where == STDIN else shown(where)
+        names = (short.with_name(f"{short.name}.fcn{number if number > 1 else ''}") for number in itertools.count(1))
+        result = next(it for it in names if _key(it) not in taken and not results.of_another(out / it, picture=told))
+        taken.add(_key(result))
+        found.append(Picture(where=where, shown=told, result=result))
     return found, wrong, passed
+
+
+def _key(name: Path) -> str:
+    """What two names share that some file systems take for one."""
+    return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def _named(where: str, passed: list[str]) -> list[tuple[str, Path]]:
@@ -92,7 +98,8 @@ def _named(where: str, passed: list[str]) -> list[tuple[str, Path]]:
             raise InputError(f"{shown(where)} holds no pictures; looked for {', '.join(sorted(_SUFFIXES))}")
         return [(str(path / name), name) for name in inside]
     if not path.is_file():
-        raise InputError(f"{shown(where)}: no such file or folder")
+        other = "neither a file nor a folder; what a pipe gives is read as -"
+        raise InputError(f"{shown(where)}: {other if path.exists() else 'no such file or folder'}")
     if results.NAME.search(path.name):
         raise InputError(f"{shown(where)} has the name of a result of predict; rename it, if it is a picture of yours")
     return [(where, Path(path.name))]
@@ -135,6 +142,7 @@ def _names_in(folder: Path) -> tuple[list[Path], Counter[str]]:
     for name in sorted(path.relative_to(folder) for path in folder.rglob("*")):
         path = folder / name
         if any(part.startswith(".") for part in name.parts) or not path.is_file():
+            others["a linked folder"] += path.is_dir() and path.is_symlink() and not name.name.startswith(".")
             continue
         if results.NAME.search(str(name)) or name.name == results.PAGE:
             others["named like results of predict"] += not results.is_own(path)
@@ -189,12 +197,19 @@ def _answer(url: str) -> bytes | str:
                 return f"the server answers {sent.status_code}"
             content: bytes = sent.raw.read(_MOST_BYTES + 1, decode_content=False)
             return content
+    except requests.exceptions.ProxyError as error:
+        return f"the proxy that the environment names, as https_proxy or the like, fails: {_cause(error)}"
     except requests.exceptions.InvalidSchema:
         return "it leads to a kind of address, or through a kind of proxy, that can't be used here"
     except Exception as error:  # of requests, of urllib3, of the codec of host names
         if isinstance(error, ValueError):
             return "it is no valid address"
-        cause: BaseException = error
-        while (inner := cause.__cause__ or cause.__context__) is not None:
-            cause = inner
-        return getattr(cause, "strerror", None) or type(error).__name__
+        return _cause(error)
+
+
+def _cause(error: BaseException) -> str:
+    """In the system's words, or by its name: what lies at the bottom of an error, without an address."""
+    cause = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    return getattr(cause, "strerror", None) or type(error).__name__

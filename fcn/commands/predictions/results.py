@@ -32,6 +32,16 @@ def is_own(path: Path) -> bool:
     return path.is_file() and mark.encode() in path.read_bytes()
 
 
+def of_another(begin: Path, *, picture: str) -> bool:
+    """Whether results whose names begin so are there, of another picture than this, by the name that they tell."""
+    shares = _named(begin, "shares.json")
+    try:
+        told = json.loads(shares.read_text(encoding="utf-8"))["picture"] if is_own(shares) else picture
+    except (ValueError, KeyError, TypeError):  # of another version
+        return False
+    return os.path.abspath(str(told)) != os.path.abspath(picture)  # noqa: PTH100 - as text: there may be no such file
+
+
 def clear(folder: Path) -> None:
     """Remove predict's own files there, of a time when there may have been more of them."""
     for path in folder.glob("*.fcn*-*"):
