@@ -18,11 +18,11 @@ help:
 
 define HELP
 make smoke         the whole road in a minute, on a dozen generated pictures: its numbers mean nothing
-make reproduce     the papers in miniature, on generated pictures, offline: 11 minutes on two quiet CPU cores
+make reproduce     the papers in miniature, on generated pictures, offline: 15 minutes on two quiet CPU cores
 make reproduce-all NYUDv2, SIFT Flow and PASCAL-Context, every row of their tables: 15 minutes
 make ui            MLflow, opened on the papers' tables, until Ctrl-C
 make worker        Prefect's server, UI and workers here, until Ctrl-C
-make environment   .venv, which all others make first: 3 minutes, 6.5 GB, the only use of the network;
+make environment   .venv, which all others make first: 3 to 6 minutes, 6.5 GB, the only use of the network;
                    `. .venv/bin/activate` has a terminal use it
 make test          the checks and all tests; `make check` the checks alone, `make coverage` what the tests miss
 make lock          the newest versions into requirements.lock

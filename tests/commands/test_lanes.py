@@ -96,6 +96,24 @@ def test_none_is_left(project: Path, number: signal.Signals) -> None:
     assert number == signal.SIGKILL or last == [interrupted]
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc says when a process listens to a signal")
+def test_an_interrupt_while_it_imports_is_no_news(project: Path) -> None:
+    """Imports take seconds, and DVC's would answer Ctrl-C with a traceback: it is gone without a word."""
+
+    def listens() -> bool:
+        status = Path(f"/proc/{started.pid}/status").read_text()
+        caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+        return bool(int(caught, 16) >> signal.SIGINT - 1 & 1)
+
+    with subprocess.Popen([*LANES, "sample", "2", "0"], cwd=project, env=processes.environment(), stderr=-1) as started:
+        processes.until(listens, doing="Python begins")
+        processes.until(lambda: not listens(), doing="the module begins")
+        started.send_signal(signal.SIGINT)
+        said = started.communicate()[1]
+    assert (started.returncode, said) == (-signal.SIGINT, b"")
+    assert not (project / "code").exists(), "and had begun no stage"
+
+
 def at_work(folder: Path) -> list[int]:
     """The processes whose working directory it is."""
     found = []
