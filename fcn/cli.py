@@ -11,6 +11,7 @@ import signal
 import sys
 import textwrap
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -97,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if first not in command_parsers and (hint := near(first, command_parsers)):
         parser.error(f"invalid choice: {first!r}; {hint}there are {', '.join(command_parsers)}")
     options = parser.parse_args(arguments)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of what stands beside the pixels: a camera's broken notes
     try:
         _go_to_the_root(options, command_parsers[options.command])
         config = load(options.params)

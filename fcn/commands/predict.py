@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,7 +62,6 @@ def run(config: Config, options: argparse.Namespace) -> None:
         raise InputError(f"--fps is {options.fps:g}; it is pictures a second, more than 0")
     if options.out.exists() and not options.out.is_dir():
         raise InputError(f"--out {options.out} is a file; name a folder for the results")
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # as of a camera's broken notes beside the pixels
     found, failed, passed = pictures.find(options.pictures, out=options.out)
     for problem in failed:
         print(f"error: {problem}", file=sys.stderr)

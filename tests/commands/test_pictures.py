@@ -100,7 +100,7 @@ def test_a_folder_s_pictures_come_in_order(tmp_path: Path) -> None:
     found, wrong, passed = pictures.find(given, out=tmp_path / "out")
     begins = ["a.jpg.fcn", "b.PNG.fcn", "deep/a.png.fcn", "a.png.fcn", "a.png.fcn2"]
     assert ([str(picture.result) for picture in found], wrong) == (begins, [])
-    assert "2 .heic, 1 .txt, 1 a linked folder, 1 named like results of predict, 1 without a suffix" in passed[0]
+    assert "2 .heic, 1 .txt, 1 linking to a folder, 1 named like results of predict, 1 without a suffix" in passed[0]
     assert "1 .heic; of folders pictures alone are taken" in passed[1]
     os.mkfifo(tmp_path / "pipe")
     given = [str(tmp_path / name) for name in ("none", "b.PNG", "typo.jpg", "pipe")]

@@ -67,6 +67,18 @@ def test_a_step_is_the_same_plain_or_not(tmp_path: Path, loss: str) -> None:
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-12, check_dtype=True)
 
 
+def test_a_last_upsampling_that_is_learned_is_no_interpolation() -> None:
+    """Its weights, wherever training has brought them, have part in the loss, and a gradient of their own."""
+    net, labels = pictures.net(upsampling="all"), torch.zeros(1, 40, 40, dtype=torch.int64)
+    head, scores = net.head("semantic"), torch.randn(1, pictures.CLASSES, 5, 5)
+    weight = head.upscore.weight
+    assert weight is not None
+    torch.nn.init.normal_(weight, std=0.1)
+    found, wanted = (losses.summed_over_pixels(mean, head, scores, labels, plain=plain) for plain in (False, True))
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
+    assert bool(torch.autograd.grad(found, weight)[0].any())
+
+
 def test_a_loss_of_ones_own_needs_no_more_than_its_formula() -> None:
     """A module with `summed` and `normaliser` alone is given the scores of all pixels."""
     net, seen = pictures.net(), []

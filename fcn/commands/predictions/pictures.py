@@ -142,7 +142,7 @@ def _names_in(folder: Path) -> tuple[list[Path], Counter[str]]:
     for name in sorted(path.relative_to(folder) for path in folder.rglob("*")):
         path = folder / name
         if any(part.startswith(".") for part in name.parts) or not path.is_file():
-            others["a linked folder"] += path.is_dir() and path.is_symlink() and not name.name.startswith(".")
+            others["linking to a folder"] += path.is_dir() and path.is_symlink() and not name.name.startswith(".")
             continue
         if results.NAME.search(str(name)) or name.name == results.PAGE:
             others["named like results of predict"] += not results.is_own(path)
