@@ -67,6 +67,15 @@ def test_a_step_is_the_same_plain_or_not(tmp_path: Path, loss: str) -> None:
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-12, check_dtype=True)
 
 
+def test_a_step_shows_its_last_pictures_cells() -> None:
+    """Those that have a part in a picture of 4 x 9 cells, and none of its padding."""
+    images, labels = torch.randn(1, 3, 32, 72), torch.zeros(1, 32, 72, dtype=torch.uint8)
+    _, _, scores = gradients(
+        pictures.net(stride=8), [({"rgb": images}, {"semantic": labels})], pictures.recipe(batch=1)
+    )
+    assert scores.shape[2:] == (4, 9)
+
+
 def test_a_last_upsampling_that_is_learned_is_no_interpolation() -> None:
     """Its weights, wherever training has brought them, have part in the loss, and a gradient of their own."""
     net, labels = pictures.net(upsampling="all"), torch.zeros(1, 40, 40, dtype=torch.int64)
