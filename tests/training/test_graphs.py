@@ -31,13 +31,15 @@ CASES: Mapping[str, dict[str, Any]] = {
 
 
 class Noting(FCN):
-    """A net that notes where its pictures lie."""
+    """A net that notes where its pictures lie, and the gradients of its last scores."""
 
     places: Places
+    gradients: list[Tensor | None]
 
     def coarse_scores(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """As the net."""
         self.places.append((inputs["rgb"].shape, inputs["rgb"].data_ptr()))
+        self.gradients.append(self.get_parameter("heads.semantic.score_fr.weight").grad)
         return super().coarse_scores(inputs)
 
 
@@ -50,7 +52,7 @@ def trained(folder: Path, *, graphs: bool, stop_after: int | None = None, **sett
         net = pictures.net(stride=8, dropout=0.5, heads=HEADS)
         net.__class__ = Noting
         assert isinstance(net, Noting)
-        net.places = []
+        net.places, net.gradients = [], []
         train(net, made, recipe=recipe, seed=3, device=CPU, workers=0, observer=notes, saved=saved, graphs=graphs)
         return net
 
@@ -69,7 +71,8 @@ def assert_same(one: FCN, other: FCN) -> None:
 def test_a_recorded_training_ends_in_the_same_bits(tmp_path: Path, name: str) -> None:
     """Sizes, passes of a step, dropout, two heads, and a stop in its middle: weights are the plain training's.
 
-    From its third sight on a size has a place of its own, into which its pictures are copied.
+    From its third sight on a size has a place of its own, into which its pictures are copied; gradients have theirs
+    from the first pass on.
     """
     settings = CASES[name]
     plain = trained(tmp_path, graphs=False, **settings)
@@ -83,29 +86,43 @@ def test_a_recorded_training_ends_in_the_same_bits(tmp_path: Path, name: str) ->
     assert kept
     assert {len(found) for found in kept.values()} == {1}
     assert len(set.union(*kept.values())) == len(kept)
+    assert all(gradient is recorded.gradients[-1] for gradient in recorded.gradients[1:])
 
 
 def test_so_many_sizes_are_recorded() -> None:
     """The first sizes that are seen thrice keep a place, up to 32; of all others and before, passes take what is given.
 
-    Whatever they take, a pass gives what is in its pictures.
+    Whatever they take, a pass gives what is in its pictures and labels, and leaves these as they are. Recordings that
+    are left off keep no place.
     """
     held: set[int] = set()
 
-    def pass_(images: Mapping[str, Tensor], _: Mapping[str, Tensor]) -> Tensor:
-        held.add(images["rgb"].data_ptr())
-        return images["rgb"] + 1
+    def pass_(images: Mapping[str, Tensor], truths: Mapping[str, Tensor]) -> Tensor:
+        held.update((images["rgb"].data_ptr(), truths["semantic"].data_ptr()))
+        return images["rgb"] + truths["semantic"]
 
-    graphs, every, taken = Graphs(CPU, on=True, warn=pytest.fail), [], []
+    said: list[str] = []
+    graphs, taken = Graphs(CPU, on=True, warn=said.append), []
+    every: list[tuple[float, Tensor, Tensor]] = []
+
+    def is_taken(value: float, side: int) -> bool:
+        image, truth = (torch.full((1, 3, side, side), number) for number in (value, value + 1))
+        every.append((value, image, truth))
+        held.clear()
+        assert (graphs.run(pass_, {"rgb": image}, {"semantic": truth}) == 2 * value + 1).all()
+        return held == {image.data_ptr(), truth.data_ptr()}
+
     for turn in range(5):
         for side in range(1, 41):
-            every.append(torch.full((1, 3, side, side), float(turn)))
-            held.clear()
-            assert (graphs.run(pass_, {"rgb": every[-1]}, {}) == turn + 1).all()
-            taken.append(held == {every[-1].data_ptr()})
+            taken.append(is_taken(float(turn), side))
     assert taken[:80] == [True] * 80
     for turn in range(2, 5):
         assert taken[40 * turn : 40 * turn + 40] == [False] * 32 + [True] * 8
+    assert all((image == value).all() and (truth == value + 1).all() for value, image, truth in every)
+    assert not said
+    graphs.leave_off("enough")
+    assert said == ["enough: from here on without CUDA graphs"]
+    assert is_taken(9.0, 1)
 
 
 def test_without_room_recordings_go_first(tmp_path: Path) -> None:
@@ -127,7 +144,10 @@ def test_without_room_recordings_go_first(tmp_path: Path) -> None:
     assert notes.warnings == [first]
 
 
-def test_a_loss_says_that_it_can_be_recorded() -> None:
-    """Those of the papers do; one that says nothing isn't recorded."""
+def test_a_loss_says_that_it_can_be_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the papers do; one that says nothing, or no, isn't recorded: its pictures have no place of their own."""
     assert losses.names() == [name for name in losses.names() if losses.is_recordable(losses.load(name))]
     assert not losses.is_recordable(cast(losses.Loss, SimpleNamespace(summed=None, normaliser=None)))
+    monkeypatch.setattr(losses.load("mean"), "recordable", False)
+    net = trained(tmp_path, graphs=True, **CASES["sizes"])
+    assert net.gradients[-1] is None  # as it is where it needn't stay

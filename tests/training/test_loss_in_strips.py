@@ -55,14 +55,19 @@ def test_scores_far_apart_overflow_nothing() -> None:
 
 @pytest.mark.parametrize("loss", losses.names())
 def test_a_step_is_the_same_plain_or_not(tmp_path: Path, loss: str) -> None:
-    """A pass in two pieces of pictures of different sizes leaves the same loss and gradients with `plain` nets."""
+    """A pass in two pieces of pictures of different sizes leaves the same loss and gradients with `plain` nets.
+
+    These alone upsample all scores.
+    """
     made = pictures.batches(pictures.write(tmp_path, [(32, 48), (40, 33)]), batch=2)[0]
     doubled = {name: image.double() for name, image in made[0].items()}, made[1]
     results: list[tuple[Tensor, list[Tensor | None]]] = []
     for plain in (False, True):
         net = pictures.net(stride=8).double()
-        net.plain = plain
+        net.plain, upsampled = plain, []
+        net.head("semantic").upscore.register_forward_hook(lambda *_, upsampled=upsampled: upsampled.append(1))
         found, _, _ = gradients(net, [doubled], pictures.recipe(batch=2, loss=loss), split=2)
+        assert len(upsampled) == (2 if plain else 0)
         results.append((found, [parameter.grad for parameter in net.parameters()]))
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-12, check_dtype=True)
 

@@ -42,24 +42,24 @@ def small(room: int, **settings: Any) -> FCN:
     return net
 
 
-def trained(net: FCN, tmp_path: Path, **settings: object) -> tuple[FCN, Progress, Notes]:
-    """The net after six iterations on batches of four."""
+def trained(net: FCN, tmp_path: Path, *, batch: int = 4, **settings: object) -> tuple[FCN, Progress, Notes]:
+    """The net after six iterations on batches of four, or so many."""
     samples = pictures.write(tmp_path, [(32, 32), (32, 48), (40, 32)])
     notes = Notes()
-    recipe = pictures.recipe(batch=4, **settings)
+    recipe = pictures.recipe(batch=batch, **settings)
     progress = train(
-        net, pictures.batches(samples, batch=4), recipe=recipe, seed=0, device=CPU, workers=0, observer=notes
+        net, pictures.batches(samples, batch=batch), recipe=recipe, seed=0, device=CPU, workers=0, observer=notes
     )
     return net, progress, notes
 
 
-@pytest.mark.parametrize(("room", "pieces"), [(1, 4), (2, 2)])
-def test_pieces_keep_the_batch(tmp_path: Path, room: int, pieces: int) -> None:
+@pytest.mark.parametrize(("batch", "room", "pieces"), [(4, 1, 4), (4, 2, 2), (3, 1, 3)])
+def test_pieces_keep_the_batch(tmp_path: Path, batch: int, room: int, pieces: int) -> None:
     """With on_oom: accumulate a pass that doesn't fit is cut until it does; weights end as with enough memory."""
-    roomy, _, _ = trained(pictures.net(), tmp_path)
-    net, progress, notes = trained(small(room), tmp_path, on_oom="accumulate")
+    roomy, _, _ = trained(pictures.net(), tmp_path, batch=batch)
+    net, progress, notes = trained(small(room), tmp_path, batch=batch, on_oom="accumulate")
     assert progress.split == pieces
-    assert notes.rows[-1]["images"] == 6 * 4
+    assert notes.rows[-1]["images"] == 6 * batch
     assert f"out of memory: from here on every pass is cut into {pieces}" in notes.warnings
     for name, tensor in net.state_dict().items():
         torch.testing.assert_close(tensor, roomy.state_dict()[name], rtol=1e-3, atol=1e-5)

@@ -25,6 +25,7 @@ from fcn.nets.fcn import FCN
 from fcn.training.loop import train
 from fcn.training.parallel import Ranks
 from fcn.training.resume import Progress
+from fcn.training.seeds import iteration_seed
 from tests.conftest import ROOT
 from tests.training import pictures, tiny
 from tests.training.conftest import outcome
@@ -48,12 +49,14 @@ RECIPES: Mapping[str, dict[str, Any]] = {
 
 
 def trained(folder: Path, name: str, ranks: Ranks, notes: Notes, *, room: int = 99) -> tuple[FCN, Progress]:
-    """A net after six iterations of a recipe; with memory for some images of a pass."""
+    """A net after six iterations of a recipe; with memory for some images of a pass. Several ask for CUDA graphs."""
     samples = pictures.write(folder, [(32, 48), (40, 32), (36, 36)], heads=HEADS)
     recipe = pictures.recipe(**RECIPES[name])
-    net = small(room, heads=HEADS)
+    net, graphs = small(room, heads=HEADS), ranks.count > 1
     made = pictures.batches(samples, batch=recipe.batch, mirror=True, jitter=4, crop=32)
-    progress = train(net, made, recipe=recipe, seed=3, device=CPU, workers=0, observer=notes, ranks=ranks)
+    progress = train(
+        net, made, recipe=recipe, seed=3, device=CPU, workers=0, observer=notes, ranks=ranks, graphs=graphs
+    )
     return net, progress
 
 
@@ -70,6 +73,7 @@ def part(folder: Path, rank: int) -> None:
             folder / f"pictures-{rank}", name, ranks, notes, room=2 - rank if "pieces" in name else 99
         )
         made[name] = {"state": net.state_dict(), "rows": notes.rows, "split": progress.split}
+        made[name] |= {"warnings": notes.warnings, "drawn": torch.initial_seed()}
     asked: list[int] = []
 
     def say() -> dict[str, int]:
@@ -77,7 +81,8 @@ def part(folder: Path, rank: int) -> None:
         return {"said": len(asked)}
 
     said = [ranks.first(say) for _ in range(2)]
-    torch.save({"made": made, "asked": asked, "said": said}, folder / f"{rank}.pt")
+    largest = ranks.largest(1 + rank)
+    torch.save({"made": made, "asked": asked, "said": said, "largest": largest}, folder / f"{rank}.pt")
     ranks.largest(0)
     distributed.destroy_process_group()
 
@@ -113,9 +118,24 @@ def test_two_processes_make_the_steps_of_one(of_two: list[dict[str, Any]], tmp_p
 
 
 def test_where_one_is_short_of_memory_all_cut_alike(of_two: list[dict[str, Any]]) -> None:
-    """With on_oom: accumulate both go on in the pieces that the one with less room needs."""
+    """With on_oom: accumulate both go on in the pieces that the one with less room needs; no graphs are freed."""
     assert [found["made"]["pieces"]["split"] for found in of_two] == [4, 4]
     assert [found["made"]["rows"]["split"] for found in of_two] == [1, 1]
+    cuts = [f"out of memory: from here on every pass is cut into {pieces}" for pieces in (2, 4)]
+    for found in of_two:
+        assert [warning for warning in found["made"]["pieces"]["warnings"] if "memory" in warning] == cuts
+
+
+def test_each_draws_dropout_for_itself(of_two: list[dict[str, Any]]) -> None:
+    """The same units dropped in the rows of both would be fewer draws; the first draws what one process would."""
+    first, second = (found["made"]["rows"]["drawn"] for found in of_two)
+    assert (first, second) == (iteration_seed(3, 5), iteration_seed(3, 5, rank=1))
+    assert first != second
+
+
+def test_the_largest_number_is_everybodys(of_two: list[dict[str, Any]]) -> None:
+    """Of 1 and 2, both have 2."""
+    assert [found["largest"] for found in of_two] == [2, 2]
 
 
 def test_the_first_speaks_for_all(of_two: list[dict[str, Any]]) -> None:
