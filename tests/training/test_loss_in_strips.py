@@ -64,7 +64,8 @@ def test_a_step_is_the_same_plain_or_not(tmp_path: Path, loss: str) -> None:
     results: list[tuple[Tensor, list[Tensor | None]]] = []
     for plain in (False, True):
         net = pictures.net(stride=8).double()
-        net.plain, upsampled = plain, []
+        net.plain = plain
+        upsampled: list[int] = []
         net.head("semantic").upscore.register_forward_hook(lambda *_, upsampled=upsampled: upsampled.append(1))
         found, _, _ = gradients(net, [doubled], pictures.recipe(batch=2, loss=loss), split=2)
         assert len(upsampled) == (2 if plain else 0)
