@@ -28,7 +28,8 @@ def show_results(profile: str) -> None:
     """
     data = Path("data") / profile
     digest = data / "tables" / "numbers.txt"
-    numbers = f"numbers {digest.read_text(encoding='utf-8').strip()}" if digest.exists() else "numbers unknown"
+    found = digest.read_text(encoding="utf-8").strip() if digest.exists() else "unknown"
+    numbers = f"version of the numbers: {found}"
     links = []
     tables = {path: path.read_text(encoding="utf-8") for path in _filled_tables(data / "tables")}
     for path, text in tables.items():

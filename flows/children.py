@@ -16,6 +16,7 @@ from flows.worker_watch import watch_worker
 _PATIENCE_SECONDS = guardian.GRACE_SECONDS + 10.0
 _LAST_LINES = 10
 _ERROR = "error: "  # as fcn/cli.py begins the sentence that says what was wrong
+_BUSY = "is busy, it is being blocked by"
 _EXITED = re.compile(r"ERROR: failed to reproduce .*: failed to run: .*, exited with (-?\d+)$")
 
 
@@ -83,9 +84,11 @@ class Children:
 
 
 def _why(code: int, last: Sequence[str]) -> str:
-    """A stage's own error, or else its exit code and last line, and not those that DVC adds."""
+    """A stage's own error, or that DVC is at work elsewhere, or the exit code and last line that aren't DVC's own."""
     if errors := [line for line in last if line.startswith(_ERROR)]:
         return errors[-1].removeprefix(_ERROR)
+    if any(_BUSY in line for line in last):  # the blocked one's last line is how to remove the lock
+        return "another `dvc`, or another run, is at work on what it needs: start this again when that is done"
     codes = [found[1] for line in last if (found := _EXITED.match(line))]
     said = [line for line in last if not _EXITED.match(line)]
     return f"exit code {[str(code), *codes][-1]}: {said[-1] if said else 'without a word'}"

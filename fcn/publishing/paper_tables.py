@@ -83,7 +83,7 @@ def _row_note(row: Mapping[str, Any], found: Mapping[str, Any], *, table: Table)
     if row["run"]:
         what += f"; ours is the training `{row['run']}`, `paper.` what is printed, `delta.` ours less that."
     else:
-        what += " as it is printed, with `paper.` before each number; none of ours stands beside it."
+        what += " as it is printed, with `paper.` before each number; no training of ours stands beside it."
     sources = dict.fromkeys(cell["source"] for cell in row["cells"].values())
     others = [item for item in found["others"] if item["row"] == row["row"]]
     lines = [f"- mean IU {item['mean_iu']:.2f}: {item['who']}, {item['label']} ({item['source']})" for item in others]

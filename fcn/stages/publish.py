@@ -65,9 +65,7 @@ def run(config: Config, name: str | None) -> None:
     write_json(Places(config).published, content)
     served = uri.startswith("http")
     base = without_secrets(uri).rstrip("/") if served else UI
-    print(
-        "In MLflow:" if served else "In MLflow, which `make ui` starts; given another PORT, its first page has these:"
-    )
+    print("In MLflow:" if served else "In MLflow, which `make ui` starts; at another port, its first page has these:")
     with whole_folder(Places(config).views) as folder:
         for item in experiments:
             address = shared_view.link(base, done[item.name][0])

@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fcn.commands.checks import dvc_locks, finding, hardware, leftovers, versions
+from fcn.commands.checks import dvc_locks, finding, hardware, leftovers, mlflow_rows, versions
 from fcn.commands.checks.finding import Finding
 from fcn.config import Config, load
 from fcn.files import write_json, write_text
@@ -33,6 +34,16 @@ def gone() -> int:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     return ended.pid
+
+
+def test_what_doctor_advises_is_of_its_profile(config: Config) -> None:
+    """The root's profile is what commands are of that name none."""
+    of = replace(config, params="profiles/x/params.yaml", root="../..")
+    assert (finding.repro(config), finding.repro(of)) == ("dvc repro", "dvc repro profiles/x/dvc.yaml")
+    found = finding.ours(config, "publish"), finding.ours(of, "publish")
+    assert found == ("python -m fcn publish", "python -m fcn publish --params profiles/x/params.yaml")
+    (warning,) = mlflow_rows.check(of)
+    assert warning.cure.startswith("once `dvc repro profiles/x/dvc.yaml` has made the tables, `python -m fcn publish -")
 
 
 def one(findings: list[Finding], name: str) -> Finding:

@@ -73,14 +73,14 @@ def test_results_are_artifacts_with_the_files_numbers(tmp_path: Path, prefect_si
         artifact = shown.pop(f"sample-{path.stem.replace('_', '-')}")
         assert artifact["type"] == "markdown"
         assert artifact["data"].strip() == path.read_text(encoding="utf-8").strip()
-        assert f"numbers {_NUMBERS}" in artifact["description"]
+        assert f"version of the numbers: {_NUMBERS}" in artifact["description"]
         assert artifact["task_run_id"] is None  # a later run has it, too
         assert artifact["data"] in shown["sample-report"]["data"]
     for path in data.glob("figures/charts/*.png"):
         artifact = shown.pop(f"sample-figure-{path.stem}")
         address = artifact["data"].removeprefix("data:image/webp;base64,")
         assert Image.open(io.BytesIO(base64.b64decode(address))).width <= 1200
-        assert f"numbers {_NUMBERS}" in artifact["description"]
+        assert f"version of the numbers: {_NUMBERS}" in artifact["description"]
         if path.stem == "mean-iu":
             assert "**Mean IU**. Higher is better." in artifact["description"]
     report = shown.pop("sample-report")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows import children
+from tests.conftest import ROOT
 from tests.doors.conftest import STAGES, Project
 from tests.doors.servers import Site, until
 
@@ -58,6 +60,22 @@ def test_both_doors_leave_the_same_lock(
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert mended.stderr.startswith("dvc.lock was cut short")
     assert _lock(folder) == by_flow
+
+
+def test_a_stage_that_another_dvc_holds_says_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two at work on one stage the refused one has that for its reason, not DVC's last words, on locks."""
+    held = "touch began; while [ ! -e go ]; do sleep 0.2; done; echo > a.txt"
+    folder = project({"a": {"cmd": held, "outs": ["a.txt"]}})
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with subprocess.Popen([sys.executable, "-m", "dvc", "repro", "-q"], env=children.environment()) as first:
+        try:
+            until((folder / "began").exists, doing="the first dvc is at work")
+            with children.Children() as running, pytest.raises(children.ChildFailed, match="another `dvc`, or another"):
+                running.run(children.dvc("repro", "--single-item", "a"), variables=children.environment(), hear=str)
+        finally:
+            (folder / "go").touch()
+    assert first.returncode == 0
 
 
 def test_a_failed_stage_fails_the_flow_and_keeps_the_rest(project: Project, at_work: Site) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fcn.commands.checks.finding import Finding, python, some
+from fcn.commands.checks.finding import Finding, ours, python, repro, some
 from fcn.commands.mend import REPOSITORY
 from fcn.config import Config
 from fcn.datasets.room import size
@@ -27,7 +27,7 @@ def check(config: Config) -> list[Finding]:
     left = f"; {len(objects) - len(quick)} larger files are left to --mend" if len(quick) < len(objects) else ""
     if rotten := list(_rotten(quick).values()):
         message = f"DVC would restore other bytes than their stage made, of {some(rotten)}{left}"
-        cure = "`python -m fcn doctor --mend`, then `dvc pull` where a remote has them, else `dvc repro`"
+        cure = f"`{ours(config, 'doctor --mend')}`, then `dvc pull` where a remote has them, else `{repro(config)}`"
         return [Finding("cache", "broken", message, cure)]
     return [Finding("cache", "ok", f"{len(quick)} files, {size(sum(map(_bytes, quick)))}, are whole{left}")]
 
@@ -36,10 +36,11 @@ def mend(config: Config) -> Iterator[str]:
     """Make good what has rotted in the cache, from the result where that is whole, or delete both; a sentence each."""
     if rotten := _rotten(_objects(config)):
         with suppress(BlockingIOError), exclusive(REPOSITORY):  # what a DVC uses is left alone
-            yield from (f"{path} had rotted in DVC's cache: {_mended(file, path)}" for file, path in rotten.items())
+            for file, path in rotten.items():
+                yield f"{path} had rotted in DVC's cache: {_mended(file, path, again=repro(config))}"
 
 
-def _mended(file: Path, result: Path) -> str:
+def _mended(file: Path, result: Path, *, again: str) -> str:
     here = origin.md5(result) if result.is_file() else ""
     if here == _name(file):
         with whole_file(file) as part:
@@ -49,7 +50,7 @@ def _mended(file: Path, result: Path) -> str:
     if here == origin.md5(file):
         result.unlink()
     file.unlink()
-    return "deleted; `dvc pull` where a remote has it, else `dvc repro`"
+    return f"deleted; `dvc pull` where a remote has it, else `{again}`"
 
 
 def _rotten(objects: Mapping[Path, Path]) -> dict[Path, Path]:

@@ -8,15 +8,13 @@ from typing import Any
 
 from fcn.commands.checks import lock_entries
 from fcn.commands.checks.dvc_locks import is_held
-from fcn.commands.checks.finding import Finding, python, some
+from fcn.commands.checks.finding import Finding, ours, python, repro, some
 from fcn.commands.mend import REPOSITORY, WITHOUT_GIT
 from fcn.config import Config
 from fcn.errors import StageFailure
 from fcn.files import exclusive, write_text
 from fcn.publishing import origin
 from fcn.stages.places import Places
-
-_MEND = "`python -m fcn doctor --mend` takes out these entries, and nothing else"
 
 
 def check(config: Config) -> list[Finding]:
@@ -39,23 +37,24 @@ def check(config: Config) -> list[Finding]:
         without_git = "is not a git repository" in answer.stderr
         cure = WITHOUT_GIT if without_git else "mend what it names, or restore it with git"
         return [Finding("graph", "broken", message, cure)]
-    found, repro = [], "dvc repro" if pipeline.name == str(pipeline) else f"dvc repro {pipeline}"
+    found, again = [], repro(config)
     if not changed:
         found.append(Finding("graph", "ok", "every stage is up to date, and the cache has all results"))
     elif any(path.exists() for path in (Places(config).tables, *map(Places(config).net, config.runs))):
-        found += _differences(changed, repro=repro)
+        found += _differences(changed, again=again)
     else:
-        cure = f"`{repro}` makes them; where there is a remote with them, `dvc pull --run-cache` before it fetches them"
+        cure = f"`{again}` makes them; with a remote that has them, `dvc pull --run-cache {pipeline}` before"
         found.append(Finding("graph", "warning", f"no results of profile {config.profile} are here", cure))
     if names := _forgotten(config):
         message = (
             f"{pipeline.with_suffix('.lock')} has entries of stages that {pipeline} hasn't any more: {some(names)}"
         )
-        found.append(Finding("dvc.lock", "warning", message, _MEND))
+        cure = f"`{ours(config, 'doctor --mend')}` takes out these entries, and nothing else"
+        found.append(Finding("dvc.lock", "warning", message, cure))
     return found
 
 
-def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Finding]:
+def _differences(stages: Mapping[str, Sequence[Any]], *, again: str) -> list[Finding]:
     """Outputs that are not what their stage made, though nothing it depends on has changed; then what is stale."""
     found, changed, by_hand, lost, missing, to_restore, why = [], [], [], [], [], [], []
     for address, entries in stages.items():
@@ -80,7 +79,7 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
                 to_restore.append(address)
     if by_hand:
         message = f"{some(by_hand)}: run again with `python -m fcn STAGE`, without DVC"
-        cure = f"`dvc commit --force {' '.join(by_hand)}` keeps what they made; `{repro}` has DVC make it anew"
+        cure = f"`dvc commit --force {' '.join(by_hand)}` keeps what they made; `{again}` has DVC make it anew"
         found.append(Finding("run by hand", "warning", message, cure))
     put_back = f"`dvc repro --single-item {' '.join(dict.fromkeys(to_restore))}` puts back what the stage made"
     if changed:
@@ -89,13 +88,13 @@ def _differences(stages: Mapping[str, Sequence[Any]], *, repro: str) -> list[Fin
         found.append(Finding("results", "broken", message, cure))
     if lost:
         message = f"not in DVC's cache (or changed there, through a link: DVC drops such files): {some(lost)}"
-        cure = f"`dvc pull` where a remote has them, else `{repro}` makes them again"
+        cure = f"`dvc pull` where a remote has them, else `{again}` makes them again"
         found.append(Finding("results", "broken", message, cure))
     if missing:
         found.append(Finding("results", "broken", f"deleted: {some(missing)}", put_back))
     because = f", because of {some(list(dict.fromkeys(why)), most=3)}" if why else ""
     message = f"not up to date: {some([address.rpartition(':')[2] for address in stages])}{because}"
-    return [*found, Finding("graph", "warning", message, f"`{repro}` brings it up to date")]
+    return [*found, Finding("graph", "warning", message, f"`{again}` brings it up to date")]
 
 
 def _forgotten(config: Config) -> list[str]:

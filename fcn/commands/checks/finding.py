@@ -3,9 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import psutil
+
+from fcn.config import Config
 
 State = Literal["ok", "warning", "broken", "skipped"]
 
@@ -17,6 +20,18 @@ class Finding(NamedTuple):
     state: State
     message: str
     cure: str = ""
+
+
+def repro(config: Config) -> str:
+    """The command that brings the profile up to date."""
+    graph = Path(config.params).with_name("dvc.yaml")
+    return "dvc repro" if graph == Path("dvc.yaml") else f"dvc repro {graph}"
+
+
+def ours(config: Config, command: str) -> str:
+    """A command of ours, for this profile."""
+    of = "" if config.params == "params.yaml" else f" --params {config.params}"
+    return f"python -m fcn {command}{of}"
 
 
 def some(names: Sequence[object], *, most: int = 4) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from fcn.commands.checks.dvc_locks import is_held
-from fcn.commands.checks.finding import Finding, age, some
+from fcn.commands.checks.finding import Finding, age, repro, some
 from fcn.config import Config
 from fcn.datasets.room import size
 from fcn.errors import InputError
@@ -33,10 +33,11 @@ def states(config: Config) -> list[Finding]:
             abandoned.append(shown)
     if abandoned:
         message = f"of runs that are gone, or have other settings, code or data now: {some(abandoned)}"
-        cure = "delete these folders; or bring back what they began with, as another git commit has it, and `dvc repro`"
+        cure = "delete these folders; or bring back what they began with, as another git commit has it, and "
+        cure += f"`{repro(config)}`"
         return [Finding("resume states", "warning", message, cure)]
     known = [f"being trained: {some(training)}"] if training else []
-    known += [f"interrupted, to go on with `dvc repro`: {some(waiting)}"] if waiting else []
+    known += [f"interrupted, to go on with `{repro(config)}`: {some(waiting)}"] if waiting else []
     return [Finding("resume states", "ok", "; ".join(known) or "none")]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fcn.commands.checks.finding import Finding, command_of, some
+from fcn.commands.checks.finding import Finding, command_of, ours, repro, some
 from fcn.config import Config
 from fcn.publishing import tracking
 from fcn.publishing.follower import HOST, PID
@@ -35,8 +35,8 @@ def check(config: Config) -> Iterator[Finding]:
     path = Path(uri.partition(":///")[2])
     if uri.startswith("sqlite:") and not (path.exists() and path.stat().st_size):
         message = f"there is no {path}, so MLflow shows nothing"
-        first = "" if Places(config).tables.exists() else "once `dvc repro` has made the tables, "
-        yield Finding(_NUMBERS, "warning", message, f"{first}`python -m fcn publish` fills it from the files")
+        first = "" if Places(config).tables.exists() else f"once `{repro(config)}` has made the tables, "
+        yield Finding(_NUMBERS, "warning", message, f"{first}`{ours(config, 'publish')}` fills it from the files")
         return
     try:
         rows = list(_rows(uri))
@@ -112,10 +112,10 @@ def _numbers(config: Config, published: Mapping[tuple[str, str], Mapping[str, fl
         expected = {(item.name, entry.name): entry.metrics for item in wanted(config) for entry in item.entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"can't be compared: the files aren't of this params.yaml ({type(error).__name__}: {error})"
-        return Finding(_NUMBERS, "warning", message, "`dvc repro` makes them anew; ask again after it")
+        return Finding(_NUMBERS, "warning", message, f"`{repro(config)}` makes them anew; ask again after it")
     if not any(name.startswith(f"{config.profile} / ") for name, _ in published):
         message = f"MLflow has other profiles' rows, and none of {config.profile}"
-        return Finding(_NUMBERS, "warning", message, "publish, the last stage of `dvc repro`, writes them")
+        return Finding(_NUMBERS, "warning", message, f"publish, the last stage of `{repro(config)}`, writes them")
     surplus = [key for key in published.keys() - expected.keys() if key[0].startswith(f"{config.profile} / ")]
     wrong = [f"{', '.join(key)} is of nothing in the files" for key in surplus]
     for key, metrics in expected.items():
@@ -125,6 +125,6 @@ def _numbers(config: Config, published: Mapping[tuple[str, str], Mapping[str, fl
                 what = f"{shown[name]:g}" if name in shown else "nothing"
                 wrong.append(f"{', '.join(key)}, {name}: {what}, the files have {value:.4g}")
     if wrong:
-        cure = "`python -m fcn publish` replaces what changed; delete in MLflow what is named still"
+        cure = f"`{ours(config, 'publish')}` replaces what changed; delete in MLflow what is named still"
         return Finding(_NUMBERS, "broken", f"{len(wrong)} differ: {some(wrong, most=3)}", cure)
     return Finding(_NUMBERS, "ok", f"all {sum(map(len, expected.values())):,} are those of the files")

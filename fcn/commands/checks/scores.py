@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from fcn.commands.checks.finding import Finding, some
+from fcn.commands.checks.finding import Finding, repro, some
 from fcn.commands.mend import LOADER, committed
 from fcn.config import Config
 from fcn.publishing import origin
@@ -38,7 +38,7 @@ def check(config: Config) -> list[Finding]:
     found = []
     if damaged:
         message = f"no scores: {some(damaged)}; damaged, or with a merge's marks in it"
-        found.append(Finding("scores", "broken", message, "`dvc repro` writes it as its net was scored"))
+        found.append(Finding("scores", "broken", message, f"`{repro(config)}` writes it as its net was scored"))
     if other_work:
         message = f"mean IU by other code, settings or data than the last commit's: {some(other_work)}"
         cure = "`dvc metrics diff` shows all scores; commit them together with dvc.lock, once they are what is wanted"
