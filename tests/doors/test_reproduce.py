@@ -72,7 +72,7 @@ def test_a_stage_that_another_dvc_holds_says_so(project: Project, monkeypatch: p
         try:
             until((folder / "began").exists, doing="the first dvc is at work")
             with children.Children() as running, pytest.raises(children.ChildFailed, match="another `dvc`, or another"):
-                running.run(children.dvc("repro", "--single-item", "a"), variables=children.environment(), hear=str)
+                running.run(children.dvc("repro", "--single-item", "a"), variables=children.environment(), hear=print)
         finally:
             (folder / "go").touch()
     assert first.returncode == 0
