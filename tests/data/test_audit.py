@@ -31,12 +31,12 @@ def test_the_audit_counts_pixels(tmp_path: Path) -> None:
     assert pixels[255] == tiny.SIZE[1]
 
 
-@pytest.mark.parametrize("value", [21, 77, 254])
-def test_a_value_that_is_no_class_is_refused(tmp_path: Path, value: int) -> None:
+@pytest.mark.parametrize(("value", "count"), [(21, "1 pixel"), (77, "2 pixels"), (254, "1 pixel")])
+def test_a_value_that_is_no_class_is_refused(tmp_path: Path, value: int, count: str) -> None:
     """One pixel with a value that is neither a class nor void is enough, and the message has it."""
     values = tiny.label("2007_000001", void=True)
-    values[3, 3] = value
-    words = rf"2007_000001: the label has the value {value} in 1 pixel; allowed are 0\.\.20, and 255 for void"
+    values[3, 3 : 3 + int(count[0])] = value
+    words = rf"2007_000001: the label has the value {value} in {count}; allowed are 0\.\.20, and 255 for void"
     with pytest.raises(InputError, match=words):
         audited(tmp_path, values)
 

@@ -14,7 +14,7 @@ from fcn.config import load
 from fcn.grid import Grid
 from fcn.nets.structure import structure
 from fcn.paper.table import every
-from fcn.tables import numbers_digest, other_pictures, others, paper_grid
+from fcn.tables import departures_in_short, numbers_digest, other_pictures, others, paper_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = {"pixel_acc": 0.9, "mean_acc": 0.5, "mean_iu": 0.4, "fw_iu": 0.8, "images": 100, "background_mean_iu": 0.04}
@@ -277,3 +277,11 @@ def test_what_is_wrong_is_said(
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
     assert not (folder / "data/sample/tables").exists()
+
+
+def test_departures_in_short_have_a_reason_where_there_is_one() -> None:
+    """Where all have one reason it is told, and of two neither."""
+    one = {"a": [{"name": "width", "reason": "minutes"}], "b": [{"name": "rate", "reason": "minutes"}]}
+    two = one | {"c": [{"name": "init", "reason": "a trial"}]}
+    assert departures_in_short(one) == "Departures from the papers: 2, all for one reason: minutes."
+    assert departures_in_short(two) == "Departures from the papers: 3."
