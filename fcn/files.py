@@ -104,12 +104,9 @@ def existing(path: Path) -> Path:
     """
     if path.exists():
         return path
-    top, profile, *_ = *path.parts, "", ""
-    named = top == "data" and profile not in ("", "sample")
-    graph = f"profiles/{profile}/dvc.yaml" if named else "dvc.yaml"
     raise InputError(
-        f"{path} is missing; an earlier stage makes it: `dvc repro {graph}` makes what is missing; where a DVC "
-        f"remote has it, `dvc pull {graph}` fetches it"
+        f"{path} is missing; an earlier stage makes it: run `make reproduce` for the sample profile, `dvc repro "
+        "profiles/NAME/dvc.yaml` for another; where a DVC remote has it, `dvc pull` with the same dvc.yaml fetches it"
     )
 
 

@@ -123,7 +123,7 @@ def test_a_stage_before_its_time_says_what_to_run(
     monkeypatch.chdir(empty)
     said = sentence(here(capsys, *arguments), 2)
     assert said.startswith(missing)
-    of_any = "`dvc repro profiles/tiny/dvc.yaml` makes what is missing"
+    of_any = "run `make reproduce` for the sample profile, `dvc repro profiles/NAME/dvc.yaml` for another"
     assert (of_any if arguments[0] != "datasets" else "run `dvc repro`") in said
     assert not [path for path in (empty / "data").rglob("*") if path.is_file()]
 
