@@ -9,7 +9,7 @@ import sys
 from fcn.errors import without_module
 
 try:
-    from fcn.lifeline import watch_starter
+    from fcn.lifeline import keep_interrupts, watch_starter
     from fcn.loopback import keep_direct
 except ModuleNotFoundError as error:
     sys.exit(without_module(error.name))
@@ -38,6 +38,7 @@ def _command() -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         keep_direct()
+        keep_interrupts()
         watch_starter()  # which may interrupt us at once, where the starter is gone already
         from fcn.cli import main  # only now: while it is imported, the starter may die
 

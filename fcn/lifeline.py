@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -51,6 +52,22 @@ def lifeline() -> Iterator[Lifeline]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def keep_interrupts() -> None:
+    """From now on an interrupt that came where nothing can be raised, as in a callback from C, comes once more.
+
+    Python would drop it, with a traceback as of an error.
+    """
+    others = sys.unraisablehook
+
+    def on_unraisable(caught: "sys.UnraisableHookArgs") -> None:
+        if issubclass(caught.exc_type, KeyboardInterrupt):
+            threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()  # not in here, where it is lost, too
+        else:
+            others(caught)
+
+    sys.unraisablehook = on_unraisable
 
 
 def watch_starter() -> None:

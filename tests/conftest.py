@@ -24,6 +24,8 @@ RunFcn = Callable[[Sequence[str | Path], Path], "subprocess.CompletedProcess[str
 def pytest_configure() -> None:
     """Give torch one thread, here and in subprocesses: threads change the order of sums, and cores are shared."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of `make test`: a make that a test starts says more by them
+        os.environ.pop(name, None)
     # A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests interrupt some of theirs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("fcn", deadline=None)  # a slow machine is not a failure

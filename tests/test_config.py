@@ -227,11 +227,6 @@ def test_wrong_values_are_named(place: str, value: object, said: str) -> None:
     assert said in refused((place, value))
 
 
-def test_a_profile_that_lies_elsewhere_may_have_any_root() -> None:
-    """Only of a params.yaml named from the project's root on can be told where its root leads."""
-    assert parse(copy.deepcopy(TINY) | {"params": "/elsewhere/params.yaml", "root": "../.."}).root == "../.."
-
-
 def test_what_is_missing_is_named() -> None:
     """A missing key is named; of many wrong ones the first three are, and how many more there are."""
     values = copy.deepcopy(TINY)

@@ -38,8 +38,8 @@ def checkout(tmp_path: Path) -> Path:
 def environment(checkout: Path) -> "subprocess.CompletedProcess[str]":
     """`make environment` without a network; the environment's python has to be there afterwards."""
     offline = {**os.environ, "PIP_NO_INDEX": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
-    command = ["make", "--no-print-directory", "environment"]  # as `make test` would have it print
-    ended = subprocess.run(command, cwd=checkout, env=offline, capture_output=True, text=True, check=False)
+    make = ["make", "environment"]
+    ended = subprocess.run(make, cwd=checkout, env=offline, capture_output=True, text=True, check=False)
     assert (checkout / ".venv/bin/python").exists() or (checkout / ".venv").is_symlink(), ended.stderr
     return ended
 
@@ -196,8 +196,7 @@ def test_what_is_here_of_any_profile_fills_an_empty_mlflow(checkout: Path) -> No
     (checkout / ".venv/bin/python").unlink()
     (checkout / ".venv/bin/python").write_text('#!/bin/sh\ncase "$*" in *fcn*) echo "$@" ;; esac\n')
     (checkout / ".venv/bin/python").chmod(0o755)
-    command = ["make", "--no-print-directory", "ui"]  # as `make test` would have it print
-    ended = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    ended = subprocess.run(["make", "ui"], cwd=checkout, capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("-m fcn publish --params profiles/a/params.yaml\nIn some seconds")
 
 

@@ -97,3 +97,10 @@ def test_rates_may_be_written_without_a_dot(tmp_path: Path) -> None:
     text = yaml.safe_dump(values).replace("RATE", "1e-10")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     assert load(tmp_path / "params.yaml").recipes["coarse"].rate == 1e-10
+
+
+def test_a_profile_that_lies_elsewhere_may_have_any_root(tmp_path: Path) -> None:
+    """Only of a params.yaml named from the project's root on can be told where its root leads."""
+    values = tiny.params() | {"params": "/elsewhere/params.yaml", "root": "../.."}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    assert load(tmp_path / "params.yaml").root == "../.."

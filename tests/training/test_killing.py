@@ -163,6 +163,28 @@ def test_every_stage_leaves_with_its_starter(project: Path) -> None:
     assert [path.name for path in (project / "data/tiny/weights").iterdir()] == ["vgg16-sample.pt"]
 
 
+LOST = """
+import signal, time
+from fcn.lifeline import keep_interrupts
+class Callback:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+keep_interrupts()
+Callback()
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("left")
+"""
+
+
+def test_no_interrupt_is_lost(project: Path) -> None:
+    """One that came where nothing can be raised, which Python drops with a traceback, comes again, without a word."""
+    ended = start([sys.executable, "-c", LOST], project)
+    assert ended.wait() == 0
+    assert ((project / "out").read_text(), (project / "err").read_text()) == ("left\n", "")
+
+
 def test_a_second_trainer_waits_for_the_first(project: Path, undisturbed: dict[str, bytes]) -> None:
     """Of two trainers of one run the second waits; stopped while it waits, it leaves the first alone."""
     first = start(TRAIN, project, **ALWAYS)
